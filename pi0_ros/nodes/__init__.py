@@ -1,0 +1,1 @@
+"""The ROS edge: lifecycle nodes around the pure rooms."""

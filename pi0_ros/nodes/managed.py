@@ -1,0 +1,168 @@
+"""What every node of the suite shares: lifecycle, autostart, errors, orderly shutdown.
+
+A node subclasses :class:`ManagedNode` and implements ``setup`` (read parameters,
+create entities), ``start``, ``stop`` and ``teardown``. It raises to refuse a
+transition; rclpy would swallow the exception, so it is caught here, logged with
+its message and turned into FAILURE.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from rclpy.executors import Executor
+from rclpy.experimental import EventsExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+_SUCCESS = TransitionCallbackReturn.SUCCESS
+_FAILURE = TransitionCallbackReturn.FAILURE
+
+#: Sensors: newest only, loss allowed.
+SENSOR_QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+#: Commands and chunks: newest only, delivered.
+COMMAND_QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
+)
+#: Status and prompt: a late subscriber gets the last one.
+LATCHED_QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node whose transitions may raise.
+
+    Parameters: ``autostart`` (bool, default true): configure and activate at
+    start-up; a failure then ends the process with exit code 1.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.declare_parameter("autostart", True)
+        self.failure: str | None = None
+        self._finalised = False
+
+    def shut_down(self) -> None:
+        """Take the shutdown transition, unless an operator already did."""
+        if not self._finalised:
+            self.trigger_shutdown()
+
+    def setup(self) -> None:
+        """Read parameters and create entities. Raises on a bad parameter."""
+
+    def start(self) -> None:
+        """Begin publishing."""
+
+    def stop(self) -> None:
+        """Reach the safe stop and publish nothing afterwards."""
+
+    def teardown(self) -> None:
+        """Release what :meth:`setup` created."""
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._guard("configure", self.setup)
+        if result is not _SUCCESS:
+            self._guard("clean up after the failed configure", self.teardown, keep=True)
+        return result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._guard("activate", self.start)
+        if result is _SUCCESS:
+            return super().on_activate(state)
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._guard("deactivate", self.stop)
+        super().on_deactivate(state)
+        return result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._guard("clean up", self.teardown)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._finalised = True
+        if state.label == "active":
+            self._guard("stop", self.stop)
+        if state.label == "unconfigured":
+            return _SUCCESS
+        return self._guard("shut down", self.teardown)
+
+    def _guard(
+        self, what: str, step: Callable[[], None], *, keep: bool = False
+    ) -> TransitionCallbackReturn:
+        try:
+            step()
+        except Exception as error:  # rclpy would swallow it: say it, then refuse
+            self.get_logger().error(f"cannot {what}: {error}")
+            if not keep:
+                self.failure = str(error)
+            return _FAILURE
+        if not keep:
+            self.failure = None
+        return _SUCCESS
+
+
+def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -> int:
+    """Run one node until SIGINT or SIGTERM, then shut it down in order.
+
+    rclpy's own handlers tear the context down at once, before a last command
+    could be sent; so the signals are waited for in a thread, which ends the
+    spin, and the lifecycle shutdown runs while the context is still valid.
+
+    Returns the exit code: 0 after a requested stop, 1 if autostart failed.
+    """
+    signals = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stop_requested: Future[signal.Signals] = Future()
+    threading.Thread(
+        target=lambda: stop_requested.set_result(signal.sigwait(signals)), daemon=True
+    ).start()
+    node = factory()
+    executor = EventsExecutor()
+    executor.add_node(node)
+    code = 0
+    if node.get_parameter("autostart").value and not autostart(node):
+        code = 1
+    else:
+        spin_until(executor, stop_requested)
+    node.shut_down()
+    executor.remove_node(node)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return code
+
+
+def spin_until(executor: Executor, future: Future[Any]) -> None:
+    """Spin until the future is done, whichever thread sets it.
+
+    The deadline is finite because the Jazzy EventsExecutor without one spins at
+    100 % of a core and never looks at the future (found by doing it).
+    """
+    while not future.done():
+        executor.spin_until_future_complete(future, timeout_sec=60.0)
+
+
+def autostart(node: ManagedNode) -> bool:
+    """Configure and activate; true if the node is active afterwards."""
+    node.trigger_configure()
+    if node.failure is None:
+        node.trigger_activate()
+    return node.failure is None

@@ -1,0 +1,76 @@
+"""The lifecycle every node shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness import Graph
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode
+from std_msgs.msg import String
+
+
+class Recorder(ManagedNode):
+    """Notes every transition; refuses to configure when told to."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("recorder", **options)
+        self.declare_parameter("width", 1)
+        self.steps: list[str] = []
+
+    def setup(self) -> None:
+        self.steps.append("setup")
+        width = self.get_parameter("width").value
+        if width < 1:
+            raise ValueError(f"width is {width}; give a whole number of at least 1")
+        self.said = self.create_publisher(String, "said", LATCHED_QOS)
+
+    def start(self) -> None:
+        self.steps.append("start")
+
+    def stop(self) -> None:
+        self.steps.append("stop")
+        self.said.publish(String(data="last words"))
+
+    def teardown(self) -> None:
+        self.steps.append("teardown")
+
+
+def test_autostart_configures_and_activates(ros: Graph) -> None:
+    node = ros.add(Recorder)
+    assert node.steps == ["setup", "start"]
+    assert node.failure is None
+
+
+def test_a_bad_parameter_fails_configure_with_its_value_and_the_fix(ros: Graph) -> None:
+    node = ros.add(Recorder, {"width": 0})
+    assert node.failure == "width is 0; give a whole number of at least 1"
+    assert node.steps == ["setup", "teardown"]
+
+
+def test_a_refused_node_can_be_configured_again(ros: Graph) -> None:
+    from rclpy.parameter import Parameter  # noqa: PLC0415
+
+    node = ros.add(Recorder, {"width": 0})
+    node.set_parameters([Parameter("width", value=3)])
+    node.trigger_configure()
+    assert node.failure is None
+
+
+def test_shutdown_while_active_reaches_the_safe_stop_first(ros: Graph) -> None:
+    node = ros.add(Recorder)
+    heard = ros.collect(String, "said", LATCHED_QOS)
+    node.trigger_shutdown()
+    ros.spin_until(lambda: heard, what="the last message sent on the way down")
+    assert node.steps == ["setup", "start", "stop", "teardown"]
+
+
+def test_two_graphs_do_not_share_a_domain(ros: Graph) -> None:
+    from harness import claim_domain  # noqa: PLC0415
+
+    domain, claim = claim_domain()
+    claim.close()
+    assert domain != ros.domain_id
+
+
+def test_commands_keep_only_the_newest(ros: Graph) -> None:
+    assert COMMAND_QOS.depth == 1
