@@ -100,7 +100,11 @@ class ActionDimension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """One camera and the model slot it fills. Sizes in pixels, rate in Hz."""
+    """One camera and the model slot it fills.
+
+    ``width`` and ``height`` are the driver's native size [pixels]; frames of
+    another size are accepted if they have the same aspect. Rate in Hz.
+    """
 
     name: str
     slot: str

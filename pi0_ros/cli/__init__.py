@@ -1,0 +1,1 @@
+"""The ``pi0`` command: thin verbs over the library."""

@@ -1,0 +1,94 @@
+"""From a checked file to the frozen :class:`Embodiment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pi0_ros.embodiment import schema
+from pi0_ros.embodiment.types import (
+    CAMERA_SLOTS,
+    ActionDimension,
+    Camera,
+    Controller,
+    ControllerKind,
+    Embodiment,
+    Limits,
+    Rates,
+    Slots,
+    StateDimension,
+    StopBehaviour,
+    SyncTolerances,
+)
+
+
+def build(file: schema.EmbodimentFile, path: Path) -> Embodiment:
+    """Assemble the dataclasses. The file has passed all checks; nothing is checked here."""
+    twist = {n for c in file.controllers.values() if c.kind == "twist" for n in c.dimensions}
+    return Embodiment(
+        name=file.name,
+        description=" ".join(file.description.split()),
+        path=path,
+        state=tuple(
+            _state(name, row, group)
+            for group in file.state
+            for name, row in group.dimensions.items()
+        ),
+        action=tuple(
+            _action(name, row, group, name in twist)
+            for group in file.action
+            for name, row in group.dimensions.items()
+        ),
+        cameras=tuple(
+            Camera(name=name, **row.model_dump())
+            for name, row in sorted(
+                file.cameras.items(), key=lambda item: CAMERA_SLOTS.index(item[1].slot)
+            )
+        ),
+        absent_slots=tuple(slot for slot in CAMERA_SLOTS if slot in file.absent_slots),
+        controllers=tuple(_controller(name, row) for name, row in file.controllers.items()),
+        rates=Rates(**file.rates.model_dump()),
+        sync=SyncTolerances(**file.sync.model_dump()),
+    )
+
+
+def _state(name: str, row: schema.StateRow, group: schema.StateGroup) -> StateDimension:
+    return StateDimension(
+        name=name,
+        unit=row.unit or group.unit,
+        slots=Slots(paper=row.slots[0], checkpoint=row.slots[1]),
+        topic=group.topic,
+        message_type=group.message_type,
+        joint=row.joint,
+        field=group.field,
+        scale=row.scale,
+        offset=row.offset,
+    )
+
+
+def _action(
+    name: str, row: schema.ActionRow, group: schema.ActionGroup, is_velocity: bool
+) -> ActionDimension:
+    limits = row.limits.over(group.limits).model_dump(exclude_none=True)
+    return ActionDimension(
+        name=name,
+        unit=row.unit or group.unit,
+        slots=Slots(paper=row.slots[0], checkpoint=row.slots[1]),
+        limits=Limits(**limits),
+        joint=row.joint,
+        scale=row.scale,
+        offset=row.offset,
+        home=row.home or 0.0,
+        state=None if is_velocity else row.state or name,
+    )
+
+
+def _controller(name: str, row: schema.ControllerRow) -> Controller:
+    return Controller(
+        name=name,
+        kind=ControllerKind(row.kind),
+        topic=row.topic,
+        message_type=schema.CONTROLLER_MESSAGES[row.kind],
+        dimensions=tuple(row.dimensions),
+        stop=StopBehaviour(row.stop),
+        frame_id=row.frame_id,
+    )

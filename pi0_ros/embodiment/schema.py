@@ -1,0 +1,186 @@
+"""The YAML of an embodiment, field by field.
+
+These models hold what one value can be wrong about on its own: type, range,
+vocabulary. What takes two places of the file to see is in
+:mod:`pi0_ros.embodiment.checks`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pi0_ros.embodiment.types import CHECKPOINT_WIDTH, PAPER_WIDTH
+
+JOINT_STATE: Final = "sensor_msgs/msg/JointState"
+IMAGE: Final = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
+
+#: Encodings a camera may publish, by message type.
+ENCODINGS = {
+    IMAGE: ("rgb8", "bgr8", "rgba8", "bgra8", "mono8"),
+    COMPRESSED_IMAGE: ("jpeg", "png"),
+}
+
+#: Message each kind of controller listens for.
+CONTROLLER_MESSAGES = {
+    "forward_position": "std_msgs/msg/Float64MultiArray",
+    "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
+    "twist": "geometry_msgs/msg/TwistStamped",
+    "gripper": "std_msgs/msg/Float64MultiArray",
+}
+
+#: Stop behaviours that make sense for each kind of controller.
+STOP_BEHAVIOURS = {
+    "forward_position": ("hold", "keep_last"),
+    "joint_trajectory": ("hold", "keep_last"),
+    "gripper": ("keep_last", "hold"),
+    "twist": ("ramp_to_zero",),
+}
+
+#: Axes of a twist, as a base velocity's ``joint`` names them.
+TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
+
+Unit = Literal["rad", "m", "normalised", "rad/s", "m/s", "Nm", "N"]
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+TOPIC_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$"
+
+
+def _non_zero(value: float) -> float:
+    if value == 0.0:
+        raise ValueError("cannot be undone by a division; use any other number")
+    return value
+
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Topic = Annotated[str, Field(pattern=TOPIC_PATTERN)]
+Positive = Annotated[float, Field(gt=0)]
+Scale = Annotated[float, AfterValidator(_non_zero)]
+Count = Annotated[int, Field(ge=1)]
+PaperSlot = Annotated[int, Field(strict=True, ge=0, lt=PAPER_WIDTH)]
+CheckpointSlot = Annotated[int, Field(strict=True, ge=0, lt=CHECKPOINT_WIDTH)]
+#: ``[slot in the 18-wide vector, slot in the 32-wide vector]``. Not strict, for
+#: YAML knows lists and no tuples.
+SlotPair = Annotated[tuple[PaperSlot, CheckpointSlot], Field(strict=False)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class StateRow(_Model):
+    """One measured dimension; what is left out comes from its group."""
+
+    joint: Annotated[str, Field(min_length=1)]
+    slots: SlotPair
+    unit: Unit | None = None
+    scale: Scale = 1.0
+    offset: float = 0.0
+
+
+class StateGroup(_Model):
+    """Dimensions that arrive on one topic."""
+
+    topic: Topic
+    message_type: Literal["sensor_msgs/msg/JointState"] = JOINT_STATE
+    field: Literal["position", "velocity", "effort"] = "position"
+    unit: Unit
+    dimensions: Annotated[dict[Name, StateRow], Field(min_length=1)]
+
+
+class LimitsPart(_Model):
+    """Limits of a group or of a row; together they must be complete."""
+
+    lower: float | None = None
+    upper: float | None = None
+    velocity: Positive | None = None
+    acceleration: Positive | None = None
+
+    def over(self, other: LimitsPart) -> LimitsPart:
+        """These limits, with the gaps filled from ``other``."""
+        return LimitsPart(**{**other.model_dump(), **self.model_dump(exclude_none=True)})
+
+
+class ActionRow(_Model):
+    """One commanded dimension; what is left out comes from its group.
+
+    ``state`` defaults to the state dimension of the same name.
+    """
+
+    joint: Annotated[str, Field(min_length=1)]
+    slots: SlotPair
+    unit: Unit | None = None
+    limits: LimitsPart = LimitsPart()
+    scale: Scale = 1.0
+    offset: float = 0.0
+    home: float | None = None
+    state: Name | None = None
+
+
+class ActionGroup(_Model):
+    """Dimensions that share a unit and limits."""
+
+    unit: Unit
+    limits: LimitsPart = LimitsPart()
+    dimensions: Annotated[dict[Name, ActionRow], Field(min_length=1)]
+
+
+class CameraRow(_Model):
+    """One camera.
+
+    ``width`` and ``height`` are the driver's native size [pixels]; frames of another
+    size are accepted if they have the same aspect.
+    """
+
+    slot: Literal["base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"]
+    topic: Topic
+    message_type: Literal["sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"] = IMAGE
+    encoding: str
+    width: Count
+    height: Count
+    rate_hz: Positive
+
+
+class ControllerRow(_Model):
+    """One command topic; ``message_type`` defaults to the kind's own."""
+
+    kind: Literal["forward_position", "joint_trajectory", "twist", "gripper"]
+    topic: Topic
+    message_type: str | None = None
+    dimensions: Annotated[list[str], Field(min_length=1)]
+    stop: Literal["hold", "ramp_to_zero", "keep_last"]
+    frame_id: str = ""
+
+
+class RatesRow(_Model):
+    """Rates [Hz] and steps; see :class:`pi0_ros.embodiment.types.Rates`."""
+
+    chunk_hz: Positive
+    control_hz: Positive
+    joint_state_hz: Positive
+    horizon: Count
+    execution_steps: Count
+
+
+class SyncRow(_Model):
+    """Tolerances [s]; see :class:`pi0_ros.embodiment.types.SyncTolerances`."""
+
+    camera_skew_s: Positive
+    state_skew_s: Positive
+    max_age_s: Positive
+    observation_timeout_s: Positive
+
+
+class EmbodimentFile(_Model):
+    """A whole file."""
+
+    name: Name
+    description: Annotated[str, Field(min_length=1)]
+    rates: RatesRow
+    sync: SyncRow
+    cameras: Annotated[dict[Name, CameraRow], Field(min_length=1)]
+    absent_slots: list[Literal["base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"]] = []
+    state: Annotated[list[StateGroup], Field(min_length=1)]
+    action: Annotated[list[ActionGroup], Field(min_length=1)]
+    controllers: Annotated[dict[Name, ControllerRow], Field(min_length=1)]

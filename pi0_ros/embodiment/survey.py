@@ -1,0 +1,96 @@
+"""A tolerant reading of an embodiment file, for checks across its places.
+
+Rows that the schema refuses are kept by name with ``row=None``, so that one bad
+value neither hides the other errors of the file nor causes new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pi0_ros.embodiment.errors import KeyPath
+from pi0_ros.embodiment.schema import (
+    ActionRow,
+    CameraRow,
+    ControllerRow,
+    LimitsPart,
+    StateRow,
+)
+
+Row = TypeVar("Row", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Generic[Row]):
+    """One named row: where it is, its group's own keys, and itself if valid."""
+
+    path: KeyPath
+    name: str
+    group: dict[str, Any]
+    row: Row | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What could be read of a file.
+
+    ``rates`` is unchecked; ``absent_slots`` maps a slot to its path.
+    """
+
+    state: tuple[Entry[StateRow], ...]
+    action: tuple[Entry[ActionRow], ...]
+    cameras: tuple[Entry[CameraRow], ...]
+    controllers: tuple[Entry[ControllerRow], ...]
+    rates: dict[str, Any]
+    absent_slots: dict[str, KeyPath]
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> Survey:
+        """Read what is readable of the file's parsed YAML."""
+        absent = raw.get("absent_slots")
+        rates = raw.get("rates")
+        return cls(
+            state=tuple(_grouped(raw, "state", StateRow)),
+            action=tuple(_grouped(raw, "action", ActionRow)),
+            cameras=tuple(_named(raw.get("cameras"), ("cameras",), {}, CameraRow)),
+            controllers=tuple(_named(raw.get("controllers"), ("controllers",), {}, ControllerRow)),
+            rates=rates if isinstance(rates, dict) else {},
+            absent_slots={
+                slot: ("absent_slots", i)
+                for i, slot in enumerate(absent if isinstance(absent, list) else [])
+                if isinstance(slot, str)
+            },
+        )
+
+
+def merged_limits(entry: Entry[ActionRow]) -> LimitsPart | None:
+    """Limits of the row, gaps filled from its group; None where either is invalid."""
+    group = _valid(LimitsPart, entry.group.get("limits", {}))
+    if entry.row is None or group is None:
+        return None
+    return entry.row.limits.over(group)
+
+
+def _grouped(raw: dict[str, Any], key: str, model: type[Row]) -> Iterator[Entry[Row]]:
+    groups = raw.get(key)
+    for i, group in enumerate(groups if isinstance(groups, list) else []):
+        if isinstance(group, dict):
+            yield from _named(group.get("dimensions"), (key, i, "dimensions"), group, model)
+
+
+def _named(
+    rows: object, path: KeyPath, group: dict[str, Any], model: type[Row]
+) -> Iterator[Entry[Row]]:
+    for name, row in rows.items() if isinstance(rows, dict) else ():
+        yield Entry(path=(*path, str(name)), name=str(name), group=group, row=_valid(model, row))
+
+
+def _valid(model: type[Row], raw: object) -> Row | None:
+    try:
+        return model.model_validate(raw)
+    except ValidationError:
+        return None
