@@ -1,0 +1,128 @@
+"""Time to sample one chunk: prefix computed once and cached, against computed in every step.
+
+Both ways run in one process on the same weights and inputs and must agree; the
+ratio is what carries over to another machine.
+
+    python bench/sampling.py [--config tiny] [--steps 10] [--repeats 20] [--threads 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pi0_ros.model import Pi0, flow, random_pi0, variant
+
+
+def main() -> None:
+    """Measures, prints a table, ends with one line of JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--config", default="tiny", help="model variant (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=10, help="Euler steps (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=20, help="runs each (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads (default: 1)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    model = random_pi0(variant(args.config)).requires_grad_(False)
+    result = {
+        "bench": "sampling",
+        "machine": machine(),
+        "threads": args.threads,
+        "torch": torch.__version__,
+        "config": args.config,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": args.steps,
+        **measure(model, args.steps, args.repeats),
+    }
+    report(result)
+    print(json.dumps(result))
+
+
+def measure(model: Pi0, steps: int, repeats: int) -> dict[str, float]:
+    """Medians in milliseconds, their ratio, and the largest difference of the actions."""
+    prefix_inputs, state, noise = random_inputs(model)
+    times = flow.euler_times(steps)
+    prefix = model.prefill(*prefix_inputs)
+
+    def uncached() -> Tensor:
+        def velocity(x: Tensor, t: float) -> Tensor:
+            return model.velocity(*prefix_inputs, state, x, torch.full((1,), t))
+
+        return flow.euler(velocity, noise, times)
+
+    def cached() -> Tensor:
+        return model.sample(*prefix_inputs, state, noise, times=times)
+
+    images = prefix_inputs[0].flatten(0, 1)
+    cached_ms, uncached_ms = alternate(cached, uncached, n=repeats)
+    vision_ms, prefill_ms = alternate(
+        lambda: model.vision(images), lambda: model.prefill(*prefix_inputs), n=repeats
+    )
+    (denoise_ms,) = alternate(lambda: model.sample_actions(prefix, state, noise, steps), n=repeats)
+    return {
+        "vision_ms": vision_ms,
+        "prefill_ms": prefill_ms,
+        "denoise_ms": denoise_ms,
+        "cached_ms": cached_ms,
+        "uncached_ms": uncached_ms,
+        "ratio": uncached_ms / cached_ms,
+        "difference": float((cached() - uncached()).abs().max()),
+    }
+
+
+def random_inputs(model: Pi0) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor, Tensor]:
+    """Three cameras and a full prompt, batch 1: (prefix inputs, state, noise)."""
+    config, g = model.config, torch.Generator().manual_seed(0)
+    size = config.vision.image_size
+    prefix = (
+        torch.rand(1, 3, 3, size, size, generator=g) * 2 - 1,
+        torch.ones(1, 3, dtype=torch.bool),
+        torch.randint(0, config.vocab, (1, config.max_tokens), generator=g),
+        torch.ones(1, config.max_tokens, dtype=torch.bool),
+    )
+    state = torch.randn(1, config.action_dim, generator=g)
+    noise = torch.randn(1, config.action_horizon, config.action_dim, generator=g)
+    return prefix, state, noise
+
+
+def alternate(*functions: Callable[[], Tensor | object], n: int) -> tuple[float, ...]:
+    """Median wall time of each function in milliseconds, taken in turns after one warm-up."""
+    samples: list[list[float]] = [[] for _ in functions]
+    for function in functions:
+        function()
+    for _ in range(n):
+        for function, sample in zip(functions, samples, strict=True):
+            start = time.perf_counter()
+            function()
+            sample.append(1e3 * (time.perf_counter() - start))
+    return tuple(statistics.median(sample) for sample in samples)
+
+
+def machine() -> str:
+    """Processor and number of cores."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {len(names)} cores"
+
+
+def report(result: dict[str, object]) -> None:
+    """Prints the table."""
+    print(f"{result['machine']}; torch {result['torch']}, {result['threads']} thread(s)")
+    print(f"{result['config']}: {result['parameters']:,} parameters, {result['steps']} steps\n")
+    for name in ("vision", "prefill", "denoise", "cached", "uncached"):
+        print(f"{name:<10}{result[name + '_ms']:>9.1f} ms")
+    print(f"{'ratio':<10}{result['ratio']:>9.1f} uncached / cached")
+    print(f"{'difference':<10}{result['difference']:>9.1e} largest, of the actions\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Untrained checkpoints, so that everything around a policy can run before there is one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.checkpoint.errors import CheckpointError
+from pi0_ros.checkpoint.manifest import Manifest, Normalisation, Statistics
+from pi0_ros.checkpoint.store import MANIFEST_FILE, load_manifest, save
+from pi0_ros.checkpoint.tokenizer import train_tokenizer
+from pi0_ros.embodiment.types import CAMERA_SLOTS, Embodiment
+from pi0_ros.model import ConfigError, random_pi0, variant
+
+EPS = 1e-6
+#: Standard deviation of a state over the range of the joint it measures: ±3 of them span it.
+STATE_SPREAD = 1 / 6
+#: The same for actions. The network's output is noise of about unit variance; this much
+#: of a joint's range is visible and stays near home.
+ACTION_SPREAD = 0.01
+#: 1 % and 99 % quantiles of a normal distribution, in standard deviations.
+QUANTILE = 2.3263
+TOKENIZER_PIECES = 512
+
+
+def create_untrained(
+    directory: Path | str, embodiment: Embodiment, config: str = "tiny", seed: int = 0
+) -> None:
+    """Writes a checkpoint for ``embodiment`` with random weights of the variant ``config``.
+
+    Its manifest says ``trained: false``. Files depend on the arguments alone. Raises
+    :class:`CheckpointError` for an unknown variant, and rather than replace a trained
+    checkpoint.
+    """
+    directory = Path(directory)
+    if (directory / MANIFEST_FILE).exists() and load_manifest(directory).trained:
+        raise CheckpointError(f"{directory}: holds a trained checkpoint; choose another folder")
+    try:
+        dimensions = variant(config)
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
+    model = random_pi0(replace(dimensions, action_horizon=embodiment.rates.horizon), seed)
+    manifest = Manifest(
+        name=f"{embodiment.name}-{config}-untrained",
+        trained=False,
+        embodiment=embodiment.name,
+        model=model.config,
+        state_names=embodiment.state_names,
+        action_names=embodiment.action_names,
+        cameras=tuple(s for s, has in zip(CAMERA_SLOTS, embodiment.slot_mask, strict=True) if has),
+        step_duration_s=embodiment.rates.step_duration_s,
+        delta_mask=(False,) * len(embodiment.action),
+        normalisation=_normalisation(embodiment, "quantile" if model.config.pi05 else "zscore"),
+        tokenizer="tokenizer.model",
+        notes={"weights": f"random, seed {seed}", "statistics": "from home pose and limits"},
+    )
+    save(directory, model, manifest, train_tokenizer(min(model.config.vocab, TOKENIZER_PIECES)))
+
+
+def _normalisation(embodiment: Embodiment, kind: str) -> Normalisation:
+    """Statistics about the home pose, in proportion to each joint's range."""
+    limits = embodiment.limits
+    span = limits.upper - limits.lower
+    action_of = {d.state: i for i, d in enumerate(embodiment.action) if d.state is not None}
+    # A state that no action commands has no known range: leave it as it is.
+    measured = [action_of.get(name) for name in embodiment.state_names]
+    state_mean = np.array([0.0 if i is None else embodiment.home[i] for i in measured])
+    state_std = np.array([1.0 if i is None else STATE_SPREAD * span[i] for i in measured])
+    return Normalisation(
+        kind="quantile" if kind == "quantile" else "zscore",
+        eps=EPS,
+        state=_normal(state_mean, state_std),
+        actions=_normal(embodiment.home, ACTION_SPREAD * span),
+    )
+
+
+def _normal(mean: NDArray[np.float64], std: NDArray[np.float64]) -> Statistics:
+    return Statistics(
+        mean=tuple(mean.tolist()),
+        std=tuple(std.tolist()),
+        q01=tuple((mean - QUANTILE * std).tolist()),
+        q99=tuple((mean + QUANTILE * std).tolist()),
+    )

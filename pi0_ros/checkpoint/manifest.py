@@ -1,0 +1,173 @@
+"""What a checkpoint says about itself, beside its weights.
+
+On disk it is ``manifest.json`` in the checkpoint's folder. Statistics and names are
+at robot width, in embodiment order; padding to the model's width is not part of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from pi0_ros.checkpoint.errors import CheckpointError
+from pi0_ros.embodiment.types import CAMERA_SLOTS
+from pi0_ros.model.config import Pi0Config
+
+FORMAT_VERSION = 1
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """Per dimension, in embodiment units; quantiles (1 % and 99 %) may be unknown."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    q01: tuple[float, ...] | None = None
+    q99: tuple[float, ...] | None = None
+
+    __pydantic_config__ = _STRICT
+
+    def check(self, what: str, kind: str, names: tuple[str, ...]) -> None:
+        """Raises ValueError unless every list fits ``names`` and ``kind`` can divide by it."""
+        for key in ("mean", "std", "q01", "q99"):
+            values = getattr(self, key)
+            if values is not None and len(values) != len(names):
+                raise ValueError(
+                    f"{what}.{key} has {len(values)} values and {what} has {len(names)} names: "
+                    "these statistics belong to another robot"
+                )
+        if kind == "quantile" and (self.q01 is None or self.q99 is None):
+            raise ValueError(
+                f"kind is quantile and {what} lacks q01 or q99: add them, or use zscore"
+            )
+        if kind == "quantile":
+            spread, key = np.subtract(self.q99, self.q01), "q99 - q01"  # type: ignore[arg-type]
+        else:
+            spread, key = np.array(self.std), "std"
+        for name, value in zip(names, spread, strict=True):
+            if not value > 0:
+                raise ValueError(f"{what}.{key} of {name} is {value:g}: it must be above zero")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalisation:
+    """``zscore``: ``(x - mean) / (std + eps)``; ``quantile``: [q01, q99] to [-1, 1].
+
+    ``eps`` is added to the divisor in both directions.
+    """
+
+    kind: Literal["zscore", "quantile"]
+    eps: float
+    state: Statistics
+    actions: Statistics
+
+    __pydantic_config__ = _STRICT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Which robot a set of weights is for, and how its vectors are prepared.
+
+    ``cameras`` are the model slots used; ``step_duration_s`` the time between two
+    steps of a chunk; ``delta_mask`` marks action dimensions predicted relative to the
+    state; ``tokenizer`` is a file name in the same folder; ``trained`` is false for
+    random weights; ``notes`` say where the weights come from.
+
+    Raises ValueError where the parts contradict each other.
+    """
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    trained: bool
+    embodiment: str
+    model: Pi0Config
+    state_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    cameras: tuple[str, ...]
+    step_duration_s: float
+    delta_mask: tuple[bool, ...]
+    normalisation: Normalisation
+    tokenizer: str
+    notes: dict[str, str] = field(default_factory=dict)
+
+    __pydantic_config__ = _STRICT
+
+    @property
+    def horizon(self) -> int:
+        """Steps of a chunk."""
+        return self.model.action_horizon
+
+    def __post_init__(self) -> None:
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"format_version is {self.format_version}: this release reads {FORMAT_VERSION}"
+            )
+        for key in ("name", "tokenizer"):
+            value = getattr(self, key)
+            if not re.fullmatch(r"[\w][\w.+-]*", value):
+                raise ValueError(f"{key} is {value!r}: use a plain file name without slashes")
+        if not self.step_duration_s > 0:
+            raise ValueError(f"step_duration_s is {self.step_duration_s}: it must be above zero")
+        self._check_names()
+        self.normalisation.state.check("state", self.normalisation.kind, self.state_names)
+        self.normalisation.actions.check("actions", self.normalisation.kind, self.action_names)
+
+    def _check_names(self) -> None:
+        for key in ("state_names", "action_names", "cameras"):
+            names = getattr(self, key)
+            if not names or len(set(names)) < len(names):
+                raise ValueError(f"{key} is {list(names)}: list at least one, each once")
+        for key in ("state_names", "action_names"):
+            width = len(getattr(self, key))
+            if width > self.model.action_dim:
+                raise ValueError(
+                    f"{key} has {width} names and the model is {self.model.action_dim} wide: "
+                    "use a model with a larger action_dim"
+                )
+        for slot in self.cameras:
+            if slot not in CAMERA_SLOTS:
+                raise ValueError(f"camera slot {slot!r} is unknown: use {', '.join(CAMERA_SLOTS)}")
+        if len(self.delta_mask) != len(self.action_names):
+            raise ValueError(
+                f"delta_mask has {len(self.delta_mask)} entries for "
+                f"{len(self.action_names)} action_names: give one per action"
+            )
+
+
+_ADAPTER = TypeAdapter(Manifest)
+
+
+def to_json(manifest: Manifest) -> str:
+    """The manifest as indented JSON text."""
+    return json.dumps(asdict(manifest), indent=2) + "\n"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads and validates a manifest.
+
+    Raises :class:`CheckpointError` naming file, key, value and fix of every problem.
+    """
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON ({error}); copy it again") from error
+    try:
+        return _ADAPTER.validate_python(data)
+    except ValidationError as error:
+        problems = "; ".join(_sentence(e) for e in error.errors(include_url=False))
+        raise CheckpointError(f"{path}: {problems}") from error
+
+
+def _sentence(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    value = error["input"]
+    shown = "" if isinstance(value, dict) else f" (got {value!r})"
+    return f"{key}: {message}{shown}" if key else message

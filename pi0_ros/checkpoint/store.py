@@ -1,0 +1,98 @@
+"""Our checkpoint folder: ``model.safetensors``, ``manifest.json`` and the tokenizer."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pi0_ros.checkpoint.errors import CheckpointError
+from pi0_ros.checkpoint.manifest import Manifest, read_manifest, to_json
+from pi0_ros.checkpoint.weights import (
+    assemble,
+    find_weights,
+    fingerprint,
+    read_tensors,
+    write_tensors,
+)
+from pi0_ros.model import Pi0
+
+MANIFEST_FILE = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedCheckpoint:
+    """A network ready to sample, and what it is.
+
+    ``checkpoint_id`` is ``<name>@<8 hex digits>`` over the bytes of weights, manifest
+    and tokenizer: whatever changes an action changes the id.
+    """
+
+    model: Pi0
+    manifest: Manifest
+    tokenizer_path: Path
+    checkpoint_id: str
+
+
+def save(directory: Path | str, model: Pi0, manifest: Manifest, tokenizer: bytes) -> None:
+    """Writes a checkpoint folder; the manifest comes last, so a half-written one is not one.
+
+    Raises :class:`CheckpointError` when model and manifest differ in configuration.
+    """
+    directory = Path(directory)
+    if manifest.model != model.config:
+        raise CheckpointError(
+            f"{directory}: the manifest describes {manifest.model} and the model is "
+            f"{model.config}; pass the manifest of this model"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MANIFEST_FILE).unlink(missing_ok=True)
+    write_tensors(directory, model)
+    _write(directory / manifest.tokenizer, tokenizer)
+    _write(directory / MANIFEST_FILE, to_json(manifest).encode())
+
+
+def load(directory: Path | str, device: str | torch.device = "cpu") -> LoadedCheckpoint:
+    """Loads a checkpoint folder: float32 on the CPU, bfloat16 transformers elsewhere.
+
+    On the CPU, float32 weights stay mapped from the file: replace that file (as
+    :func:`save` does), never overwrite it in place, or the process dies of SIGBUS.
+    Raises :class:`CheckpointError` on anything missing, corrupt, mis-shaped or not
+    finite; untrained weights never stand in for it.
+    """
+    directory = Path(directory)
+    manifest = load_manifest(directory)
+    tokenizer = directory / manifest.tokenizer
+    if not tokenizer.is_file():
+        raise CheckpointError(f"{tokenizer}: the tokenizer is missing; copy it into the folder")
+    model = assemble(manifest.model, read_tensors(directory), directory)
+    if torch.device(device).type != "cpu":
+        model = model.to_bfloat16().to(device)
+    digest = fingerprint(find_weights(directory), directory / MANIFEST_FILE, tokenizer)
+    return LoadedCheckpoint(
+        model=model,
+        manifest=manifest,
+        tokenizer_path=tokenizer,
+        checkpoint_id=f"{manifest.name}@{digest}",
+    )
+
+
+def load_manifest(directory: Path | str) -> Manifest:
+    """The manifest of a checkpoint folder. Raises :class:`CheckpointError`."""
+    directory = Path(directory)
+    find_weights(directory)
+    path = directory / MANIFEST_FILE
+    if not path.is_file():
+        raise CheckpointError(
+            f"{directory}: no {MANIFEST_FILE}, so nothing says which robot the weights are for; "
+            "use a folder written by this suite"
+        )
+    return read_manifest(path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_bytes(data)
+    os.replace(part, path)

@@ -1,0 +1,57 @@
+"""A small tokenizer for demonstrations, in the format and with the rules of the real one."""
+
+from __future__ import annotations
+
+import io
+
+import sentencepiece
+
+PAD, EOS, BOS, UNKNOWN = 0, 1, 2, 3
+
+#: Enough words for common tasks; any other text falls back to bytes.
+INSTRUCTIONS = (
+    "pick up the red cube and hand it to the left arm",
+    "transfer the cube from the right gripper to the left gripper",
+    "fold the towel on the table",
+    "fold the shirt and place it on the pile",
+    "put the plates and the cups into the bin",
+    "bus the table: put the trash into the trash bin and the dishes into the dish bin",
+    "open the drawer, take out the spoon and close the drawer",
+    "insert the peg into the socket",
+    "pour the coffee beans into the grinder",
+    "move the bowl to the center of the table",
+    "drive to the laundry machine and take the clothes out of the dryer",
+    "place the bottle upright behind the box",
+    "stack the blue block on top of the green block",
+    "wipe the counter with the sponge",
+    "push the button, then return to the home pose",
+    "Task: pick up the pen, State: 0 12 34 56 78 90 128 255;\nAction: ",
+)
+
+
+def train_tokenizer(size: int) -> bytes:
+    """A SentencePiece model of at most ``size`` pieces: pad 0, eos 1, bos 2, newline one piece.
+
+    Bytes are pieces too, so every text can be encoded. The result depends on ``size`` alone.
+    """
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(INSTRUCTIONS),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=size,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        add_dummy_prefix=False,
+        user_defined_symbols=["\n"],
+        pad_id=PAD,
+        eos_id=EOS,
+        bos_id=BOS,
+        unk_id=UNKNOWN,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return model.getvalue()
