@@ -9,6 +9,7 @@ its message and turned into FAILURE.
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -128,13 +129,8 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
 
     Returns the exit code: 0 after a requested stop, 1 if autostart failed.
     """
-    signals = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    stop_requested = _await_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    stop_requested: Future[signal.Signals] = Future()
-    threading.Thread(
-        target=lambda: stop_requested.set_result(signal.sigwait(signals)), daemon=True
-    ).start()
     node = factory()
     executor = EventsExecutor()
     executor.add_node(node)
@@ -148,6 +144,27 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
     node.destroy_node()
     rclpy.try_shutdown()
     return code
+
+
+def _await_signals() -> Future[bytes]:
+    """A future that is done once SIGINT or SIGTERM has arrived.
+
+    The interpreter's C handler writes to the socket in whichever thread the kernel
+    chose. Blocking the signals here would not do: threads started by an import
+    (OpenBLAS) have them open, and Python's own handler would raise in mid-callback.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    stop_requested: Future[bytes] = Future()
+    # The closure keeps both ends open for the life of the process.
+    keep = (reader, writer)
+    threading.Thread(
+        target=lambda: stop_requested.set_result(keep[0].recv(1)), daemon=True
+    ).start()
+    return stop_requested
 
 
 def spin_until(executor: Executor, future: Future[Any]) -> None:

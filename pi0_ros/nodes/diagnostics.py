@@ -1,0 +1,67 @@
+"""One line per node on ``/diagnostics``, once a second (REP 107)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+#: What a node says about itself: level, one-line message, values by key.
+Reading = tuple[int, str, Mapping[str, str]]
+
+OK = int.from_bytes(DiagnosticStatus.OK, "little")
+WARN = int.from_bytes(DiagnosticStatus.WARN, "little")
+ERROR = int.from_bytes(DiagnosticStatus.ERROR, "little")
+STALE = int.from_bytes(DiagnosticStatus.STALE, "little")
+
+
+class DiagnosticsPublisher:
+    """Publishes what ``read`` returns as one DiagnosticStatus, at 1 Hz.
+
+    The topic is absolute, as REP 107 has it; two suites are told apart by the
+    node's full name, which precedes ``name``. The timer runs on the steady
+    clock, so a paused simulation still reports; stamps are ROS time.
+
+    Create it in ``setup`` and call :meth:`destroy` in ``teardown``. ``read`` must
+    be quick; what it raises is reported as an ERROR and never ends the node.
+    """
+
+    def __init__(
+        self, node: Node, hardware_id: str, name: str, read: Callable[[], Reading]
+    ) -> None:
+        self._node = node
+        self._hardware_id = hardware_id
+        self._name = f"{node.get_fully_qualified_name().lstrip('/')}: {name}"
+        self._read = read
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._timer = node.create_timer(
+            1.0, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def publish(self) -> None:
+        """Publish one array now."""
+        try:
+            level, message, values = self._read()
+        except Exception as error:  # reporting must not be what ends a node
+            level, message, values = ERROR, f"cannot read the diagnostics: {error}", {}
+        array = DiagnosticArray()
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        array.status = [
+            DiagnosticStatus(
+                level=bytes([level]),
+                name=self._name,
+                message=message,
+                hardware_id=self._hardware_id,
+                values=[KeyValue(key=key, value=value) for key, value in values.items()],
+            )
+        ]
+        self._publisher.publish(array)
+
+    def destroy(self) -> None:
+        """Stop the timer and remove the publisher. May be called twice."""
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._node.destroy_publisher(self._publisher)
+            self._timer = None

@@ -1,0 +1,167 @@
+"""No limit is ever exceeded, and a reachable reference is met exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pi0_ros.control.limits import ACCELERATION, POSITION, VELOCITY, Limiter, stopping_speed
+from pi0_ros.embodiment import LimitArrays
+
+DT = 0.02
+
+
+def _limits(lower=-1.0, upper=1.0, velocity=2.0, acceleration=10.0) -> LimitArrays:
+    return LimitArrays(
+        lower=np.array([lower]),
+        upper=np.array([upper]),
+        velocity=np.array([velocity]),
+        acceleration=np.array([acceleration]),
+    )
+
+
+def _run(limiter: Limiter, targets, rates=None) -> np.ndarray:
+    rates = np.zeros(len(targets)) if rates is None else rates
+    out = [limiter.position]
+    for target, rate in zip(targets, rates, strict=True):
+        limiter.track(np.array([target]), np.array([rate]))
+        out.append(limiter.position)
+    return np.array(out)[:, 0]
+
+
+def test_stopping_speed_is_the_inverse_of_the_braking_distance():
+    # Braking from x = 3 covers 3 + 2 + 1 = 6; from 2.5 it covers 2.5 + 1.5 + 0.5 = 4.5.
+    distance = np.array([0.0, 0.4, 1.0, 3.0, 4.5, 6.0])
+    assert stopping_speed(distance) == pytest.approx([0.0, 0.4, 1.0, 2.0, 2.5, 3.0])
+
+
+def test_a_step_is_reached_without_overshoot_and_stays():
+    limiter = Limiter(_limits(), DT, np.array([0.0]))
+    path = _run(limiter, [0.7] * 60)
+    assert path.max() <= 0.7 + 1e-12
+    assert path[-20:] == pytest.approx(0.7)
+    assert (np.diff(path) >= -1e-12).all()
+
+
+def test_a_step_takes_the_least_time_the_limits_allow():
+    limiter = Limiter(_limits(), DT, np.array([-1.0]))
+    path = _run(limiter, [1.0] * 80)
+    # 2 rad at 2 rad/s and 10 rad/s^2: v/a + d/v = 1.2 s, one tick of rounding either side.
+    assert np.argmax(path > 1.0 - 1e-9) == pytest.approx(1.2 / DT, abs=1)
+
+
+def test_a_smooth_reference_within_the_limits_is_met_exactly_without_a_hit():
+    t = np.arange(1, 200) * DT
+    targets, rates = 0.5 * (1 - np.cos(2 * t)), np.sin(2 * t)
+    limiter = Limiter(_limits(), DT, np.array([0.0]))
+    assert _run(limiter, targets, rates)[1:] == pytest.approx(targets, abs=1e-12)
+    assert not limiter.hits.any()
+
+
+def test_a_reference_at_full_speed_is_caught_up_with_and_then_met():
+    limiter = Limiter(_limits(lower=-100.0, upper=100.0), DT, np.array([0.0]))
+    targets = 1.0 + 1.0 * np.arange(1, 200) * DT
+    path = _run(limiter, targets, np.ones(len(targets)))
+    assert path[-50:] == pytest.approx(targets[-50:], abs=1e-9)
+
+
+def test_hits_are_counted_for_the_limit_that_binds():
+    limiter = Limiter(_limits(upper=10.0), DT, np.array([0.0]))
+    _run(limiter, [5.0] * 10)  # 2 rad/s are reached in the tenth tick
+    assert (limiter.hits[ACCELERATION, 0], limiter.hits[VELOCITY, 0]) == (9, 1)
+    _run(limiter, [5.0] * 10)
+    assert (limiter.hits[ACCELERATION, 0], limiter.hits[VELOCITY, 0]) == (9, 11)
+    assert limiter.hits[POSITION, 0] == 0
+    _run(limiter, [20.0])
+    assert limiter.hits[POSITION, 0] == 1
+
+
+def test_a_target_beyond_a_bound_ends_at_the_bound():
+    limiter = Limiter(_limits(), DT, np.array([0.9]))
+    path = _run(limiter, [5.0] * 60)
+    assert path.max() <= 1.0 + 1e-12
+    assert path[-1] == pytest.approx(1.0)
+
+
+def test_a_start_outside_the_bounds_comes_back_in_and_never_goes_further_out():
+    limiter = Limiter(_limits(), DT, np.array([1.05]))
+    path = _run(limiter, [3.0] * 60)
+    assert path.max() == 1.05
+    assert path[-1] == pytest.approx(1.0)
+
+
+def test_a_start_outside_the_bounds_is_held_where_it_is():
+    limiter = Limiter(_limits(), DT, np.array([1.05]))
+    limiter.brake(np.array([False]))
+    assert limiter.position.tolist() == [1.05]
+
+
+def test_braking_ends_at_standstill_and_then_repeats_the_same_number():
+    limiter = Limiter(_limits(), DT, np.array([0.0]))
+    _run(limiter, [1.0] * 10)
+    for _ in range(20):
+        limiter.brake(np.array([False]))
+    held = limiter.position.copy()
+    limiter.brake(np.array([False]))
+    assert limiter.position.tolist() == held.tolist()
+    assert limiter.is_still(np.array([False]))
+
+
+def test_braking_to_zero_arrives_at_exactly_zero():
+    limiter = Limiter(_limits(), DT, np.array([0.437]))
+    for _ in range(60):
+        limiter.brake(np.array([True]))
+    assert limiter.position.tolist() == [0.0]
+    assert limiter.is_still(np.array([True]))
+
+
+@st.composite
+def _cases(draw):
+    return {
+        "rate_hz": draw(st.sampled_from([20.0, 50.0, 333.0, 500.0])),
+        "limits": _limits(
+            lower=draw(st.floats(-3.0, -0.1)),
+            upper=draw(st.floats(0.1, 3.0)),
+            velocity=draw(st.floats(0.05, 10.0)),
+            acceleration=draw(st.floats(0.1, 200.0)),
+        ),
+        "start": draw(st.floats(-1.2, 1.2)),
+        "moves": draw(
+            st.lists(
+                st.tuples(
+                    st.sampled_from(["track", "brake", "zero"]),
+                    st.floats(-6.0, 6.0),
+                    st.floats(-20.0, 20.0),
+                    st.integers(1, 25),
+                ),
+                min_size=1,
+                max_size=12,
+            )
+        ),
+    }
+
+
+@settings(max_examples=300, deadline=None)
+@given(_cases())
+def test_no_limit_is_ever_exceeded_over_targets_stops_and_starts(case):
+    limits, dt = case["limits"], 1.0 / case["rate_hz"]
+    start = case["start"] * (limits.upper if case["start"] > 0 else -limits.lower)
+    limiter = Limiter(limits, dt, start)
+    path = [limiter.position, limiter.position]
+    for verb, target, rate, ticks in case["moves"]:
+        for k in range(ticks):
+            if verb == "track":
+                limiter.track(np.array([target + k * rate * dt]), np.array([rate]))
+            else:
+                limiter.brake(np.array([verb == "zero"]))
+            path.append(limiter.position)
+    stream = np.array(path)[:, 0]
+    velocity = np.diff(stream) / dt
+    change = np.diff(velocity) / dt
+    outside = max(start.item(), limits.upper.item()), min(start.item(), limits.lower.item())
+    assert stream.max() <= outside[0] + 1e-9
+    assert stream.min() >= outside[1] - 1e-9
+    assert np.abs(velocity).max() <= limits.velocity.item() + 1e-9
+    assert np.abs(change).max() <= limits.acceleration.item() + 1e-7

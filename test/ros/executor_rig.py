@@ -1,0 +1,201 @@
+"""A chunk_executor in simulated time: the test is the clock, the robot and the policy."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import TwistStamped
+from harness import Graph
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
+from pi0_ros.embodiment import load
+from pi0_ros.nodes.chunk_executor import ChunkExecutor
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
+
+MS = 1_000_000
+PERIOD_NS = 20 * MS
+HORIZON = 20
+JOINTS = ("shoulder_joint", "elbow_joint", "finger_joint")
+START = (0.1, -0.2, 0.25)  # raw; the gripper's value is twice its raw number
+MEASURED = (0.1, -0.2, 0.5, 0.0)
+
+YAML = """
+name: small_robot
+description: two joints, a gripper and a base
+rates:
+  {{chunk_hz: {chunk_hz}, control_hz: 50, joint_state_hz: 50, horizon: 20, execution_steps: 10}}
+sync: {{camera_skew_s: 0.04, state_skew_s: 0.02, max_age_s: 0.25, observation_timeout_s: 0.2}}
+cameras:
+  top:
+    {{slot: base_0_rgb, topic: top/image, encoding: rgb8, width: 64, height: 48, rate_hz: 30}}
+absent_slots: [left_wrist_0_rgb, right_wrist_0_rgb]
+state:
+  - topic: joint_states
+    unit: rad
+    dimensions:
+      shoulder: {{joint: shoulder_joint, slots: [0, 0]}}
+      elbow:    {{joint: elbow_joint, slots: [1, 1]}}
+      gripper:  {{joint: finger_joint, slots: [6, 6], unit: normalised, scale: 2.0}}
+action:
+  - unit: rad
+    limits: {{lower: -2.0, upper: 2.0, velocity: 2.0, acceleration: 10.0}}
+    dimensions:
+      shoulder: {{joint: shoulder_joint, slots: [0, 0], home: 0.0}}
+      elbow:    {{joint: elbow_joint, slots: [1, 1], home: 0.0}}
+  - unit: normalised
+    limits: {{lower: 0.0, upper: 1.0, velocity: 2.0, acceleration: 20.0}}
+    dimensions:
+      gripper:  {{joint: finger_joint, slots: [6, 6], home: 0.0, scale: 2.0}}
+  - unit: m/s
+    limits: {{lower: -0.5, upper: 0.5, velocity: 1.0, acceleration: 10.0}}
+    dimensions:
+      base:     {{joint: linear.x, slots: [14, 14]}}
+controllers:
+  arm: {{kind: {arm}, topic: arm/commands, stop: hold, dimensions: [shoulder, elbow]}}
+  gripper: {{kind: gripper, topic: gripper/commands, stop: keep_last, dimensions: [gripper]}}
+  base: {{kind: twist, topic: cmd_vel, stop: ramp_to_zero, frame_id: base_link, dimensions: [base]}}
+"""
+
+
+def robot_file(folder: Path, chunk_hz: int = 50, arm: str = "forward_position") -> str:
+    """Write the small robot's YAML and return its path."""
+    path = folder / "small_robot.yaml"
+    path.write_text(YAML.format(chunk_hz=chunk_hz, arm=arm))
+    return str(path)
+
+
+def joint_states(names: Any = JOINTS, position: Any = START) -> JointState:
+    """A measured pose, at standstill."""
+    return JointState(name=list(names), position=[float(p) for p in position])
+
+
+def stamp(now_ns: int) -> Time:
+    """Nanoseconds as a message."""
+    return Time(sec=now_ns // 1_000_000_000, nanosec=now_ns % 1_000_000_000)
+
+
+def make_chunk(robot: Any, actions: Any, now_ns: int, sequence: int, **fields: Any) -> ActionChunk:
+    """A chunk that begins at ``now_ns``; ``actions`` (H, A), or (A,) for every step."""
+    rows = np.broadcast_to(np.asarray(actions, np.float32), (HORIZON, len(robot.action)))
+    message = ActionChunk(
+        step_duration=Duration(nanosec=round(1e9 / robot.rates.chunk_hz)),
+        action_names=list(robot.action_names),
+        horizon=HORIZON,
+        data=array("f", rows.tobytes()),
+        observation_stamp=stamp(now_ns),
+        sequence=sequence,
+        source_id="test",
+        embodiment=robot.name,
+        checkpoint_id="tiny-0000",
+    )
+    message.header.stamp = stamp(now_ns)
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+class Rig:
+    """Drives one executor tick by tick; every tick is awaited, none by waiting."""
+
+    def __init__(self, ros: Graph, folder: Path, **robot: Any) -> None:
+        self.ros = ros
+        path = robot_file(folder, **robot)
+        self.robot = load(path)
+        self.now_ns = 10_000 * MS
+        self.sequence = 0
+        self._clock = ros.publisher(Clock, "/clock", 1)
+        self._joints = ros.publisher(JointState, "joint_states", SENSOR_QOS)
+        self._observations = ros.publisher(Observation, "observation", COMMAND_QOS)
+        self._chunks = ros.publisher(ActionChunk, "action_chunk", COMMAND_QOS)
+        self.node: ChunkExecutor = ros.add(
+            ChunkExecutor, {"embodiment": path, "use_sim_time": True}
+        )
+        assert self.node.failure is None, self.node.failure
+        self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
+        kinds = (self.node._writers[0].message_type, Float64MultiArray, TwistStamped)
+        topics = [controller.topic for controller in self.robot.controllers]
+        self.arm, self.gripper, self.base = (
+            ros.collect(kind, topic, 100) for kind, topic in zip(kinds, topics, strict=True)
+        )
+        inputs = (self._clock, self._joints, self._observations, self._chunks)
+        outputs = (*self.node._command_publishers, self.node._status_publisher)
+        ros.spin_until(
+            lambda: all(p.get_subscription_count() for p in (*inputs, *outputs)),
+            what="the executor's topics are connected",
+        )
+
+    def tick(
+        self, count: int = 1, *, joints: JointState | None = None, cameras: bool = True
+    ) -> ExecutorStatus:
+        """Let 20 ms pass, ``count`` times; the status of the last tick."""
+        for _ in range(count):
+            self.now_ns += PERIOD_NS
+            self._joints.publish(joint_states() if joints is None else joints)
+            if cameras:
+                observation = Observation()
+                observation.header.stamp = stamp(self.now_ns)
+                self._observations.publish(observation)
+            self.ros.spin_some()
+            self.set_clock()
+        return self.statuses[-1]
+
+    def set_clock(self) -> None:
+        """Publish the time and see the tick it causes."""
+        before = len(self.statuses)
+        self._clock.publish(Clock(clock=stamp(self.now_ns)))
+        self.ros.spin_until(
+            lambda: len(self.statuses) > before, what=f"the tick at {self.now_ns} ns"
+        )
+
+    def until(self, state: int, **options: Any) -> ExecutorStatus:
+        """Tick until the executor is in a state."""
+        for _ in range(100):
+            if self.tick(**options).state == state:
+                return self.statuses[-1]
+        raise AssertionError(f"still {self.statuses[-1].state}: {self.statuses[-1].reason}")
+
+    def offer(self, actions: Any, **fields: Any) -> None:
+        """Publish a chunk that begins at the next tick, and see it judged."""
+        gate = self.node.core.gate
+        before = gate.accepted + gate.refused.total()
+        begin_ns = self.now_ns + PERIOD_NS
+        self._chunks.publish(make_chunk(self.robot, actions, begin_ns, self.sequence, **fields))
+        self.sequence += 1
+        self.ros.spin_until(
+            lambda: gate.accepted + gate.refused.total() > before, what="the chunk is judged"
+        )
+
+    def offer_unheard(self, actions: Any) -> None:
+        """Publish a chunk and let the clock pass, to an executor that is not active."""
+        chunk = make_chunk(self.robot, actions, self.now_ns, self.sequence)
+        self._chunks.publish(chunk)
+        self.now_ns += 5 * PERIOD_NS
+        self.clock_only()
+        self._chunks.wait_for_all_acked()
+        self.ros.spin_some()
+
+    def clock_only(self) -> None:
+        """Publish the time and see it arrive, tick or no tick."""
+        self._clock.publish(Clock(clock=stamp(self.now_ns)))
+        self.ros.spin_until(lambda: self.clock_is_at(0), what="the executor sees the clock")
+
+    def clock_is_at(self, offset_ms: int) -> bool:
+        """Whether the executor's clock stands ``offset_ms`` after the last tick."""
+        return self.node.get_clock().now().nanoseconds == self.now_ns + offset_ms * MS
+
+    def stamp_in(self, offset_ms: int) -> Time:
+        """The time ``offset_ms`` after the last tick."""
+        return stamp(self.now_ns + offset_ms * MS)
+
+    def settle(self, received: list[Any], topic_index: int, sentinel: Any) -> list[Any]:
+        """What the executor sent up to now: a sentinel from its own publisher ends it."""
+        self.node._command_publishers[topic_index].publish(sentinel)
+        self.ros.spin_until(lambda: received and received[-1] == sentinel, what="the sentinel")
+        return received[:-1]
