@@ -8,8 +8,8 @@ its message and turned into FAILURE.
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -58,7 +58,14 @@ class ManagedNode(LifecycleNode):
         super().__init__(name, **options)
         self.declare_parameter("autostart", True)
         self.failure: str | None = None
+        self.fatal: str | None = None
         self._finalised = False
+
+    def fail(self, reason: str) -> None:
+        """End the process with exit code 1, from any thread: the node cannot go on."""
+        self.get_logger().fatal(reason)
+        self.fatal = reason
+        signal.raise_signal(signal.SIGTERM)
 
     def shut_down(self) -> None:
         """Take the shutdown transition, unless an operator already did."""
@@ -127,7 +134,7 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
     could be sent; so the signals are waited for in a thread, which ends the
     spin, and the lifecycle shutdown runs while the context is still valid.
 
-    Returns the exit code: 0 after a requested stop, 1 if autostart failed.
+    Returns the exit code: 0 after a requested stop, 1 if autostart failed or the node did.
     """
     stop_requested = _await_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -139,6 +146,7 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
         code = 1
     else:
         spin_until(executor, stop_requested)
+        code = 0 if node.fatal is None else 1
     node.shut_down()
     executor.remove_node(node)
     node.destroy_node()
@@ -149,20 +157,18 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
 def _await_signals() -> Future[bytes]:
     """A future that is done once SIGINT or SIGTERM has arrived.
 
-    The interpreter's C handler writes to the socket in whichever thread the kernel
+    The interpreter's C handler writes to the pipe in whichever thread the kernel
     chose. Blocking the signals here would not do: threads started by an import
     (OpenBLAS) have them open, and Python's own handler would raise in mid-callback.
     """
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    reader, writer = os.pipe()  # open for the life of the process
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     stop_requested: Future[bytes] = Future()
-    # The closure keeps both ends open for the life of the process.
-    keep = (reader, writer)
     threading.Thread(
-        target=lambda: stop_requested.set_result(keep[0].recv(1)), daemon=True
+        target=lambda: stop_requested.set_result(os.read(reader, 1)), daemon=True
     ).start()
     return stop_requested
 
@@ -171,7 +177,7 @@ def spin_until(executor: Executor, future: Future[Any]) -> None:
     """Spin until the future is done, whichever thread sets it.
 
     The deadline is finite because the Jazzy EventsExecutor without one spins at
-    100 % of a core and never looks at the future (found by doing it).
+    100 % of a core and never looks at the future.
     """
     while not future.done():
         executor.spin_until_future_complete(future, timeout_sec=60.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import signal
 import socket
@@ -22,6 +24,7 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
 ROOT = Path(__file__).resolve().parents[2]
+DDS_PROFILE = ROOT / "pi0_bringup" / "config" / "fastdds.xml"
 
 # Domains a test may take: those whose ports lie below the ephemeral range. One is
 # claimed by binding an abstract socket of its name, so that test runs side by side
@@ -29,9 +32,17 @@ ROOT = Path(__file__).resolve().parents[2]
 _DOMAINS = range(10, 102)
 
 
+_turn = itertools.count(os.getpid())
+
+
 def claim_domain() -> tuple[int, socket.socket]:
-    """A free ROS domain and the socket that keeps it ours until it is closed."""
-    for domain in _DOMAINS:
+    """A free ROS domain and the socket that keeps it ours until it is closed.
+
+    Each claim begins its search one further: participants of a closed graph may be
+    announced for a moment longer, and a test should not meet those of the last one.
+    """
+    first = next(_turn) % len(_DOMAINS)
+    for domain in (*_DOMAINS[first:], *_DOMAINS[:first]):
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             claim.bind(f"\0pi0_ros_test_domain_{domain}")
@@ -60,7 +71,9 @@ class Graph:
                 [str(ROOT), str(ROOT / "pi0_bringup"), os.environ.get("PYTHONPATH", "")]
             ),
         }
+        self.environment["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(DDS_PROFILE)
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(DDS_PROFILE)
         rclpy.init(domain_id=self.domain_id, signal_handler_options=SignalHandlerOptions.NO)
         self.executor = EventsExecutor()
         self._nodes: list[Node] = []
@@ -161,4 +174,5 @@ class Graph:
             self.executor.remove_node(node)
             node.destroy_node()
         rclpy.try_shutdown()
+        gc.collect()  # participants live as long as the last reference to them
         self._claim.close()

@@ -1,0 +1,1 @@
+"""Behaviour of the mock robot, as numpy: lag, odometry, test pattern, driver joints."""

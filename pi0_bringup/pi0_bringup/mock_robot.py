@@ -1,0 +1,218 @@
+"""The node ``mock_robot``: any embodiment's driver topics, with no physics behind them.
+
+Joints follow their commands with a lag, bases integrate their velocity, cameras
+show a moving test pattern. Parameters take streams away or freeze them, to test
+what the suite does about it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from pi0_bringup.drivers.commands import BASE_TIMEOUT_S, Commands
+from pi0_bringup.drivers.endpoints import (
+    CameraPublishers,
+    CommandSubscriptions,
+    JointStatePublishers,
+    to_stamp,
+)
+from pi0_bringup.mock.joints import MockJoints, start_pose
+from pi0_bringup.mock.odometry import PlanarPose
+from pi0_bringup.mock.pattern import PatternCamera
+from pi0_msgs.srv import ResetSimulation
+from pi0_ros.embodiment import Camera, ControllerKind, Embodiment, load
+from pi0_ros.nodes.diagnostics import OK, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode, run
+
+#: Base controllers report odometry at about this rate.
+ODOMETRY_HZ = 50.0
+#: A joint-state callback later than this moves the joints by no more than this.
+_MAX_STEP_S = 0.1
+
+
+class MockRobot(ManagedNode):
+    """A robot that does as it is told; parameters and topics are in the reference."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("mock_robot", **options)
+        self.declare_parameter("embodiment", "")
+        self.declare_parameter("joint_state_hz", 0.0)
+        self.declare_parameter("camera_rate_hz", 0.0)
+        self.declare_parameter("camera_scale", 1.0)
+        self.declare_parameter("time_constant_s", 0.05)
+        self.declare_parameter("base_timeout_s", BASE_TIMEOUT_S)
+        self._declare_list("start", Parameter.Type.DOUBLE_ARRAY)
+        for fault in ("silent_cameras", "frozen_cameras", "missing_joints"):
+            self._declare_list(fault, Parameter.Type.STRING_ARRAY)
+        self._clean: list[Any] = []
+        self._ticking: list[Any] = []
+
+    def _declare_list(self, name: str, kind: Parameter.Type) -> None:
+        # An empty list has no element type, so the type is given and the value left unset.
+        self.declare_parameter(name, kind)
+
+    def _list(self, name: str) -> list[Any]:
+        return list(self.get_parameter_or(name, Parameter(name, value=[])).value or [])
+
+    def setup(self) -> None:
+        self._embodiment = load(self.get_parameter("embodiment").value)
+        self._start = start_pose(self._embodiment, self._list("start"))
+        self._joints = MockJoints(
+            self._embodiment,
+            self._start,
+            self.get_parameter("time_constant_s").value,
+            self._list("missing_joints"),
+        )
+        self.commands = Commands(
+            self._embodiment, self._start, self.get_parameter("base_timeout_s").value
+        )
+        self._pose = PlanarPose()
+        self._advanced_ns = self._now_ns()
+        self._prepare_cameras()
+        self._joint_states = JointStatePublishers(self, self._joints.topics)
+        self._odometry = _odometry_publisher(self, self._embodiment)
+        subscriptions = CommandSubscriptions(
+            self, self._embodiment, self.commands, now_s=lambda: self._now_ns() * 1e-9
+        )
+        service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
+        report = DiagnosticsPublisher(self, "mock", "robot", self._diagnose)
+        self._clean += [
+            self._joint_states.destroy,
+            subscriptions.destroy,
+            lambda: self.destroy_service(service),
+            report.destroy,
+        ]
+
+    def _prepare_cameras(self) -> None:
+        silent, frozen = self._list("silent_cameras"), self._list("frozen_cameras")
+        known = [camera.name for camera in self._embodiment.cameras]
+        for fault, names in (("silent_cameras", silent), ("frozen_cameras", frozen)):
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise ValueError(
+                    f"{fault} names {', '.join(unknown)}; {self._embodiment.name} has "
+                    f"{', '.join(known)}"
+                )
+        scale = self.get_parameter("camera_scale").value
+        self._cameras = [c for c in self._embodiment.cameras if c.name not in silent]
+        self._patterns = {
+            camera.name: PatternCamera(camera, scale, frozen=camera.name in frozen)
+            for camera in self._cameras
+        }
+        # A silent camera's driver is there and offers its topic; no frame ever comes.
+        self._frames = CameraPublishers(self, self._embodiment.cameras)
+        self._clean.append(self._frames.destroy)
+
+    def start(self) -> None:
+        self._advanced_ns = self._now_ns()
+        rate_hz = self._rate("joint_state_hz", self._embodiment.rates.joint_state_hz)
+        self._ticking.append(self.create_timer(1.0 / rate_hz, self._on_joints))
+        if self._odometry is not None:
+            self._ticking.append(self.create_timer(1.0 / ODOMETRY_HZ, self._on_odometry))
+        by_rate: dict[float, list[Camera]] = {}
+        for camera in self._cameras:
+            rate_hz = self._rate("camera_rate_hz", camera.rate_hz)
+            by_rate.setdefault(rate_hz, []).append(camera)
+        for rate_hz, cameras in by_rate.items():
+            self._ticking.append(
+                self.create_timer(1.0 / rate_hz, lambda cameras=cameras: self._on_frames(cameras))
+            )
+
+    def _rate(self, parameter: str, stated_hz: float) -> float:
+        rate_hz = self.get_parameter(parameter).value
+        if not (math.isfinite(rate_hz) and rate_hz >= 0.0):
+            raise ValueError(
+                f"{parameter} is {rate_hz}; give a rate in Hz, or 0 for the embodiment's own"
+            )
+        return rate_hz or stated_hz
+
+    def stop(self) -> None:
+        for timer in self._ticking:
+            self.destroy_timer(timer)
+        self._ticking.clear()
+
+    def teardown(self) -> None:
+        while self._clean:
+            self._clean.pop()()
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _advance(self) -> int:
+        """Move joints and base up to the present; returns it in nanoseconds."""
+        now_ns = self._now_ns()
+        duration_s = min((now_ns - self._advanced_ns) * 1e-9, _MAX_STEP_S)
+        self._advanced_ns = now_ns
+        if duration_s <= 0.0:
+            return now_ns
+        axes = self._joints.axes
+        axes.advance(self.commands.sample(now_ns * 1e-9), duration_s)
+        if self._odometry is not None:
+            vx, vy, yaw_rate = self._twist()
+            self._pose = self._pose.moved(vx, vy, yaw_rate, duration_s)
+        return now_ns
+
+    def _twist(self) -> tuple[float, float, float]:
+        """Base velocity now: forward, left [m/s] and yaw rate [rad/s]."""
+        velocity = {
+            d.joint: float(self._joints.axes.position[k])
+            for k, d in enumerate(self._embodiment.action)
+            if d.state is None
+        }
+        x, y, yaw = (velocity.get(axis, 0.0) for axis in ("linear.x", "linear.y", "angular.z"))
+        return x, y, yaw
+
+    def _on_joints(self) -> None:
+        now_ns = self._advance()
+        self._joint_states.publish(now_ns, self._joints.readings())
+
+    def _on_odometry(self) -> None:
+        now_ns = self._advance()
+        message = Odometry(child_frame_id="base_link")
+        message.header.stamp = to_stamp(now_ns)
+        message.header.frame_id = "odom"
+        message.pose.pose.position.x = self._pose.x_m
+        message.pose.pose.position.y = self._pose.y_m
+        message.pose.pose.orientation.z = math.sin(self._pose.yaw_rad / 2.0)
+        message.pose.pose.orientation.w = math.cos(self._pose.yaw_rad / 2.0)
+        twist = message.twist.twist
+        twist.linear.x, twist.linear.y, twist.angular.z = self._twist()
+        self._odometry.publish(message)
+
+    def _on_frames(self, cameras: list[Camera]) -> None:
+        stamp_ns = self._now_ns()
+        for camera in cameras:
+            self._frames.publish(camera, stamp_ns, self._patterns[camera.name].frame())
+
+    def _on_reset(
+        self, request: ResetSimulation.Request, response: ResetSimulation.Response
+    ) -> ResetSimulation.Response:
+        self.commands.reset(self._start)
+        self._joints.axes.reset(self._start)
+        self._pose = PlanarPose()
+        response.success = True
+        response.message = "joints at the start pose, odometry at the origin"
+        return response
+
+    def _diagnose(self) -> Reading:
+        return OK, "mock hardware: nothing moves", self.commands.summary()
+
+
+def _odometry_publisher(node: Node, embodiment: Embodiment) -> Any:
+    if all(c.kind is not ControllerKind.TWIST for c in embodiment.controllers):
+        return None
+    return node.create_publisher(Odometry, "odom", COMMAND_QOS)
+
+
+def main() -> None:
+    """Run the node until it is interrupted."""
+    raise SystemExit(run(MockRobot))
+
+
+if __name__ == "__main__":
+    main()

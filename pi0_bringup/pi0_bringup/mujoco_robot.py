@@ -1,0 +1,243 @@
+"""The node ``mujoco_robot``: a simulated bimanual ViperX behind its drivers' topics.
+
+It is the source of ``/clock`` and therefore never uses simulated time itself.
+Physics, clock and joint states run in one thread, rendering in another, ROS
+callbacks in the node's.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Bool, UInt8
+
+from pi0_bringup.drivers.commands import Commands
+from pi0_bringup.drivers.endpoints import (
+    CameraPublishers,
+    CommandSubscriptions,
+    JointStatePublishers,
+    to_stamp,
+)
+from pi0_bringup.drivers.images import check_aspect, encode
+from pi0_bringup.drivers.readings import JointReading
+from pi0_bringup.simulation.loop import SimulationLoop, Timing
+from pi0_bringup.simulation.render_thread import Frames, RenderThread
+from pi0_bringup.simulation.transfer_cube import TransferCube
+from pi0_bringup.simulation.viperx import CAMERA_OF_SLOT
+from pi0_msgs.srv import ResetSimulation
+from pi0_ros.embodiment import Embodiment, load
+from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.managed import LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+
+#: The camera rate unless one is given: what one core renders beside the physics.
+DEFAULT_CAMERA_HZ = 30.0
+#: Below this share of the real-time factor asked for, diagnostics warn.
+_SLOW = 0.95
+_SECOND_NS = 1_000_000_000
+
+
+class MujocoRobot(ManagedNode):
+    """gym-aloha's cube transfer as a robot; parameters and topics are in the reference."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("mujoco_robot", **options)
+        self.declare_parameter("embodiment", "bimanual_trossen")
+        self.declare_parameter("seed", 0)
+        self.declare_parameter("render_height", 168)
+        self.declare_parameter("render_width", 224)
+        self.declare_parameter("camera_rate_hz", 0.0)
+        self.declare_parameter("joint_state_hz", 0.0)
+        self.declare_parameter("clock_hz", 100.0)
+        self.declare_parameter("real_time_factor", 1.0)
+        self._clean: list[Any] = []
+        self._begin_ns = 0
+
+    def setup(self) -> None:
+        if self.get_parameter("use_sim_time").value:
+            raise ValueError(
+                "use_sim_time is true; mujoco_robot is the source of /clock: leave it false"
+            )
+        self._embodiment = load(self.get_parameter("embodiment").value)
+        height = self.get_parameter("render_height").value
+        width = self.get_parameter("render_width").value
+        for camera in self._embodiment.cameras:
+            check_aspect(camera, height, width)
+        self._scene = TransferCube(self._embodiment)
+        timing = self._timing()
+        self._scene.reset(self.get_parameter("seed").value)
+        self._commands = Commands(self._embodiment, self._scene.measured_action())
+        views = tuple(CAMERA_OF_SLOT[camera.slot] for camera in self._embodiment.cameras)
+        self._renderer = RenderThread(self._scene.model, height, width, views)
+        self._clean.append(self._renderer.close)
+        self._outputs = _Outputs(self, self._embodiment, self._commands, self._scene.max_reward)
+        self._clean.append(self._outputs.destroy)
+        self._loop = SimulationLoop(
+            self._scene, self._renderer, timing, self._outputs, self._begin_ns
+        )
+        self._clean.append(self._keep_time)
+        self._target_factor = timing.real_time_factor
+        self._listen()
+
+    def _timing(self) -> Timing:
+        rates = self._embodiment.rates
+        camera_hz = min(DEFAULT_CAMERA_HZ, *(c.rate_hz for c in self._embodiment.cameras))
+        timing = Timing(
+            clock_hz=self.get_parameter("clock_hz").value,
+            joint_state_hz=self.get_parameter("joint_state_hz").value or rates.joint_state_hz,
+            camera_rate_hz=self.get_parameter("camera_rate_hz").value or camera_hz,
+            real_time_factor=self.get_parameter("real_time_factor").value,
+            timestep_s=self._scene.timestep_s,
+        )
+        if timing.clock_hz % rates.control_hz:
+            raise ValueError(
+                f"clock_hz is {timing.clock_hz:g}; give a multiple of the control rate of "
+                f"{self._embodiment.name}, {rates.control_hz:g} Hz"
+            )
+        return timing
+
+    def _listen(self) -> None:
+        subscriptions = CommandSubscriptions(
+            self, self._embodiment, self._commands, now_s=lambda: self._loop.now_ns * 1e-9
+        )
+        service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
+        report = DiagnosticsPublisher(self, "mujoco", "simulation", self._diagnose)
+        self._clean += [
+            subscriptions.destroy,
+            lambda: self.destroy_service(service),
+            report.destroy,
+        ]
+
+    def start(self) -> None:
+        self._loop.start()
+
+    def stop(self) -> None:
+        self._loop.stop()
+
+    def teardown(self) -> None:
+        while self._clean:
+            self._clean.pop()()
+
+    def _keep_time(self) -> None:
+        # The next configuration goes on after this one, on a whole second.
+        self._begin_ns = -(-self._loop.now_ns // _SECOND_NS) * _SECOND_NS
+
+    def _on_reset(
+        self, request: ResetSimulation.Request, response: ResetSimulation.Response
+    ) -> ResetSimulation.Response:
+        try:
+            self._loop.reset(request.seed, self._forget)
+        except (ValueError, TimeoutError) as error:
+            response.success, response.message = False, str(error)
+            return response
+        x, y, z = self._cube
+        response.success = True
+        response.message = f"seed {request.seed}: cube at ({x:.3f}, {y:.3f}, {z:.3f}) m"
+        return response
+
+    def _forget(self) -> None:
+        # Called between two physics steps; afterwards the cube falls onto the table.
+        self._cube = self._scene.cube_pose[:3]
+        self._commands.reset(self._scene.measured_action())
+        self._outputs.begin_episode()
+
+    def _diagnose(self) -> Reading:
+        achieved = self._loop.pacer.achieved
+        durations = list(self._renderer.durations_s)
+        values = {
+            "real_time_factor": f"{achieved:.3f}",
+            "simulated_time_s": f"{self._loop.now_ns * 1e-9:.2f}",
+            "reward": str(self._outputs.last_reward),
+            "best_reward": str(self._outputs.best_reward),
+            "max_reward": str(self._scene.max_reward),
+            "render_p50_ms": f"{statistics.median(durations) * 1e3:.1f}" if durations else "",
+            **self._commands.summary(),
+        }
+        if self._outputs.failure is not None:
+            return ERROR, f"the simulation has ended: {self._outputs.failure}", values
+        if 0.0 < achieved < _SLOW * self._target_factor:
+            return WARN, f"slower than real time: factor {achieved:.2f}", values
+        return OK, "simulating", values
+
+
+class _Outputs:
+    """Publishes what the simulation delivers; called in the simulation's threads."""
+
+    def __init__(
+        self, node: Node, embodiment: Embodiment, commands: Commands, max_reward: int
+    ) -> None:
+        self._node = node
+        self._commands = commands
+        self._max_reward = max_reward
+        self._cameras = embodiment.cameras
+        self._joint_states = JointStatePublishers(node, {d.topic: None for d in embodiment.state})
+        self._camera_publishers = CameraPublishers(node, embodiment.cameras)
+        # Absolute, because that is where every node's time source listens.
+        self._clock = node.create_publisher(Clock, "/clock", SENSOR_QOS)
+        self._success = node.create_publisher(Bool, "~/success", LATCHED_QOS)
+        self._reward = node.create_publisher(UInt8, "~/reward", LATCHED_QOS)
+        self.failure: Exception | None = None
+        self.last_reward: int | None = None
+        self.best_reward = 0
+
+    def begin_episode(self) -> None:
+        """Forget the reward reached so far."""
+        self.last_reward = None
+        self.best_reward = 0
+
+    def command(self, now_ns: int) -> NDArray[np.float64]:
+        """The setpoint of the controllers."""
+        return self._commands.sample(now_ns * 1e-9)
+
+    def clock(self, now_ns: int) -> None:
+        """Publish /clock."""
+        self._clock.publish(Clock(clock=to_stamp(now_ns)))
+
+    def joints(self, now_ns: int, readings: Mapping[str, JointReading]) -> None:
+        """Publish the joint states of both arms."""
+        self._joint_states.publish(now_ns, readings)
+
+    def frames(self, stamp_ns: int, frames: Frames) -> None:
+        """Publish one frame of each camera, all with the same stamp."""
+        for camera in self._cameras:
+            frame = encode(frames[CAMERA_OF_SLOT[camera.slot]], camera.encoding)
+            self._camera_publishers.publish(camera, stamp_ns, frame)
+
+    def reward(self, now_ns: int, reward: int) -> None:
+        """Publish reward and success when they change."""
+        if reward == self.last_reward:
+            return
+        first = self.last_reward is None
+        was_success = self.best_reward >= self._max_reward
+        self.last_reward = reward
+        self.best_reward = max(self.best_reward, reward)
+        self._reward.publish(UInt8(data=reward))
+        is_success = self.best_reward >= self._max_reward
+        if first or is_success != was_success:
+            self._success.publish(Bool(data=is_success))
+
+    def failed(self, error: Exception) -> None:
+        """A robot without physics is gone: note why and end the process."""
+        self.failure = error
+        self._node.fail(f"the simulation has ended: {error}")
+
+    def destroy(self) -> None:
+        """Stop offering the topics."""
+        self._joint_states.destroy()
+        self._camera_publishers.destroy()
+        for publisher in (self._clock, self._success, self._reward):
+            self._node.destroy_publisher(publisher)
+
+
+def main() -> None:
+    """Run the node until it is interrupted."""
+    raise SystemExit(run(MujocoRobot))
+
+
+if __name__ == "__main__":
+    main()
