@@ -1,0 +1,122 @@
+"""pi0_msgs/Observation: filling it, and taking it apart with every claim checked."""
+
+from __future__ import annotations
+
+import array
+import math
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+
+from pi0_msgs.msg import Observation as ObservationMessage
+from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
+from pi0_ros.policy.types import Observation, PolicyError
+from pi0_ros.sync import AlignedSet, letterbox
+
+_NS_PER_S = 1_000_000_000
+
+
+def time_message(stamp_ns: int) -> Time:
+    """Nanoseconds to builtin_interfaces/Time."""
+    return Time(sec=stamp_ns // _NS_PER_S, nanosec=stamp_ns % _NS_PER_S)
+
+
+def nanoseconds(stamp: Any) -> int:
+    """builtin_interfaces/Time to nanoseconds."""
+    return int(stamp.sec) * _NS_PER_S + int(stamp.nanosec)
+
+
+class ObservationWriter:
+    """Fills one message over and over; publishing copies it, so none is allocated per set."""
+
+    def __init__(self, embodiment: Embodiment, size: int) -> None:
+        by_slot = {camera.slot: camera.name for camera in embodiment.cameras}
+        self._views = [by_slot[slot] for slot in CAMERA_SLOTS if slot in by_slot]
+        shape = (len(self._views), size, size, 3)
+        self._drawn: dict[str, int] = {}
+        self._slots = [by_slot.get(slot) for slot in CAMERA_SLOTS]
+        self.message = ObservationMessage(
+            embodiment=embodiment.name,
+            slots=list(CAMERA_SLOTS),
+            slot_mask=[slot in by_slot for slot in CAMERA_SLOTS],
+            height=size,
+            width=size,
+            pixels=array.array("B", bytes(math.prod(shape))),
+            state_names=list(embodiment.state_names),
+        )
+        # A view of the message's own buffer: its constructor and setter copy.
+        self._pixels = np.frombuffer(self.message.pixels, dtype=np.uint8).reshape(shape)
+
+    def draw(self, name: str, stamp_ns: int, decode: Any, source: Any) -> None:
+        """Resize one camera's frame into its place, unless it is there already.
+
+        ``decode(source)`` gives the image; what it raises leaves the place undefined
+        and the frame to be drawn again.
+        """
+        if self._drawn.get(name) == stamp_ns:
+            return
+        self._drawn.pop(name, None)
+        letterbox(decode(source), self._pixels[self._views.index(name)])
+        self._drawn[name] = stamp_ns
+
+    def stamp(self, aligned: AlignedSet[Any, Any], now_ns: int) -> None:
+        """Set the times of the message, to be published now."""
+        message = self.message
+        message.header.stamp = time_message(aligned.stamp_ns)
+        message.slot_stamps = [
+            Time() if name is None else time_message(aligned.frames[name].stamp_ns)
+            for name in self._slots
+        ]
+        message.state_stamp = time_message(aligned.state_stamp_ns)
+        message.skew_s = aligned.skew_ns / _NS_PER_S
+        message.age_s = (now_ns - aligned.oldest_ns) / _NS_PER_S
+
+
+class ObservationReader:
+    """Takes messages of one embodiment and image size; refuses every other."""
+
+    def __init__(self, embodiment: Embodiment, size: int) -> None:
+        self._expected = {
+            "embodiment": embodiment.name,
+            "slots": list(CAMERA_SLOTS),
+            "slot_mask": list(embodiment.slot_mask),
+            "height": size,
+            "width": size,
+            "state_names": list(embodiment.state_names),
+        }
+        self._state_names = list(embodiment.state_names)
+        self._shape = (sum(embodiment.slot_mask), size, size, 3)
+
+    def read(self, message: Any) -> Observation:
+        """The message's content. Raises :class:`PolicyError` naming the field at fault.
+
+        The images are a view of the message's own buffer; the prompt is empty.
+        """
+        for field, expected in self._expected.items():
+            found = getattr(message, field)
+            found = list(found) if isinstance(expected, list) else found
+            if found != expected:
+                raise PolicyError(
+                    f"observation has {field} {found}, this policy expects {expected};"
+                    " start camera_sync with the same embodiment and image_size"
+                )
+        size = math.prod(self._shape)
+        if len(message.pixels) != size:
+            raise PolicyError(
+                f"observation has {len(message.pixels)} bytes of pixels, {size} expected for"
+                f" {self._shape[0]} views of {self._shape[1]}x{self._shape[2]}"
+            )
+        state = np.array(message.state, dtype=np.float64)
+        if len(state) != len(self._state_names) or not np.isfinite(state).all():
+            raise PolicyError(
+                f"observation has state {state.tolist()}; one finite number per name of"
+                f" {self._state_names} expected"
+            )
+        return Observation(
+            images=np.frombuffer(message.pixels, dtype=np.uint8).reshape(self._shape),
+            slot_mask=tuple(bool(present) for present in message.slot_mask),
+            state=state,
+            prompt="",
+            stamp_ns=nanoseconds(message.header.stamp),
+        )

@@ -1,0 +1,180 @@
+"""The network in this process, on the CPU or one GPU."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pi0_ros.checkpoint import check_compatibility, load
+from pi0_ros.embodiment import Embodiment
+from pi0_ros.policy.pipeline import ModelInputs, Pipeline
+from pi0_ros.policy.types import Chunk, Observation, PolicyError
+
+_WARM_UP_PROMPT = "warm up"
+# The second pass no longer allocates: what follows is as fast as it gets.
+_WARM_UP_PASSES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOptions:
+    """``num_steps``: Euler steps; ``device``: "cpu", "cuda", "cuda:1"; ``seed``: of the noise,
+    -1 for a random one; ``threads``: of torch, 0 for its own choice.
+    """
+
+    num_steps: int = 10
+    device: str = "cpu"
+    seed: int = -1
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise PolicyError(f"num_steps is {self.num_steps}; give at least 1 (the paper uses 10)")
+        if self.seed < -1:
+            raise PolicyError(f"seed is {self.seed}; give -1 for a random one, or 0 and above")
+        if self.threads < 0:
+            raise PolicyError(f"threads is {self.threads}; give 0 for torch's choice, or a count")
+
+
+class LocalPolicy:
+    """A checkpoint loaded, checked against the embodiment and warmed up.
+
+    Raises :class:`~pi0_ros.checkpoint.CheckpointError` for a checkpoint that cannot
+    be read and :class:`PolicyError` for one that does not fit the embodiment; there
+    is no fallback.
+    """
+
+    def __init__(
+        self, checkpoint: Path | str, embodiment: Embodiment, options: LocalOptions | None = None
+    ) -> None:
+        self._options = options or LocalOptions()
+        self._device = _device(self._options.device)
+        if self._options.threads:
+            torch.set_num_threads(self._options.threads)
+        loaded = load(checkpoint, device=self._device)
+        problems = check_compatibility(loaded.manifest, embodiment)
+        if problems:
+            raise PolicyError(
+                f"checkpoint {loaded.checkpoint_id} does not fit {embodiment.name}: "
+                + "; ".join(problems)
+            )
+        self.checkpoint_id: str = loaded.checkpoint_id
+        self.trained: bool = loaded.manifest.trained
+        self._pipeline = Pipeline.of(loaded.manifest, loaded.tokenizer_path, embodiment)
+        self._model = loaded.model.eval()
+        self._watch = _StageWatch(self._model.vision, self._device)
+        self._noise_shape = (1, loaded.manifest.horizon, loaded.manifest.model.action_dim)
+        self._generator = torch.Generator(device=self._device)
+        for _ in range(_WARM_UP_PASSES):
+            self.infer(example_observation(embodiment, self.image_size))
+        if self._options.seed >= 0:
+            self._generator.manual_seed(self._options.seed)
+        else:
+            self._generator.seed()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the views the model takes [pixels]."""
+        return self._pipeline.image_size
+
+    def infer(self, observation: Observation) -> Chunk:
+        """Compute a chunk; ``total`` is measured from here. Raises :class:`PolicyError`."""
+        watch = self._watch
+        watch.restart()
+        inputs = self._pipeline.prepare(observation)
+        batch = self._batch(inputs)
+        state = batch.pop("state")
+        watch.mark("preprocess")
+        prefix = self._model.prefill(**batch)
+        watch.mark("prefix")
+        noise = torch.randn(self._noise_shape, generator=self._generator, device=self._device)
+        sampled = self._model.sample_actions(prefix, state, noise, self._options.num_steps)
+        output = sampled[0].float().cpu().numpy()
+        watch.mark("denoise")
+        actions = self._pipeline.actions(output, observation.state)
+        watch.mark("postprocess")
+        return Chunk(actions=actions, stage_ms=watch.stage_ms())
+
+    def _batch(self, inputs: ModelInputs) -> dict[str, torch.Tensor]:
+        """Arguments of the model, a batch of one on the device."""
+        names = ("images", "image_mask", "tokens", "token_mask", "state")
+        return {
+            name: torch.from_numpy(getattr(inputs, name))[None].to(self._device) for name in names
+        }
+
+
+def example_observation(embodiment: Embodiment, size: int) -> Observation:
+    """An observation nobody made: grey views, zero state. For warm-up and tests."""
+    return Observation(
+        images=np.full((sum(embodiment.slot_mask), size, size, 3), 128, dtype=np.uint8),
+        slot_mask=embodiment.slot_mask,
+        state=np.zeros(len(embodiment.state)),
+        prompt=_WARM_UP_PROMPT,
+        stamp_ns=0,
+    )
+
+
+class _StageWatch:
+    """Durations of the stages of one inference.
+
+    Where the device runs ahead of the host, a mark waits for it: once per stage,
+    never inside the denoising loop. The vision tower is timed by hooks, because it
+    runs inside the prefix.
+    """
+
+    def __init__(self, vision: torch.nn.Module, device: torch.device) -> None:
+        self._device = device
+        self._began_s = self._last_s = self._vision_began_s = 0.0
+        self._spent_s: dict[str, float] = {}
+        vision.register_forward_pre_hook(self._before_vision)
+        vision.register_forward_hook(self._after_vision)
+
+    def restart(self) -> None:
+        self._began_s = self._last_s = time.perf_counter()
+        self._spent_s = {"vision": 0.0}
+
+    def mark(self, stage: str) -> None:
+        """End a stage; it began where the one before it ended."""
+        now_s = self._now_s()
+        self._spent_s[stage] = now_s - self._last_s
+        self._last_s = now_s
+
+    def stage_ms(self) -> tuple[float, ...]:
+        """Durations in the order of :data:`~pi0_ros.policy.types.STAGES` [ms]."""
+        spent = self._spent_s
+        seconds = (
+            spent["preprocess"],
+            spent["vision"],
+            spent["prefix"] - spent["vision"],
+            spent["denoise"],
+            spent["postprocess"],
+            self._last_s - self._began_s,
+        )
+        return tuple(1e3 * duration for duration in seconds)
+
+    def _before_vision(self, *_: Any) -> None:
+        self._vision_began_s = self._now_s()
+
+    def _after_vision(self, *_: Any) -> None:
+        self._spent_s["vision"] += self._now_s() - self._vision_began_s
+
+    def _now_s(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise PolicyError(f"device is {name!r}; use cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise PolicyError(f"device is {name!r}; use cpu, cuda or cuda:N")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise PolicyError(f"device is {name!r} and no GPU is usable here; use device:=cpu")
+    return device

@@ -1,0 +1,131 @@
+"""The transforms of one checkpoint on one embodiment, in order.
+
+In:  views to slots, state normalised, prompt to tokens, state padded.
+Out: actions unpadded, unnormalised, made absolute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.checkpoint import Manifest, Normalisation, Statistics
+from pi0_ros.embodiment import Embodiment
+from pi0_ros.embodiment.packing import pad_action, pad_state, unpad_action
+from pi0_ros.policy.tokens import PromptTokenizer, Tokens
+from pi0_ros.policy.transforms import (
+    DeltaActions,
+    FloatArray,
+    Quantile,
+    ZScore,
+    clean_prompt,
+    place_views,
+    state_prompt,
+)
+from pi0_ros.policy.types import Observation, PolicyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInputs:
+    """What the network takes, without the batch dimension.
+
+    ``images`` float32 (V, 3, size, size), ``image_mask`` (V,), ``tokens`` int64 (L,),
+    ``token_mask`` (L,), ``state`` float32 (D,).
+    """
+
+    images: NDArray[np.float32]
+    image_mask: NDArray[np.bool_]
+    tokens: NDArray[np.int64]
+    token_mask: NDArray[np.bool_]
+    state: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """Observation to model inputs, model output to actions. Build with :meth:`of`."""
+
+    embodiment: Embodiment
+    width: int
+    image_size: int
+    state_in_prompt: bool
+    state_norm: ZScore | Quantile
+    action_norm: ZScore | Quantile
+    delta: DeltaActions
+    tokenizer: PromptTokenizer
+
+    @classmethod
+    def of(cls, manifest: Manifest, tokenizer_path: Path, embodiment: Embodiment) -> Pipeline:
+        """The pipeline of a checkpoint that fits the embodiment."""
+        model = manifest.model
+        return cls(
+            embodiment=embodiment,
+            width=model.action_dim,
+            image_size=model.vision.image_size,
+            state_in_prompt=model.pi05,
+            state_norm=_normaliser(manifest.normalisation, manifest.normalisation.state),
+            action_norm=_normaliser(manifest.normalisation, manifest.normalisation.actions),
+            delta=DeltaActions.of(embodiment, manifest.delta_mask),
+            tokenizer=PromptTokenizer(
+                tokenizer_path, max_tokens=model.max_tokens, vocab=model.vocab
+            ),
+        )
+
+    def prepare(self, observation: Observation) -> ModelInputs:
+        """Model inputs. Raises :class:`PolicyError` naming what does not fit."""
+        size = self.image_size
+        if observation.images.shape[1:3] != (size, size):
+            raise PolicyError(
+                f"views are {observation.images.shape[1:3]}, the model takes ({size}, {size});"
+                f" start camera_sync with image_size:={size}"
+            )
+        state = observation.state
+        if state.shape != (len(self.embodiment.state),) or not np.isfinite(state).all():
+            raise PolicyError(
+                f"state is {state.tolist()}; {len(self.embodiment.state)} finite numbers expected"
+            )
+        images, image_mask = place_views(observation.images, observation.slot_mask)
+        normalised = self.state_norm.forward(state)
+        tokens, token_mask = self._tokens(observation.prompt, normalised)
+        return ModelInputs(
+            images=images,
+            image_mask=image_mask,
+            tokens=tokens,
+            token_mask=token_mask,
+            state=pad_state(self.embodiment, normalised, self.width).astype(np.float32),
+        )
+
+    def actions(self, output: NDArray[np.float32], state: FloatArray) -> NDArray[np.float32]:
+        """Model output (H, D) and the observed state (S,) to actions (H, A).
+
+        Raises :class:`PolicyError` if any is not finite.
+        """
+        normalised = unpad_action(self.embodiment, output.astype(np.float64))
+        actions = self.delta.inverse(self.action_norm.inverse(normalised), state)
+        finite = np.isfinite(actions)
+        if not finite.all():
+            names = np.array(self.embodiment.action_names)[~finite.all(axis=0)]
+            raise PolicyError(f"the model's output is not finite in {', '.join(names)}")
+        return actions.astype(np.float32)
+
+    def targets(self, actions: FloatArray, state: FloatArray) -> NDArray[np.float32]:
+        """What the model learns, (H, D): the inverse of :meth:`actions`.
+
+        actions (H, A) and state (S,) in embodiment units.
+        """
+        normalised = self.action_norm.forward(self.delta.forward(actions, state))
+        return pad_action(self.embodiment, normalised, self.width).astype(np.float32)
+
+    def _tokens(self, prompt: str, normalised_state: FloatArray) -> Tokens:
+        text = clean_prompt(prompt)
+        if self.state_in_prompt:
+            return self.tokenizer.encode_whole(state_prompt(text, normalised_state))
+        return self.tokenizer.encode_task(text)
+
+
+def _normaliser(normalisation: Normalisation, statistics: Statistics) -> ZScore | Quantile:
+    if normalisation.kind == "zscore":
+        return ZScore(np.array(statistics.mean), np.array(statistics.std), normalisation.eps)
+    return Quantile(np.array(statistics.q01), np.array(statistics.q99), normalisation.eps)

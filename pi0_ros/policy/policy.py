@@ -1,0 +1,26 @@
+"""What every backend offers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pi0_ros.policy.types import Chunk, Observation
+
+
+class Policy(Protocol):
+    """A loaded checkpoint, ready for one embodiment. One caller at a time."""
+
+    @property
+    def checkpoint_id(self) -> str:
+        """Name and short content hash of the checkpoint."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights were trained; random ones move the robot at random."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of the views the model takes [pixels]."""
+
+    def infer(self, observation: Observation) -> Chunk:
+        """Compute a chunk. Raises :class:`~pi0_ros.policy.PolicyError` rather than guess."""

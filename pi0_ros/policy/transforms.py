@@ -1,0 +1,143 @@
+"""The steps between robot values and model inputs, each frozen and on its own.
+
+Vectors are float64 in embodiment order until they are padded. Every ``forward``
+that has an ``inverse`` is undone by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.embodiment import Embodiment
+from pi0_ros.policy.types import PolicyError
+
+FloatArray = NDArray[np.float64]
+
+#: Bins of the state in a π0.5 prompt, over [-1, 1].
+STATE_BINS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ZScore:
+    """``(x - mean) / (std + eps)``, as openpi normalises for π0. Arrays (D,)."""
+
+    mean: FloatArray
+    std: FloatArray
+    eps: float
+
+    def forward(self, values: FloatArray) -> FloatArray:
+        """Normalise (..., D)."""
+        result: FloatArray = (values - self.mean) / (self.std + self.eps)
+        return result
+
+    def inverse(self, normalised: FloatArray) -> FloatArray:
+        """Undo :meth:`forward`."""
+        result: FloatArray = normalised * (self.std + self.eps) + self.mean
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """``2 (x - q01) / (q99 - q01 + eps) - 1``, as openpi normalises for π0.5. Arrays (D,)."""
+
+    q01: FloatArray
+    q99: FloatArray
+    eps: float
+
+    def forward(self, values: FloatArray) -> FloatArray:
+        """Map [q01, q99] to [-1, 1]; values beyond are not clipped. (..., D)."""
+        result: FloatArray = 2.0 * (values - self.q01) / (self.q99 - self.q01 + self.eps) - 1.0
+        return result
+
+    def inverse(self, normalised: FloatArray) -> FloatArray:
+        """Undo :meth:`forward`."""
+        result: FloatArray = (normalised + 1.0) / 2.0 * (self.q99 - self.q01 + self.eps) + self.q01
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaActions:
+    """Actions relative to the state at the chunk's start, where ``mask`` is true.
+
+    ``state_index`` (A,) says which state dimension an action is relative to; it is
+    read only where ``mask`` (A,) is true. One state serves all H steps.
+    """
+
+    mask: NDArray[np.bool_]
+    state_index: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, embodiment: Embodiment, mask: Sequence[bool]) -> DeltaActions:
+        """Match actions to states by name. Raises :class:`PolicyError` where none measures one."""
+        places = {name: index for index, name in enumerate(embodiment.state_names)}
+        unmeasured = [
+            action.name
+            for action, delta in zip(embodiment.action, mask, strict=True)
+            if delta and action.state is None
+        ]
+        if unmeasured:
+            raise PolicyError(
+                f"the checkpoint predicts {', '.join(unmeasured)} relative to the state, but"
+                f" {embodiment.name} measures no such state; clear them in delta_mask"
+            )
+        index = [0 if a.state is None else places[a.state] for a in embodiment.action]
+        return cls(np.array(mask, dtype=np.bool_), np.array(index, dtype=np.intp))
+
+    def forward(self, actions: FloatArray, state: FloatArray) -> FloatArray:
+        """Absolute to relative: actions (..., A), state (S,)."""
+        return actions - self._base(state)
+
+    def inverse(self, actions: FloatArray, state: FloatArray) -> FloatArray:
+        """Relative to absolute: actions (..., A), state (S,)."""
+        return actions + self._base(state)
+
+    def _base(self, state: FloatArray) -> FloatArray:
+        return np.where(self.mask, state[self.state_index], 0.0)
+
+
+def place_views(
+    images: NDArray[np.uint8], slot_mask: Sequence[bool]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Views (present, H, W, 3) uint8 to all slots (V, 3, H, W) float32 in [-1, 1], and mask (V,).
+
+    An absent view keeps its place, as black (-1) with mask false.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise PolicyError(
+            f"images are {images.dtype} of shape {images.shape}; give uint8 (views, H, W, 3)"
+        )
+    mask = np.array(slot_mask, dtype=np.bool_)
+    if len(images) != mask.sum():
+        raise PolicyError(f"{len(images)} views for {int(mask.sum())} present camera slots")
+    _, height, width, _ = images.shape
+    placed = np.full((len(mask), 3, height, width), -1.0, dtype=np.float32)
+    channels_first = images.transpose(0, 3, 1, 2)
+    placed[mask] = channels_first * np.float32(2.0 / 255.0) - np.float32(1.0)
+    return placed, mask
+
+
+def clean_prompt(prompt: str) -> str:
+    """Strip, underscores and line breaks to spaces, as openpi. Raises on an empty prompt."""
+    text = prompt.strip().replace("_", " ").replace("\n", " ")
+    if not text:
+        raise PolicyError("the prompt is empty; set the parameter or publish on topic prompt")
+    return text
+
+
+def state_bins(normalised: FloatArray) -> NDArray[np.intp]:
+    """Bins 0..255 over [-1, 1] of a normalised, unpadded state (S,); -1 below -1.
+
+    Source: openpi ``PaligemmaTokenizer.tokenize``; larger values stay in the last bin.
+    """
+    edges = np.linspace(-1.0, 1.0, STATE_BINS + 1)[:-1]
+    return np.digitize(normalised, edges) - 1
+
+
+def state_prompt(text: str, normalised_state: FloatArray) -> str:
+    """Prompt of π0.5, which carries the state: cleaned text, normalised state (S,)."""
+    bins = " ".join(str(value) for value in state_bins(normalised_state))
+    return f"Task: {text}, State: {bins};\nAction: "

@@ -1,0 +1,61 @@
+"""One function on one job at a time, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+JobT = TypeVar("JobT")
+
+
+class Worker(Generic[JobT]):
+    """Runs ``work(job)`` in a thread; takes a job only while idle, so none queue up.
+
+    ``work`` handles its own errors; what it raises ends the thread loudly.
+    """
+
+    def __init__(self, work: Callable[[JobT], None], *, name: str) -> None:
+        self._work = work
+        self._job: JobT | None = None
+        self._closing = False
+        self._condition = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is waiting or running."""
+        with self._condition:
+            return self._job is not None
+
+    def submit(self, job: JobT) -> bool:
+        """Start on the job if idle; false if busy or closed."""
+        with self._condition:
+            if self._job is not None or self._closing:
+                return False
+            self._job = job
+            self._condition.notify()
+            return True
+
+    def close(self, timeout_s: float) -> bool:
+        """Take no more jobs and wait for the running one; false if it did not end in time."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._closing or self._job is not None)
+                if self._closing:
+                    return
+                job = self._job
+            try:
+                if job is not None:
+                    self._work(job)
+            finally:
+                with self._condition:
+                    self._job = None

@@ -1,0 +1,147 @@
+"""Transforms composed for one checkpoint and one embodiment."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sentencepiece
+
+from pi0_ros.checkpoint import load_manifest
+from pi0_ros.embodiment import load
+from pi0_ros.policy import Observation, PolicyError
+from pi0_ros.policy.pipeline import Pipeline
+from pi0_ros.policy.tokens import PromptTokenizer
+
+UR5E = load("ur5e")
+
+
+@pytest.fixture
+def pipeline(checkpoint: Path) -> Pipeline:
+    manifest = load_manifest(checkpoint)
+    return Pipeline.of(manifest, checkpoint / manifest.tokenizer, UR5E)
+
+
+def observation(**changes: object) -> Observation:
+    views = np.zeros((2, 224, 224, 3), dtype=np.uint8)
+    views[1] = 255
+    plain = Observation(
+        images=views,
+        slot_mask=UR5E.slot_mask,
+        state=np.linspace(-0.5, 0.5, 7),
+        prompt="fold_the towel",
+        stamp_ns=0,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_inputs_have_the_shapes_of_the_model(pipeline: Pipeline) -> None:
+    inputs = pipeline.prepare(observation())
+    assert inputs.images.shape == (3, 3, 224, 224)
+    assert inputs.image_mask.tolist() == [True, True, False]
+    assert inputs.tokens.shape == inputs.token_mask.shape == (48,)
+    assert inputs.state.shape == (32,)
+    assert inputs.state.dtype == np.float32
+
+
+def test_views_go_to_their_slots(pipeline: Pipeline) -> None:
+    inputs = pipeline.prepare(observation())
+    assert [float(view.mean()) for view in inputs.images] == [-1.0, 1.0, -1.0]
+
+
+def test_the_state_is_normalised_before_it_is_padded(pipeline: Pipeline) -> None:
+    state = np.linspace(-0.5, 0.5, 7)
+    inputs = pipeline.prepare(observation(state=state))
+    slots = [dimension.slots.checkpoint for dimension in UR5E.state]
+    np.testing.assert_allclose(inputs.state[slots], pipeline.state_norm.forward(state), rtol=1e-6)
+    others = np.setdiff1d(np.arange(32), slots)
+    assert (inputs.state[others] == 0.0).all()
+
+
+def test_tokens_are_bos_text_and_a_line_break_on_its_own(
+    pipeline: Pipeline, checkpoint: Path
+) -> None:
+    inputs = pipeline.prepare(observation(prompt=" fold_the towel\n"))
+    pieces = sentencepiece.SentencePieceProcessor()
+    pieces.LoadFromFile(str(checkpoint / "tokenizer.model"))
+    expected = [2, *pieces.encode("fold the towel"), *pieces.encode("\n")]
+    count = len(expected)
+    assert inputs.tokens[:count].tolist() == expected
+    assert (inputs.tokens[count:] == 0).all()
+    assert inputs.token_mask.tolist() == [True] * count + [False] * (48 - count)
+
+
+def test_a_long_prompt_is_cut_with_one_warning(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            inputs = pipeline.prepare(observation(prompt="fold the towel " * 50))
+    assert inputs.token_mask.all()
+    assert len(caplog.records) == 1
+    assert "cut to 48" in caplog.text
+
+
+def test_targets_undo_actions(pipeline: Pipeline) -> None:
+    mask = np.array([True] * 6 + [False])
+    relative = replace(pipeline, delta=replace(pipeline.delta, mask=mask))
+    state = np.linspace(-0.5, 0.5, 7)
+    actions = np.random.default_rng(0).uniform(-1, 1, (50, 7))
+    output = relative.targets(actions, state)
+    assert output.shape == (50, 32)
+    np.testing.assert_allclose(relative.actions(output, state), actions, atol=1e-5)
+
+
+def test_zero_output_is_the_mean_action(pipeline: Pipeline, checkpoint: Path) -> None:
+    actions = pipeline.actions(np.zeros((50, 32), np.float32), np.zeros(7))
+    mean = load_manifest(checkpoint).normalisation.actions.mean
+    np.testing.assert_allclose(actions, np.tile(mean, (50, 1)), atol=1e-6)
+    assert actions.dtype == np.float32
+
+
+def test_refuses_model_output_with_nan_and_names_the_dimension(pipeline: Pipeline) -> None:
+    output = np.zeros((50, 32), np.float32)
+    output[3, UR5E.action[2].slots.checkpoint] = np.nan
+    with pytest.raises(PolicyError, match=f"not finite in {UR5E.action[2].name}$"):
+        pipeline.actions(output, np.zeros(7))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prompt": ""}, "the prompt is empty"),
+        ({"state": np.full(7, np.nan)}, "7 finite numbers expected"),
+        ({"state": np.zeros(6)}, "7 finite numbers expected"),
+        ({"images": np.zeros((2, 96, 96, 3), np.uint8)}, "image_size:=224"),
+        ({"images": np.zeros((1, 224, 224, 3), np.uint8)}, "1 views for 2 present"),
+    ],
+)
+def test_refuses_an_observation_that_does_not_fit(
+    pipeline: Pipeline, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(PolicyError, match=message):
+        pipeline.prepare(observation(**changes))
+
+
+def test_pi05_carries_the_state_in_the_prompt(pipeline: Pipeline, checkpoint: Path) -> None:
+    whole = PromptTokenizer(checkpoint / "tokenizer.model", max_tokens=200, vocab=512)
+    pi05 = replace(pipeline, state_in_prompt=True, tokenizer=whole)
+    one = pi05.prepare(observation(state=np.zeros(7)))
+    other = pi05.prepare(observation(state=np.ones(7)))
+    assert one.tokens.shape == (200,)
+    assert not np.array_equal(one.tokens, other.tokens)
+
+
+def test_refuses_a_tokenizer_larger_than_the_vocabulary(checkpoint: Path) -> None:
+    with pytest.raises(PolicyError, match="the model knows 10"):
+        PromptTokenizer(checkpoint / "tokenizer.model", max_tokens=48, vocab=10)
+
+
+def test_refuses_a_file_that_is_no_tokenizer(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.model"
+    path.write_bytes(b"not a model")
+    with pytest.raises(PolicyError, match="not a SentencePiece model"):
+        PromptTokenizer(path, max_tokens=48, vocab=512)

@@ -1,0 +1,349 @@
+"""policy as a node: what it loads, when it infers, and what it does when that fails."""
+
+from __future__ import annotations
+
+import array
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import Graph
+from rclpy.parameter import Parameter
+from std_msgs.msg import String
+
+from pi0_msgs.msg import ActionChunk, ExecutorStatus
+from pi0_msgs.msg import Observation as ObservationMessage
+from pi0_ros.checkpoint import create_untrained
+from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
+from pi0_ros.nodes.diagnostics import ERROR
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
+from pi0_ros.nodes.observations import nanoseconds, time_message
+from pi0_ros.nodes.policy import PolicyNode
+from pi0_ros.policy import Chunk, Observation, Policy
+
+UR5E = load("ur5e")
+SIZE = 14
+
+
+class Scripted:
+    """A backend that answers as the test says."""
+
+    checkpoint_id = "scripted@0"
+    trained = True
+    image_size = SIZE
+
+    def __init__(self) -> None:
+        self.seen: list[Observation] = []
+        self.answer: Callable[[], None] = lambda: None
+
+    def infer(self, observation: Observation) -> Chunk:
+        self.seen.append(observation)
+        self.answer()
+        actions = np.arange(50 * 7, dtype=np.float32).reshape(50, 7)
+        return Chunk(actions=actions, stage_ms=(1.0, 3.0), stage_names=("denoise", "total"))
+
+
+class Scene:
+    """A policy node between a camera_sync and an executor played by the test."""
+
+    def __init__(self, ros: Graph, **parameters: Any) -> None:
+        self.ros = ros
+        self.backend = backend = Scripted()
+
+        class Node(PolicyNode):
+            def load_policy(self, embodiment: Embodiment) -> Policy:
+                return backend
+
+        self.chunks = ros.collect(ActionChunk, "action_chunk", COMMAND_QOS)
+        self._observation = ros.publisher(ObservationMessage, "observation", COMMAND_QOS)
+        self._status = ros.publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
+        self._prompt = ros.publisher(String, "prompt", LATCHED_QOS)
+        parameters = {"embodiment": "ur5e", "prompt": "fold the towel"} | parameters
+        self.node = ros.add(Node, parameters)
+        assert self.node.failure is None
+
+    def now_ns(self) -> int:
+        return int(self.node.get_clock().now().nanoseconds)
+
+    def observe(self, **changes: Any) -> Any:
+        message = ObservationMessage(
+            embodiment="ur5e",
+            slots=list(CAMERA_SLOTS),
+            slot_mask=list(UR5E.slot_mask),
+            height=SIZE,
+            width=SIZE,
+            pixels=array.array("B", bytes(2 * SIZE * SIZE * 3)),
+            state_names=list(UR5E.state_names),
+            state=[0.1 * i for i in range(7)],
+        )
+        message.header.stamp = time_message(self.now_ns())
+        for field, value in changes.items():
+            setattr(message, field, value)
+        self._observation.publish(message)
+        return message
+
+    def report(self, steps: int, sequence: int = 0, state: int = ExecutorStatus.EXECUTING) -> None:
+        message = ExecutorStatus(state=state, chunk_sequence=sequence, steps_consumed=steps)
+        message.checkpoint_id = self.backend.checkpoint_id
+        message.header.stamp = time_message(self.now_ns())
+        self._status.publish(message)
+
+    def say(self, prompt: str) -> None:
+        self._prompt.publish(String(data=prompt))
+
+    def observe_until(self, condition: Callable[[], object], what: str, **changes: Any) -> None:
+        def once() -> bool:
+            self.observe(**changes)
+            self.ros.spin_some()
+            return bool(condition())
+
+        self.ros.spin_until(once, what=what)
+
+    def first_chunk(self) -> Any:
+        self.observe_until(lambda: self.chunks, "a chunk")
+        return self.chunks[0]
+
+
+@pytest.fixture
+def scene(ros: Graph) -> Scene:
+    return Scene(ros)
+
+
+def test_a_chunk_carries_names_times_and_origin(scene: Scene) -> None:
+    before_ns = scene.now_ns()
+    chunk = scene.first_chunk()
+    assert list(chunk.action_names) == list(UR5E.action_names)
+    assert chunk.horizon == 50
+    assert list(chunk.data[:8]) == list(range(8))
+    assert len(chunk.data) == 350
+    assert (chunk.step_duration.sec, chunk.step_duration.nanosec) == (0, 50_000_000)
+    assert (chunk.sequence, chunk.frozen_prefix) == (0, 0)
+    assert (chunk.embodiment, chunk.checkpoint_id) == ("ur5e", "scripted@0")
+    assert chunk.prompt == "fold the towel"
+    assert chunk.source_id.startswith("/policy:")
+    assert dict(zip(chunk.stage_names, chunk.stage_ms, strict=True)) == {"denoise": 1, "total": 3}
+    observed_ns = nanoseconds(chunk.observation_stamp)
+    assert before_ns <= observed_ns <= nanoseconds(chunk.header.stamp) <= scene.now_ns()
+
+
+def test_infers_again_when_the_execution_steps_are_consumed(scene: Scene) -> None:
+    scene.first_chunk()
+    scene.report(UR5E.rates.execution_steps)
+    scene.observe_until(lambda: len(scene.chunks) == 2, "a second chunk")
+    assert [chunk.sequence for chunk in scene.chunks] == [0, 1]
+
+
+def test_does_not_infer_while_the_chunk_is_being_executed(ros: Graph) -> None:
+    scene = Scene(ros)
+    strategy = scene.node._strategy
+    scene.first_chunk()
+    # Publishing the next status makes the one before it seen.
+    scene.report(UR5E.rates.execution_steps - 1)
+    ros.spin_until(lambda: strategy._taken_up, what="the uptake")
+    stamps = {nanoseconds(scene.observe().header.stamp)}
+    ros.spin_until(lambda: scene.node._newest is not None, what="an observation kept")
+    ros.spin_some()
+    assert len(scene.backend.seen) == 1
+    scene.report(UR5E.rates.execution_steps)
+    ros.spin_until(lambda: len(scene.chunks) == 2, what="a second chunk, on what was kept")
+    assert {nanoseconds(scene.chunks[1].observation_stamp)} == stamps
+
+
+def test_uses_each_observation_once(scene: Scene) -> None:
+    scene.first_chunk()
+    scene.report(0)
+    scene.report(0, state=ExecutorStatus.HOLDING)
+    scene.observe_until(lambda: len(scene.chunks) >= 2, "a second chunk")
+    stamps = [nanoseconds(chunk.observation_stamp) for chunk in scene.chunks]
+    assert len(set(stamps)) == len(stamps)
+
+
+def test_a_new_prompt_takes_effect_at_the_next_inference(scene: Scene) -> None:
+    assert scene.first_chunk().prompt == "fold the towel"
+    scene.say("open the drawer")
+    scene.ros.spin_until(lambda: scene.node._prompt == "open the drawer", what="the prompt")
+    scene.report(16)
+    scene.observe_until(lambda: len(scene.chunks) == 2, "a second chunk")
+    assert scene.chunks[1].prompt == "open the drawer"
+    assert scene.backend.seen[-1].prompt == "open the drawer"
+
+
+def test_the_prompt_parameter_can_change_while_running(scene: Scene) -> None:
+    scene.node.set_parameters([Parameter("prompt", value="stack the blocks")])
+    assert scene.first_chunk().prompt == "stack the blocks"
+
+
+def test_without_a_prompt_it_does_not_infer_and_says_so(ros: Graph) -> None:
+    scene = Scene(ros, prompt="")
+    scene.observe()
+    ros.spin_until(lambda: scene.node._newest is not None, what="the observation")
+    assert scene.node._read_diagnostics()[1].startswith("no prompt")
+    scene.say("fold the towel")
+    scene.first_chunk()
+    assert [seen.prompt for seen in scene.backend.seen] == ["fold the towel"]
+
+
+def test_a_late_node_gets_the_latched_prompt(ros: Graph) -> None:
+    ros.publisher(String, "prompt", LATCHED_QOS).publish(String(data="already said"))
+    scene = Scene(ros, prompt="")
+    assert scene.first_chunk().prompt == "already said"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"embodiment": "franka"}, "embodiment franka, this policy expects ur5e"),
+        ({"state_names": [f"joint_{i}" for i in range(7)]}, "state_names"),
+        ({"slots": list(CAMERA_SLOTS[::-1])}, "slots"),
+        ({"slot_mask": [True, True, True]}, "slot_mask"),
+        ({"height": 96}, "height 96, this policy expects 14"),
+        ({"pixels": array.array("B", bytes(3))}, "3 bytes of pixels, 1176 expected"),
+        ({"state": [0.0] * 6 + [float("nan")]}, "one finite number per name"),
+        ({"state": [0.0] * 6}, "one finite number per name"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_refuses_an_observation_that_differs_from_the_embodiment(
+    scene: Scene, changes: dict[str, Any], message: str
+) -> None:
+    report = scene.node._report
+    scene.observe_until(lambda: report.refusals >= 2, "two refusals", **changes)
+    level, text, values = scene.node._read_diagnostics()
+    assert level == ERROR
+    assert message in text
+    assert int(values["observations refused"]) >= 2
+    assert scene.backend.seen == []
+
+
+def test_a_failed_inference_is_counted_and_the_next_one_goes_on(scene: Scene) -> None:
+    def fail() -> None:
+        raise RuntimeError("out of memory")
+
+    scene.backend.answer = fail
+    scene.observe_until(lambda: scene.node._report.failures >= 2, "two failures")
+    assert scene.node._read_diagnostics()[:2] == (ERROR, "inference failed: out of memory")
+    assert scene.chunks == []
+    scene.backend.answer = lambda: None
+    assert scene.first_chunk().sequence == 0
+
+
+def test_callbacks_go_on_during_an_inference(scene: Scene) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        go_on.wait(20.0)
+
+    scene.backend.answer = wait
+    scene.observe_until(begun.is_set, "an inference")
+    scene.say("said meanwhile")
+    scene.ros.spin_until(lambda: scene.node._prompt == "said meanwhile", what="the prompt")
+    assert scene.chunks == []
+    go_on.set()
+    scene.ros.spin_until(lambda: scene.chunks, what="the chunk")
+    assert scene.chunks[0].prompt == "fold the towel"
+
+
+def test_deactivate_drops_the_inference_that_is_running(scene: Scene) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        go_on.wait(20.0)
+
+    scene.backend.answer = wait
+    scene.observe_until(begun.is_set, "an inference")
+    scene.node.trigger_deactivate()
+    scene.node.trigger_activate()
+    scene.backend.answer = lambda: None
+    go_on.set()
+    chunk = scene.first_chunk()
+    # The first chunk out is of the new activation, not of the inference begun before.
+    assert nanoseconds(chunk.observation_stamp) > scene.backend.seen[0].stamp_ns
+    assert chunk.sequence == 0
+
+
+def test_sequences_go_on_over_activations_so_that_no_chunk_is_taken_for_an_old_one(
+    scene: Scene,
+) -> None:
+    scene.first_chunk()
+    scene.node.trigger_deactivate()
+    scene.node.trigger_activate()
+    scene.observe_until(lambda: len(scene.chunks) >= 2, "a chunk of the second activation")
+    assert [chunk.sequence for chunk in scene.chunks[:2]] == [0, 1]
+
+
+def test_cleanup_ends_the_inference_thread(scene: Scene) -> None:
+    scene.first_chunk()
+    scene.node.trigger_deactivate()
+    scene.node.trigger_cleanup()
+    assert "inference" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_two_nodes_have_two_source_ids(ros: Graph) -> None:
+    one, other = (PolicyNode() for _ in range(2))
+    assert one._source_id != other._source_id
+    one.destroy_node()
+    other.destroy_node()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("policy_node") / "ur5e"
+    create_untrained(directory, UR5E)
+    return directory
+
+
+def test_a_real_checkpoint_drives_and_says_it_is_untrained(ros: Graph, checkpoint: Path) -> None:
+    heard = ros.collect(DiagnosticArray, "/diagnostics", COMMAND_QOS)
+    chunks = ros.collect(ActionChunk, "action_chunk", COMMAND_QOS)
+    observations = ros.publisher(ObservationMessage, "observation", COMMAND_QOS)
+    parameters = {"embodiment": "ur5e", "checkpoint": str(checkpoint), "num_steps": 2}
+    node = ros.add(PolicyNode, parameters | {"prompt": "fold the towel", "seed": 0})
+    assert node.failure is None
+    message = ObservationMessage(
+        embodiment="ur5e", slots=list(CAMERA_SLOTS), slot_mask=list(UR5E.slot_mask)
+    )
+    message.height = message.width = 224
+    message.pixels = array.array("B", bytes(2 * 224 * 224 * 3))
+    message.state_names, message.state = list(UR5E.state_names), [0.0] * 7
+    message.header.stamp = node.get_clock().now().to_msg()
+
+    def observed() -> bool:
+        observations.publish(message)
+        ros.spin_some()
+        return bool(chunks)
+
+    ros.spin_until(observed, what="a chunk")
+    assert chunks[0].checkpoint_id.startswith("ur5e-tiny-untrained@")
+    assert list(chunks[0].stage_names)[-1] == "total"
+    assert np.isfinite(chunks[0].data).all()
+    ros.spin_until(lambda: heard, what="diagnostics")
+    values = {pair.key: pair.value for pair in heard[-1].status[0].values}
+    assert values["trained"] == "false"
+    assert values["prompt"] == "fold the towel"
+
+
+def test_a_checkpoint_of_another_embodiment_fails_configure(ros: Graph, checkpoint: Path) -> None:
+    node = ros.add(PolicyNode, {"embodiment": "bimanual_trossen", "checkpoint": str(checkpoint)})
+    assert "does not fit bimanual_trossen" in node.failure
+    assert "50 Hz" in node.failure
+
+
+def test_a_missing_checkpoint_fails_configure(ros: Graph, tmp_path: Path) -> None:
+    node = ros.add(PolicyNode, {"embodiment": "ur5e", "checkpoint": str(tmp_path / "nothing")})
+    assert str(tmp_path / "nothing") in node.failure
+
+
+def test_no_checkpoint_fails_configure(ros: Graph) -> None:
+    node = ros.add(PolicyNode, {"embodiment": "ur5e"})
+    assert node.failure == "checkpoint is empty; give the folder of a checkpoint"
+
+
+def test_a_bad_number_of_steps_fails_configure(ros: Graph, checkpoint: Path) -> None:
+    parameters = {"embodiment": "ur5e", "checkpoint": str(checkpoint), "num_steps": 0}
+    assert ros.add(PolicyNode, parameters).failure.startswith("num_steps is 0")
