@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-from pi0_ros.nodes.managed import ManagedNode, autostart
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
+
+from pi0_ros.nodes.managed import ManagedNode, autostart
 
 ROOT = Path(__file__).resolve().parents[2]
 DDS_PROFILE = ROOT / "pi0_bringup" / "config" / "fastdds.xml"
@@ -117,7 +118,8 @@ class Graph:
         if parameters:
             command.append("--ros-args")
             for name, value in parameters.items():
-                command += ["-p", f"{name}:={str(value).lower() if value in (True, False) else value}"]
+                text = str(value).lower() if isinstance(value, bool) else value
+                command += ["-p", f"{name}:={text}"]
         child = subprocess.Popen(command, env=self.environment, start_new_session=True, **popen)
         self._processes.append(child)
         return child

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from harness import Graph
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode
 from std_msgs.msg import String
+
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode
 
 
 class Recorder(ManagedNode):
@@ -48,7 +49,7 @@ def test_a_bad_parameter_fails_configure_with_its_value_and_the_fix(ros: Graph) 
 
 
 def test_a_refused_node_can_be_configured_again(ros: Graph) -> None:
-    from rclpy.parameter import Parameter  # noqa: PLC0415
+    from rclpy.parameter import Parameter
 
     node = ros.add(Recorder, {"width": 0})
     node.set_parameters([Parameter("width", value=3)])
@@ -65,7 +66,7 @@ def test_shutdown_while_active_reaches_the_safe_stop_first(ros: Graph) -> None:
 
 
 def test_two_graphs_do_not_share_a_domain(ros: Graph) -> None:
-    from harness import claim_domain  # noqa: PLC0415
+    from harness import claim_domain
 
     domain, claim = claim_domain()
     claim.close()

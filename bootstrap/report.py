@@ -1,0 +1,66 @@
+"""What the user sees of the set-up, and the log file with the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bootstrap.errors import SetupError
+
+_TAIL_LINES = 15
+
+
+class Log:
+    """A log file that takes the output of commands, and one line per step on the terminal."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("w", encoding="utf-8")
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Say what is being done and, at the end, how long it took."""
+        print(f"setup: {title} ...", flush=True)
+        self._write(f"== {title}\n")
+        started = time.monotonic()
+        yield
+        print(f"setup: {title}: done in {time.monotonic() - started:.1f} s", flush=True)
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path | None = None,
+    ) -> None:
+        """Run a command into the log. Raises SetupError with its last lines if it fails."""
+        self._write("$ " + " ".join(command) + "\n")
+        start = self._file.tell()
+        code = subprocess.run(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=None if command[0] == "sudo" else subprocess.DEVNULL,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+        self._file.seek(0, 2)
+        if code != 0:
+            raise SetupError(
+                f"`{' '.join(command[:6])}` ended with exit code {code}\n{self._tail(start)}",
+                fix=f"see {self.path}, remove the cause and run again",
+            )
+
+    def _write(self, text: str) -> None:
+        self._file.write(text)
+        self._file.flush()
+
+    def _tail(self, start: int) -> str:
+        with self.path.open(encoding="utf-8", errors="replace") as file:
+            file.seek(start)
+            lines = file.read().splitlines()
+        return "\n".join("  | " + line for line in lines[-_TAIL_LINES:])
