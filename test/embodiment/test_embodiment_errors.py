@@ -386,16 +386,6 @@ def test_one_wrong_value_makes_one_error(tmp_path: Path) -> None:
     assert len(_problems(tmp_path, _edit("cameras/top/width", 0))) == 1
 
 
-def test_refuses_duplicate_keys_all_of_them(tmp_path: Path) -> None:
-    path = tmp_path / "robot.yaml"
-    text = yaml.safe_dump(GOOD, sort_keys=False)
-    path.write_text(text + "name: toy\ndescription: again\n", encoding="utf-8")
-    with pytest.raises(EmbodimentError) as caught:
-        load(path)
-    repeats = [p for p in caught.value.problems if "stated twice" in p]
-    assert [p.split(": ")[1] for p in repeats] == ["name", "description"]
-
-
 def test_names_the_line_of_the_value(tmp_path: Path) -> None:
     path = tmp_path / "robot.yaml"
     lines = yaml.safe_dump(GOOD, sort_keys=False).splitlines()

@@ -53,3 +53,13 @@ def test_unknown_name_lists_the_known_ones_and_suggests_the_nearest() -> None:
 def test_unknown_name_with_nothing_near_suggests_nothing() -> None:
     with pytest.raises(EmbodimentError, match=r"unknown embodiment 'xyz'\. Known: bimanual_agilex"):
         load("xyz")
+
+
+def test_refuses_duplicate_keys_all_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "robot.yaml"
+    text = "name: toy\ndescription: first\n" * 2
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(EmbodimentError) as caught:
+        load(path)
+    repeats = [p for p in caught.value.problems if "stated twice" in p]
+    assert [p.split(": ")[1] for p in repeats] == ["name", "description"]
