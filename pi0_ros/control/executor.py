@@ -195,13 +195,12 @@ class Executor:
             self._current = self._blend = None
 
     def _blend_into(self, timeline: Timeline, now_ns: int, limiter: Limiter) -> Blend:
-        """The command coasts for the tick of the splice, so the reference starts there."""
-        wanted = timeline.sample(now_ns)
-        coasted = limiter.position + limiter.velocity * self._period_s
+        """The command coasts for the tick of the splice, so the fade starts there."""
         return Blend(
             now_ns,
-            coasted - wanted.position,
-            limiter.velocity - wanted.rate,
+            limiter.position + limiter.velocity * self._period_s,
+            limiter.velocity,
+            timeline,
             self._limits,
             self._tuning.splice_s,
         )
@@ -213,7 +212,7 @@ class Executor:
         if now_ns >= self._blend.end_ns:
             self._blend = None
             return setpoint
-        return self._blend.add_to(setpoint, now_ns)
+        return self._blend.fade(setpoint, now_ns)
 
     def _executing(self, now_ns: int, limiter: Limiter, timeline: Timeline) -> Tick:
         setpoint = self._setpoint(now_ns, timeline)

@@ -4,9 +4,9 @@ Inside a chunk the setpoint runs through every step on cubic Hermite segments wi
 Catmull-Rom tangents: continuous in position and velocity at any chunk and tick rate,
 and local, so one odd step disturbs two segments on either side and no more.
 
-At a splice the new chunk is not jumped to. The difference between what was commanded
-and what the chunk wants, in position and in velocity, is carried along as a cubic that
-decays to zero; its duration follows from the limits of each dimension.
+At a splice the new chunk is not jumped to. The setpoint fades from coasting on, at the
+commanded velocity, to the chunk. It starts at the commanded position and velocity and lies
+between the two at all times, so a noisy or contradictory chunk cannot throw the arm wide.
 """
 
 from __future__ import annotations
@@ -66,39 +66,42 @@ class Timeline:
 
 
 class Blend:
-    """What is still left of a difference ``gap`` (A,) with rate ``rate_gap`` (A,).
+    """The fade from coasting, at ``position`` and ``velocity`` (A,), into a chunk.
 
-    Added to a chunk's setpoint it starts at the commanded position and velocity and
-    vanishes, with its rate, after ``durations_s`` (A,), which are as short as the limits
-    allow: for h with h(0) = d, h'(0) = w, h(T) = h'(T) = 0 the cubic's largest
-    acceleration is below 6|d|/T^2 + 4|w|/T and its largest velocity due to d is 1.5|d|/T.
+    With f the smoothstep from 0 to 1 over ``durations_s`` (A,), the setpoint is
+    ``(1 - f) coast + f chunk``. Over a distance d the fade takes a velocity of 1.5 d/T and
+    an acceleration of 6 d/T^2; T is the shortest that keeps these within the limits. A
+    difference in velocity does not lengthen it: coasting longer strays further from the
+    chunk, and the limiter bounds what the change of velocity takes.
     """
 
     def __init__(
         self,
         start_ns: int,
-        gap: FloatArray,
-        rate_gap: FloatArray,
+        position: FloatArray,
+        velocity: FloatArray,
+        timeline: Timeline,
         limits: LimitArrays,
         shortest_s: float,
     ) -> None:
-        d, w = np.abs(gap), np.abs(rate_gap)
-        a = _BLEND_SHARE * limits.acceleration
-        for_acceleration = (2.0 * w + np.sqrt(4.0 * w * w + 6.0 * a * d)) / a
+        d = np.abs(timeline.sample(start_ns).position - position)
+        for_acceleration = np.sqrt(6.0 * d / (_BLEND_SHARE * limits.acceleration))
         for_velocity = 1.5 * d / (_BLEND_SHARE * limits.velocity)
         self.durations_s = np.maximum(np.maximum(for_acceleration, for_velocity), shortest_s)
         self._start_ns = start_ns
         self.end_ns = start_ns + math.ceil(float(self.durations_s.max()) / _NS)
-        run = self.durations_s * rate_gap
-        self._c0, self._c1 = gap, run
-        self._c2, self._c3 = -3.0 * gap - 2.0 * run, 2.0 * gap + run
+        self._position, self._velocity = position, velocity
 
-    def add_to(self, setpoint: Setpoint, now_ns: int) -> Setpoint:
-        """The setpoint with the remaining difference added."""
-        t = np.minimum((now_ns - self._start_ns) * _NS / self.durations_s, 1.0)
-        left = self._c0 + t * (self._c1 + t * (self._c2 + t * self._c3))
-        rate = (self._c1 + t * (2.0 * self._c2 + 3.0 * t * self._c3)) / self.durations_s
-        return Setpoint(setpoint.position + left, setpoint.rate + rate)
+    def fade(self, setpoint: Setpoint, now_ns: int) -> Setpoint:
+        """The chunk's setpoint at this time, as far as it counts already."""
+        elapsed_s = (now_ns - self._start_ns) * _NS
+        t = np.minimum(elapsed_s / self.durations_s, 1.0)
+        f = t * t * (3.0 - 2.0 * t)
+        f_rate = 6.0 * t * (1.0 - t) / self.durations_s
+        coast = self._position + elapsed_s * self._velocity
+        apart = setpoint.position - coast
+        rate = (1.0 - f) * self._velocity + f * setpoint.rate + f_rate * apart
+        return Setpoint(coast + f * apart, rate)
 
 
 def _catmull_rom(rows: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ import pytest
 from arm_with_base import MS, embodiment
 
 from pi0_ros.control.chunk import ActionChunk
-from pi0_ros.control.timeline import Blend, Setpoint, Timeline
+from pi0_ros.control.timeline import Blend, Timeline
 
 LIMITS = embodiment().limits
 
@@ -74,14 +74,19 @@ def test_a_chunk_of_one_step_is_that_step():
     assert _timeline([[1.0, 2.0]]).sample(0).position.tolist() == [1.0, 2.0]
 
 
-def _blend(gap, rate_gap) -> Blend:
-    return Blend(0, np.asarray(gap), np.asarray(rate_gap), LIMITS, 0.1)
+def _blend(position, velocity, chunk: Timeline) -> Blend:
+    return Blend(0, np.asarray(position), np.asarray(velocity), chunk, LIMITS, 0.1)
 
 
-def test_a_blend_begins_at_the_commanded_position_and_rate_and_ends_at_the_chunks():
-    blend = _blend([0.3, -0.1, 0.0, 0.2], [1.0, 0.0, -0.5, 0.0])
-    still = Setpoint(np.zeros(4), np.zeros(4))
-    first, last = blend.add_to(still, 0), blend.add_to(still, blend.end_ns)
+def _standing(steps: int = 200) -> Timeline:
+    return _timeline(np.zeros((steps, 4)))
+
+
+def test_a_blend_begins_at_the_commanded_position_and_velocity_and_ends_on_the_chunk():
+    chunk = _standing()
+    blend = _blend([0.3, -0.1, 0.0, 0.2], [1.0, 0.0, -0.5, 0.0], chunk)
+    first = blend.fade(chunk.sample(0), 0)
+    last = blend.fade(chunk.sample(blend.end_ns), blend.end_ns)
     assert first.position == pytest.approx([0.3, -0.1, 0.0, 0.2])
     assert first.rate == pytest.approx([1.0, 0.0, -0.5, 0.0])
     assert last.position == pytest.approx(np.zeros(4), abs=1e-12)
@@ -89,13 +94,48 @@ def test_a_blend_begins_at_the_commanded_position_and_rate_and_ends_at_the_chunk
 
 
 def test_a_blend_keeps_within_velocity_and_acceleration_by_its_duration():
-    blend = _blend([2.0, -0.01, 1.0, 0.4], [0.0, 1.5, 0.0, -0.5])
-    still = Setpoint(np.zeros(4), np.zeros(4))
+    chunk = _standing()
+    blend = _blend([2.0, -0.01, 1.0, 0.4], [0.0] * 4, chunk)
     times = np.arange(0, blend.end_ns, MS)
-    rates = np.array([blend.add_to(still, int(t)).rate for t in times])
+    rates = np.array([blend.fade(chunk.sample(int(t)), int(t)).rate for t in times])
     assert (np.abs(rates) <= LIMITS.velocity).all()
     assert (np.abs(np.diff(rates, axis=0) / 1e-3) <= LIMITS.acceleration).all()
 
 
 def test_a_small_difference_is_blended_over_the_shortest_time():
-    assert _blend([1e-4] * 4, [0.0] * 4).durations_s == pytest.approx([0.1] * 4)
+    blend = _blend([1e-4] * 4, [0.0] * 4, _standing())
+    assert blend.durations_s == pytest.approx([0.1] * 4)
+
+
+def test_a_chunk_that_goes_on_as_commanded_is_followed_exactly():
+    velocity = np.array([0.5, -0.25, 0.1, 0.0])
+    chunk = _timeline(np.arange(50)[:, None] * 0.02 * velocity)
+    blend = _blend(np.zeros(4), velocity, chunk)
+    for ms in range(0, 100, 7):
+        assert blend.fade(chunk.sample(ms * MS), ms * MS).position == pytest.approx(
+            ms * 1e-3 * velocity, abs=1e-12
+        )
+
+
+def test_a_blend_lies_between_coasting_and_the_chunk_however_the_chunk_jumps():
+    rng = np.random.default_rng(3)
+    chunk = _timeline(rng.normal(scale=0.1, size=(50, 4)))
+    position, velocity = rng.normal(size=4), rng.normal(size=4)
+    blend = _blend(position, velocity, chunk)
+    for ms in range(0, 900, 5):
+        setpoint = chunk.sample(ms * MS)
+        ends = np.stack((position + ms * 1e-3 * velocity, setpoint.position))
+        faded = blend.fade(setpoint, ms * MS).position
+        assert (faded >= ends.min(axis=0) - 1e-12).all()
+        assert (faded <= ends.max(axis=0) + 1e-12).all()
+
+
+def test_the_rate_of_a_blend_is_the_derivative_of_its_position():
+    chunk = _timeline(np.random.default_rng(4).normal(scale=0.1, size=(50, 4)))
+    blend = _blend(np.ones(4), np.ones(4), chunk)
+    for ms in (3, 27, 55, 91):
+        ahead, behind = (
+            blend.fade(chunk.sample(ms * MS + d), ms * MS + d).position for d in (10_000, -10_000)
+        )
+        rate = blend.fade(chunk.sample(ms * MS), ms * MS).rate
+        assert rate == pytest.approx((ahead - behind) / 20e-6, rel=1e-4)
