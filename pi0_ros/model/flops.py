@@ -40,6 +40,31 @@ def sampling_flops(
     )
 
 
+def reduced_flops(
+    config: Pi0Config, *, views: int, num_steps: int, prompt_tokens: int | None
+) -> Flops:
+    """The same where nothing is computed twice or in vain.
+
+    The last prefix layer computes keys and values only, the state token passes once,
+    and what depends on the time alone is known beforehand.
+    """
+    prompt = config.max_tokens if prompt_tokens is None else prompt_tokens
+    prefix = views * config.vision.tokens + prompt
+    backbone, expert, width = config.backbone, config.expert, config.expert.width
+    last = 4 * prefix * backbone.width * backbone.kv_heads * backbone.head_dim
+    whole = _stack(backbone, prefix, prefix)
+    horizon, dim = config.action_horizon, config.action_dim
+    layers = _stack(expert, horizon, prefix + config.suffix_tokens)
+    mixing = 0 if config.pi05 else width**2
+    step = layers + 2 * horizon * (2 * dim * width + mixing)
+    state = 0 if config.pi05 else _stack(expert, 1, prefix + 1) + 2 * dim * width
+    return Flops(
+        vision=views * _image(config),
+        prefix=whole - whole // backbone.depth + last,
+        denoise=num_steps * step + state,
+    )
+
+
 def _image(config: Pi0Config) -> int:
     vision, tokens = config.vision, config.vision.tokens
     patches = 3 * vision.patch**2 * vision.width

@@ -89,7 +89,7 @@ class Pi0(nn.Module):
         self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Prefix tokens (B, P, backbone width), and which of them are valid (B, P)."""
-        self._check_prefix(images, image_mask, tokens, token_mask)
+        self.check_prefix(images, image_mask, tokens, token_mask)
         batch, views = image_mask.shape
         seen = self.vision(images.flatten(0, 1)).unflatten(0, (batch, views))  # (B, V, T, W)
         text = self.embed_tokens(tokens) * math.sqrt(self.config.backbone.width)
@@ -101,7 +101,7 @@ class Pi0(nn.Module):
         self, state: Tensor, noisy_actions: Tensor, time: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """Suffix tokens (B, S, expert width) and the norms' condition (B, width), π0.5 only."""
-        self._check_suffix(state, noisy_actions, time)
+        self.check_suffix(state, noisy_actions, time.shape[0])
         config = self.config
         embedded_time = flow.time_embedding(
             time, config.expert.width, config.min_period, config.max_period
@@ -245,9 +245,10 @@ class Pi0(nn.Module):
         velocity: Tensor = self.action_out_proj(normed.to(self.action_out_proj.weight.dtype))
         return velocity
 
-    def _check_prefix(
+    def check_prefix(
         self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
     ) -> None:
+        """Raises ValueError for an input of another shape than the others and the network."""
         size = self.config.vision.image_size
         if images.ndim != 5 or images.shape[2:] != (3, size, size):
             raise ValueError(
@@ -258,8 +259,9 @@ class Pi0(nn.Module):
         _check_shape("tokens", tokens, (batch, tokens.shape[-1]))
         _check_shape("token_mask", token_mask, tuple(tokens.shape))
 
-    def _check_suffix(self, state: Tensor, noisy_actions: Tensor, time: Tensor) -> None:
-        config, batch = self.config, time.shape[0]
+    def check_suffix(self, state: Tensor, noisy_actions: Tensor, batch: int) -> None:
+        """Raises ValueError for a state or actions of another shape or batch."""
+        config = self.config
         _check_shape("state", state, (batch, config.action_dim))
         _check_shape("actions", noisy_actions, (batch, config.action_horizon, config.action_dim))
 

@@ -69,14 +69,18 @@ class SigLip(nn.Module):
         self.post_layernorm = nn.LayerNorm(config.width, eps=1e-6)
         self.projector = nn.Linear(config.width, output_width)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (N, 3, size, size) in [-1, 1] to tokens (N, T, output_width), row-major.
+    def embed_patches(self, images: Tensor) -> Tensor:
+        """Images (N, 3, size, size) in [-1, 1] to patches with their positions, (N, T, width).
 
-        Patches and positions are added in float32, whatever the compute dtype is.
+        They are added in float32, whatever the compute dtype is.
         """
         patches = self.patch_embedding(images.to(self.patch_embedding.weight.dtype))
-        x = patches.flatten(2).transpose(1, 2) + self.position_embedding.weight  # (N, T, width)
-        x = x.to(self.projector.weight.dtype)
+        x: Tensor = patches.flatten(2).transpose(1, 2) + self.position_embedding.weight
+        return x.to(self.projector.weight.dtype)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, 3, size, size) in [-1, 1] to tokens (N, T, output_width), row-major."""
+        x = self.embed_patches(images)
         for layer in self.layers:
             x = layer(x)
         out: Tensor = self.projector(self.post_layernorm(x))

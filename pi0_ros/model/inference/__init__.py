@@ -1,0 +1,11 @@
+"""The fast path: the same parameters as :class:`pi0_ros.model.Pi0`, arranged for one robot.
+
+Nothing here can be trained; the plain network stays the definition of the numbers.
+"""
+
+from pi0_ros.model.inference.dropping import Layout, drop
+from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
+from pi0_ros.model.inference.memory import Context
+from pi0_ros.model.inference.sampler import Sampler
+
+__all__ = ["Context", "GraphCache", "Layout", "Sampler", "cuda_capture", "drop"]

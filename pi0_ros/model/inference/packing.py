@@ -1,0 +1,198 @@
+"""Weights side by side, so that one matrix product does the work of two or three.
+
+Packing is done in place, a layer at a time: the parameters of the network become
+views into the packed tensors. Names, values and ``state_dict`` stay as they are,
+nothing is held twice, and copying into the parameters fills the packed tensors. It
+saves kernel launches on a GPU; a CPU gains little, and weights mapped from a file
+would leave it for memory, so there the products stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, linear, rms_norm, scaled_dot_product_attention
+
+from pi0_ros.model.gemma import EPS, Gemma, GemmaLayer, KeysValues, RMSNorm, rotary, rotate
+from pi0_ros.model.siglip import SigLip, VisionBlock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modulation:
+    """A norm, made ready: ``scale`` is 1 + weight in float32; π0.5 shifts, and gates the branch."""
+
+    scale: Tensor
+    shift: Tensor | None = None
+    gate: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = rms_norm(x.float(), x.shape[-1:], self.scale, EPS)
+        return (y if self.shift is None else y + self.shift).to(x.dtype)
+
+    def add(self, x: Tensor, branch: Tensor) -> Tensor:
+        """The residual stream x with the branch that this norm feeds."""
+        return x + branch if self.gate is None else torch.addcmul(x, self.gate, branch)
+
+
+#: Cosines and sines of rotary angles, each (B, T, 1, head_dim / 2).
+Angles = tuple[Tensor, Tensor]
+#: Norms before attention and before the MLP.
+LayerNorms = tuple[Modulation, Modulation]
+
+
+class Linears:
+    """Linears of one input, evaluated together: as one product if they are packed."""
+
+    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] | None = None) -> None:
+        self.weights = tuple(weights)
+        self._biases = tuple(biases) if biases is not None else (None,) * len(weights)
+
+    @classmethod
+    def of(cls, *linears: nn.Linear, packed: bool) -> Linears:
+        """Their present parameters; packing turns these into views of one tensor."""
+        weights = [module.weight for module in linears]
+        biases = [module.bias for module in linears if module.bias is not None]
+        if packed:
+            return cls([_pack(weights)], [_pack(biases)] if biases else None)
+        return cls([w.detach() for w in weights], [b.detach() for b in biases] or None)
+
+    def joined(self, x: Tensor) -> Tensor:
+        """Their outputs behind one another, (..., sum of outputs)."""
+        outputs = [linear(x, w, b) for w, b in zip(self.weights, self._biases, strict=True)]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+
+    def halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The outputs of two linears of the same size, without bias."""
+        if len(self.weights) == 1:
+            first, second = linear(x, self.weights[0]).chunk(2, dim=-1)
+        else:
+            first, second = (linear(x, weight) for weight in self.weights)
+        return first, second
+
+
+def _pack(parameters: Sequence[Tensor]) -> Tensor:
+    packed = torch.cat([parameter.detach() for parameter in parameters])
+    pieces = torch.split(packed, [len(parameter) for parameter in parameters])
+    for parameter, piece in zip(parameters, pieces, strict=True):
+        parameter.data = piece
+    return packed
+
+
+class PackedLayer:
+    """One Gemma layer of one stack; its norms come from outside."""
+
+    def __init__(self, layer: GemmaLayer, *, packed: bool) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self.head_dim = attention.head_dim
+        self.heads = attention.q_proj.out_features // self.head_dim
+        self.kv_heads = attention.k_proj.out_features // self.head_dim
+        self.qkv = Linears.of(attention.q_proj, attention.k_proj, attention.v_proj, packed=packed)
+        self.kv = Linears.of(attention.k_proj, attention.v_proj, packed=False)
+        self.output = attention.o_proj.weight.detach()
+        self.gate_up = Linears.of(mlp.gate_proj, mlp.up_proj, packed=packed)
+        self.down = mlp.down_proj.weight.detach()
+
+    def keys_values(self, x: Tensor, angles: Angles) -> KeysValues:
+        """Rotated keys and values of normed x (B, T, W): each (B, kv_heads, T, head_dim)."""
+        k, v = _unflatten(self.kv.joined(x), 2, self.kv_heads, self.head_dim).unbind(2)
+        return rotate(k, angles).transpose(1, 2), v.transpose(1, 2)
+
+    def queries_keys_values(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries (B, T, heads, head_dim), and :meth:`keys_values`, in one go."""
+        heads = _unflatten(self.qkv.joined(x), -1, self.head_dim)
+        turning, v = torch.split(heads, [self.heads + self.kv_heads, self.kv_heads], dim=2)
+        q, k = torch.split(rotate(turning, angles), [self.heads, self.kv_heads], dim=2)
+        return q, k.transpose(1, 2), v.transpose(1, 2)
+
+    def finish(self, x: Tensor, attended: Tensor, norms: LayerNorms) -> Tensor:
+        """Residual stream after attention (its output, (B, T, heads * head_dim)) and MLP."""
+        before_attention, before_mlp = norms
+        x = before_attention.add(x, linear(attended, self.output))
+        gate, up = self.gate_up.halves(before_mlp(x))
+        return before_mlp.add(x, linear(gelu(gate, approximate="tanh") * up, self.down))
+
+
+def attend_all(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+    """Attention (B, T, heads * head_dim) in which all queries see the same keys.
+
+    q (B, T, heads, d), k and v (B, kv_heads, K, d); bias (B, 1, 1, K) is added to the
+    logits, None where every key counts. The query heads of one key head are rows of one
+    product: keys are neither repeated nor, with one key head, queries moved.
+    """
+    batch, length, heads, dim = q.shape
+    kv_heads = k.shape[1]
+    group = heads // kv_heads
+    rows = q.view(batch, length, kv_heads, group, dim).transpose(1, 2).flatten(2, 3)
+    out: Tensor = scaled_dot_product_attention(rows, k, v, attn_mask=bias)
+    by_token = out.view(batch, kv_heads, length, group, dim).transpose(1, 2)
+    return by_token.reshape(batch, length, heads * dim)
+
+
+def rotary_angles(positions: Tensor, head_dim: int) -> Angles:
+    """Angles of positions (B, T) for tokens that hold their heads last."""
+    cos, sin = rotary(positions, head_dim)
+    return cos.transpose(1, 2), sin.transpose(1, 2)
+
+
+class PackedStack:
+    """A Gemma stack's layers; ``norms`` is None for an adaptive one (π0.5's expert)."""
+
+    def __init__(self, stack: Gemma, *, packed: bool) -> None:
+        self.layers = tuple(PackedLayer(layer, packed=packed) for layer in stack.blocks)
+        self.dtype = stack.dtype
+        self._sources = [
+            (layer.input_layernorm, layer.post_attention_layernorm) for layer in stack.blocks
+        ]
+        self._final_source = stack.norm
+        plain = isinstance(stack.norm, RMSNorm)
+        self.norms = [(_norm(a), _norm(b)) for a, b in self._sources] if plain else None
+        self.final = _norm(stack.norm) if plain else None
+
+    def refresh(self) -> None:
+        """Reads the norms' weights again, into the same memory."""
+        if self.norms is None or self.final is None:
+            return
+        for pair, sources in zip(self.norms, self._sources, strict=True):
+            for norm, source in zip(pair, sources, strict=True):
+                norm.scale.copy_(_scale(source))
+        self.final.scale.copy_(_scale(self._final_source))
+
+
+def _scale(norm: nn.Module) -> Tensor:
+    return 1 + norm.get_parameter("weight").detach().float()
+
+
+def _norm(source: nn.Module) -> Modulation:
+    return Modulation(scale=_scale(source))
+
+
+def _unflatten(x: Tensor, *sizes: int) -> Tensor:
+    """x (..., N) with its last dimension cut into ``sizes``."""
+    return x.view(*x.shape[:-1], *sizes)
+
+
+class PackedVision(nn.Module):
+    """SigLIP with packed projections. A module, so that a caller's hooks can time it."""
+
+    def __init__(self, tower: SigLip, *, packed: bool) -> None:
+        super().__init__()
+        self.tower = tower
+        self._blocks = [cast("VisionBlock", block) for block in tower.layers]
+        attentions = [block.self_attn for block in self._blocks]
+        self._qkv = [Linears.of(a.q_proj, a.k_proj, a.v_proj, packed=packed) for a in attentions]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, 3, size, size) in [-1, 1] to tokens (N, T, backbone width)."""
+        x = self.tower.embed_patches(images)
+        for block, qkv in zip(self._blocks, self._qkv, strict=True):
+            heads = _unflatten(qkv.joined(block.layer_norm1(x)), 3, block.self_attn.heads, -1)
+            q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
+            attended = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+            x = x + block.self_attn.out_proj(attended)
+            x = x + block.mlp(block.layer_norm2(x))
+        out: Tensor = self.tower.projector(self.tower.post_layernorm(x))
+        return out

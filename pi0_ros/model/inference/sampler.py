@@ -1,0 +1,297 @@
+"""From an observation to a chunk with as little work as the numbers allow.
+
+Shapes as in :mod:`pi0_ros.model.pi0`; P' valid or at least kept prefix tokens, see
+:mod:`pi0_ros.model.inference.dropping`. The prefix's keys and values lie in front of
+room for the suffix's, which every step writes anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding, linear, pad, silu
+
+from pi0_ros.model import flow
+from pi0_ros.model.flops import Flops, reduced_flops
+from pi0_ros.model.gemma import KeysValues
+from pi0_ros.model.inference.dropping import Layout, drop
+from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
+from pi0_ros.model.inference.memory import Context, Memory, with_room
+from pi0_ros.model.inference.packing import (
+    LayerNorms,
+    PackedStack,
+    PackedVision,
+    attend_all,
+    rotary_angles,
+)
+from pi0_ros.model.inference.schedule import Schedule, Step
+from pi0_ros.model.pi0 import Pi0
+
+# Masked keys get this logit rather than minus infinity: a row of nothing else stays finite.
+_HIDDEN = -1e30
+_GPU_PROMPT_MULTIPLE = 8
+_REMEMBERED_PROMPTS = 16
+_REMEMBERED_SCHEDULES = 4
+
+
+class Sampler:
+    """Samples chunks from the parameters of ``model``, without gradients. One caller at a time.
+
+    Make it of a model that lies where it is to run. If ``packed`` (by default on a GPU),
+    parameters are packed in place and keep their names; change them by
+    :meth:`copy_weights_from`, never by assignment. With ``graphs``, computations at
+    batch 1 are recorded per shape; ``multiple`` rounds prompts up so that shapes recur.
+    """
+
+    def __init__(
+        self,
+        model: Pi0,
+        *,
+        graphs: GraphCache | None = None,
+        packed: bool | None = None,
+        multiple: int | None = None,
+    ) -> None:
+        self.model = model
+        self.config = model.config
+        self.graphs = graphs
+        packed = self._device.type != "cpu" if packed is None else packed
+        self.vision = PackedVision(model.vision, packed=packed)
+        self._backbone = PackedStack(model.backbone, packed=packed)
+        self._expert = PackedStack(model.expert, packed=packed)
+        self._multiple = multiple or (1 if graphs is None else _GPU_PROMPT_MULTIPLE)
+        self._prompts: OrderedDict[tuple[tuple[int, ...], ...], Tensor] = OrderedDict()
+        self._schedules: OrderedDict[tuple[float, ...], Schedule] = OrderedDict()
+
+    @classmethod
+    def on_device(cls, model: Pi0) -> Sampler:
+        """With CUDA graphs where the parameters are on a GPU, without elsewhere."""
+        device = model.action_in_proj.weight.device
+        recorded = GraphCache(cuda_capture(device)) if device.type == "cuda" else None
+        return cls(model, graphs=recorded)
+
+    @torch.no_grad()
+    def prefill(
+        self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
+    ) -> Context:
+        """Runs what is valid of the prefix; arguments as of :meth:`Pi0.prefill`, any device.
+
+        Images may also be uint8, 0 to 255. Masks and tokens on the host spare a wait. With
+        graphs, a context serves until the next prefill.
+        """
+        self.model.check_prefix(images, image_mask, tokens, token_mask)
+        layout = drop(
+            image_mask,
+            tokens,
+            token_mask,
+            view_tokens=self.config.vision.tokens,
+            multiple=self._multiple,
+        )
+        seen = images[layout.slots(images.device)].to(self._device, non_blocking=True)
+        inputs = [seen, self._prompt(layout), *self._placement(layout)]
+        if self.graphs is None or len(layout.tokens) > 1:
+            return Context(memory=self._prefix(layout, *inputs), batch=len(layout.tokens))
+        key = (layout.bucket, seen.dtype)
+        recording = self.graphs.recording(key, lambda *t: self._prefix(layout, *t), inputs)
+        memory: Memory = recording.run(inputs)
+        return Context(memory=memory, batch=1, recording=recording, replay=recording.replays)
+
+    @torch.no_grad()
+    def sample_actions(
+        self,
+        context: Context,
+        state: Tensor,
+        noise: Tensor,
+        num_steps: int = 10,
+        times: Sequence[float] | None = None,
+    ) -> Tensor:
+        """Normalised actions (B, H, D) by ``num_steps`` Euler steps, or those of ``times``."""
+        self.model.check_suffix(state, noise, context.batch)
+        schedule = self._schedule(flow.euler_times(num_steps) if times is None else tuple(times))
+        inputs = [t.to(self._device, non_blocking=True) for t in (state, noise)]
+        recording = context.recording
+        if self.graphs is None or recording is None:
+            return self._denoise(context.memory, schedule, *inputs)
+        if recording.replays != context.replay:
+            raise ValueError("the context is of an earlier observation: prefill again")
+
+        def denoise(state: Tensor, noise: Tensor) -> Tensor:
+            return self._denoise(context.memory, schedule, state, noise)
+
+        # The schedule is part of what is recorded, and lives as long as the recording.
+        denoising = self.graphs.recording(schedule, denoise, inputs, of=recording)
+        actions: Tensor = denoising.run(inputs)
+        return actions.clone()
+
+    def sample(
+        self,
+        images: Tensor,
+        image_mask: Tensor,
+        tokens: Tensor,
+        token_mask: Tensor,
+        state: Tensor,
+        noise: Tensor,
+        num_steps: int = 10,
+        times: Sequence[float] | None = None,
+    ) -> Tensor:
+        """Normalised actions (B, H, D) from an observation and noise."""
+        context = self.prefill(images, image_mask, tokens, token_mask)
+        return self.sample_actions(context, state, noise, num_steps, times)
+
+    @torch.no_grad()
+    def copy_weights_from(self, other: Pi0) -> None:
+        """Takes over another network's weights; every address, and so every recording, stays.
+
+        Raises ValueError, with nothing copied, unless configuration and dtypes are equal.
+        """
+        if other.config != self.config:
+            raise ValueError(f"config is {other.config}: this sampler runs {self.config}")
+        pairs = list(zip(self.model.parameters(), other.parameters(), strict=True))
+        if any(mine.dtype != theirs.dtype for mine, theirs in pairs):
+            raise ValueError("dtypes differ: cast the other network as this one was cast")
+        for mine, theirs in pairs:
+            mine.copy_(theirs, non_blocking=True)
+        self._backbone.refresh()
+        self._expert.refresh()
+        for schedule in self._schedules.values():
+            schedule.refresh()
+        self._prompts.clear()
+
+    def estimate_flops(
+        self, *, views: int = 3, num_steps: int = 10, prompt_tokens: int | None = None
+    ) -> Flops:
+        """Operations this path spends on a chunk; the prompt counts without its padding."""
+        return reduced_flops(
+            self.config, views=views, num_steps=num_steps, prompt_tokens=prompt_tokens
+        )
+
+    def weight_bytes(self) -> int:
+        """Bytes of all parameters at their present dtypes."""
+        return self.model.weight_bytes()
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.action_in_proj.weight.device
+
+    def _prompt(self, layout: Layout) -> Tensor:
+        """Embedded text (B, L', W), remembered."""
+        known = self._prompts.get(layout.tokens)
+        if known is None:
+            tokens = torch.tensor(layout.tokens, dtype=torch.long).to(self._device)
+            table = self.model.embed_tokens.weight
+            known = embedding(tokens, table) * math.sqrt(self.config.backbone.width)
+            self._prompts[layout.tokens] = known.to(self._backbone.dtype)
+            while len(self._prompts) > _REMEMBERED_PROMPTS:
+                self._prompts.popitem(last=False)
+        self._prompts.move_to_end(layout.tokens)
+        return self._prompts[layout.tokens]
+
+    def _schedule(self, times: tuple[float, ...]) -> Schedule:
+        if times not in self._schedules:
+            self._schedules[times] = Schedule(self.model, self._expert, times)
+            while len(self._schedules) > _REMEMBERED_SCHEDULES:
+                self._schedules.popitem(last=False)
+        self._schedules.move_to_end(times)
+        return self._schedules[times]
+
+    def _placement(self, layout: Layout) -> list[Tensor]:
+        """Positions of prefix and suffix, and the key bias where there is padding."""
+        suffix = layout.lengths + torch.arange(self.config.suffix_tokens)
+        tensors = [layout.positions, suffix]
+        if not layout.complete:
+            valid = pad(layout.valid, (0, self.config.suffix_tokens), value=True)
+            bias = torch.zeros(valid.shape).masked_fill_(~valid, _HIDDEN)
+            tensors.append(bias[:, None, None].to(self._backbone.dtype))
+        return [t.to(self._device, non_blocking=True) for t in tensors]
+
+    def _prefix(
+        self,
+        layout: Layout,
+        images: Tensor,
+        text: Tensor,
+        positions: Tensor,
+        suffix_positions: Tensor,
+        bias: Tensor | None = None,
+    ) -> Memory:
+        """Keys and values of the prefix. Of ``layout``, only what its bucket says may matter."""
+        x = torch.cat((self._look(layout, images), text), dim=1)
+        head_dim, suffix = self.config.backbone.head_dim, self.config.suffix_tokens
+        angles = rotary_angles(positions, head_dim)
+        hidden = None if bias is None else bias[..., :-suffix]
+        norms = self._backbone.norms or []
+        memory: list[KeysValues] = []
+        for depth, (layer, pair) in enumerate(zip(self._backbone.layers, norms, strict=True)):
+            normed = pair[0](x)
+            if depth == len(norms) - 1 or x.shape[1] == 0:
+                memory.append(with_room(layer.keys_values(normed, angles), suffix))
+                continue
+            q, k, v = layer.queries_keys_values(normed, angles)
+            memory.append(with_room((k, v), suffix))
+            x = layer.finish(x, attend_all(q, k, v, hidden), pair)
+        return Memory(
+            keys_values=tuple(memory), bias=bias, angles=rotary_angles(suffix_positions, head_dim)
+        )
+
+    def _look(self, layout: Layout, images: Tensor) -> Tensor:
+        """Tokens (B, V' * T, W) of the present views, zeros for those of other samples only."""
+        batch, views = layout.present.shape
+        if not len(images):
+            return images.new_zeros((batch, 0, self.config.backbone.width)).to(self._backbone.dtype)
+        if images.dtype == torch.uint8:
+            images = images.float() / 255 * 2 - 1
+        # A recording must not run a caller's hooks, which may wait for the device.
+        look = self.vision if self.graphs is None else self.vision.forward
+        seen: Tensor = look(images)
+        if not layout.present.all():
+            spread = seen.new_zeros(batch, views, *seen.shape[1:])
+            spread[layout.columns(seen.device)] = seen
+            seen = spread
+        return seen.reshape(batch, -1, seen.shape[-1])
+
+    def _denoise(self, memory: Memory, schedule: Schedule, state: Tensor, noise: Tensor) -> Tensor:
+        """Euler from noise to actions; writes the suffix's keys and values into the memory."""
+        if not self.config.pi05:
+            self._write_state(memory, state)
+        x = noise
+        for step in schedule.steps:
+            x = x + step.delta * self._velocity(memory, schedule, step, x)
+        return x
+
+    def _write_state(self, memory: Memory, state: Tensor) -> None:
+        """The state token sees the prefix and itself only, and no time: once per chunk."""
+        x = self.model.state_proj(state)[:, None].to(self._expert.dtype)
+        self._suffix_layers(memory, x, self._expert.norms or [], first=0)
+
+    def _velocity(self, memory: Memory, schedule: Schedule, step: Step, actions: Tensor) -> Tensor:
+        model = self.model
+        if step.time_bias is None or schedule.action_weight is None:
+            x = model.action_in_proj(actions)
+        else:
+            mixed = linear(actions, schedule.action_weight, step.time_bias)
+            x = model.action_time_mlp_out(silu(mixed))
+        first = self.config.suffix_tokens - self.config.action_horizon
+        x = self._suffix_layers(memory, x.to(self._expert.dtype), step.norms, first=first)
+        weight = model.action_out_proj.weight
+        velocity: Tensor = model.action_out_proj(step.final(x).to(weight.dtype))
+        return velocity
+
+    def _suffix_layers(
+        self, memory: Memory, x: Tensor, norms: Sequence[LayerNorms], *, first: int
+    ) -> Tensor:
+        """Runs suffix tokens x (B, T, W) from number ``first`` on; they see what is before."""
+        total = memory.keys_values[0][0].shape[2] - self.config.suffix_tokens
+        start, end = total + first, total + first + x.shape[1]
+        cos, sin = (t[:, first : first + x.shape[1]] for t in memory.angles)
+        bias = None if memory.bias is None else memory.bias[..., :end]
+        for layer, pair, (keys, values) in zip(
+            self._expert.layers, norms, memory.keys_values, strict=True
+        ):
+            q, k, v = layer.queries_keys_values(pair[0](x), (cos, sin))
+            keys[:, :, start:end] = k
+            values[:, :, start:end] = v
+            attended = attend_all(q, keys[:, :, :end], values[:, :, :end], bias)
+            x = layer.finish(x, attended, pair)
+        return x
