@@ -39,6 +39,7 @@ setup(
             "chunk_executor = pi0_ros.nodes.chunk_executor:main",
         ],
     },
+    extras_require={"jax": ["tensorstore"]},
     zip_safe=False,
     maintainer="π0 on ROS 2 maintainers",
     maintainer_email="maintainers@pi0-ros.dev",

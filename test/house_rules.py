@@ -18,7 +18,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "control": frozenset({"embodiment"}),
     "sync": frozenset({"embodiment"}),
     "checkpoint": frozenset({"embodiment", "model"}),
-    "policy": frozenset({"checkpoint", "embodiment", "model"}),
+    "policy": frozenset({"checkpoint", "embodiment", "model", "sync"}),
     "recording": frozenset({"embodiment", "sync"}),
     "training": frozenset({"checkpoint", "embodiment", "model", "policy", "recording"}),
     "planning": frozenset({"embodiment", "policy"}),

@@ -60,15 +60,25 @@ class Statistics:
 class Normalisation:
     """``zscore``: ``(x - mean) / (std + eps)``; ``quantile``: [q01, q99] to [-1, 1].
 
-    ``eps`` is added to the divisor in both directions.
+    The divisor is ``std + eps`` or ``q99 - q01 + eps``; the factor back is the same with
+    ``inverse_eps``, which is ``eps`` unless given: openpi's checkpoints add it both ways,
+    LeRobot's only forward.
     """
 
     kind: Literal["zscore", "quantile"]
     eps: float
     state: Statistics
     actions: Statistics
+    inverse_eps: float = None  # type: ignore[assignment]  # filled in below, never None
 
     __pydantic_config__ = _STRICT
+
+    def __post_init__(self) -> None:
+        if self.inverse_eps is None:
+            object.__setattr__(self, "inverse_eps", self.eps)
+        for key in ("eps", "inverse_eps"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"{key} is {getattr(self, key):g}: it must not be negative")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +87,8 @@ class Manifest:
 
     ``cameras`` are the model slots used; ``step_duration_s`` the time between two
     steps of a chunk; ``delta_mask`` marks action dimensions predicted relative to the
-    state; ``tokenizer`` is a file name in the same folder; ``trained`` is false for
+    state; ``tokenizer`` is a file name in the same folder; ``robot_transform`` names
+    conventions of the checkpoint other than the embodiment's; ``trained`` is false for
     random weights; ``notes`` say where the weights come from.
 
     Raises ValueError where the parts contradict each other.
@@ -95,6 +106,7 @@ class Manifest:
     delta_mask: tuple[bool, ...]
     normalisation: Normalisation
     tokenizer: str
+    robot_transform: Literal["none", "aloha"] = "none"
     notes: dict[str, str] = field(default_factory=dict)
 
     __pydantic_config__ = _STRICT

@@ -1,101 +1,144 @@
-"""Weights of openpi's PyTorch checkpoints, as ``model.safetensors`` and ``config.json``."""
+"""openpi's PyTorch checkpoints: ``model.safetensors``, and ``config.json`` where there is one."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
+from pi0_ros.checkpoint import norm_stats
+from pi0_ros.checkpoint.dimensions import Hints, derive
 from pi0_ros.checkpoint.errors import CheckpointError
-from pi0_ros.checkpoint.weights import assemble, read_tensors
-from pi0_ros.model import GemmaConfig, Pi0, Pi0Config, VisionConfig
+from pi0_ros.checkpoint.files import read_tensors
+from pi0_ros.checkpoint.found import Found, Layout
+from pi0_ros.checkpoint.jsonfile import read_object
+from pi0_ros.checkpoint.names import TOKEN_TABLE, is_pi05, rename
+from pi0_ros.checkpoint.tensors import LazyTensor
+from pi0_ros.checkpoint.weights import assemble
+from pi0_ros.model import Pi0, Pi0Config
 
-_PALIGEMMA = "paligemma_with_expert.paligemma."
-_VISION = _PALIGEMMA + "model.vision_tower.vision_model."
-_LANGUAGE = _PALIGEMMA + "model.language_model."
-_EXPERT = "paligemma_with_expert.gemma_expert."
+CONFIG_FILE = "config.json"
 
-#: Their prefix and ours; the first that fits counts.
-RENAMED = (
-    (_VISION + "embeddings.", "vision."),
-    (_VISION + "encoder.", "vision."),
-    (_VISION, "vision."),
-    (_PALIGEMMA + "model.multi_modal_projector.linear.", "vision.projector."),
-    (_LANGUAGE + "embed_tokens.", "embed_tokens."),
-    (_LANGUAGE, "backbone."),
-    (_EXPERT + "model.", "expert."),
-)
-#: The token table, when the file keeps it only under its tied name.
-TIED_TABLE = _PALIGEMMA + "lm_head.weight"
-#: Never used by the policy.
-UNUSED = _EXPERT + "lm_head.weight"
+#: Heads, key and value heads, head size of the stacks that have a name.
+_VARIANTS = {"gemma_2b": (8, 1, 256), "gemma_300m": (8, 1, 256), "dummy": (8, 1, 16)}
 
-
-def rename(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """openpi's tensors under our names; keys may carry a leading ``model.``."""
-    theirs = {key.removeprefix("model."): tensor for key, tensor in tensors.items()}
-    tied = theirs.pop(TIED_TABLE, None)
-    theirs.pop(UNUSED, None)
-    ours = {_renamed(key): tensor for key, tensor in theirs.items()}
-    if tied is not None:
-        ours.setdefault("embed_tokens.weight", tied)
-    return ours
-
-
-def read_config(path: Path) -> Pi0Config:
-    """Dimensions from a ``config.json`` with sections vision, vlm and action_expert.
-
-    Raises :class:`CheckpointError` naming the missing key or the wrong value.
-    """
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        vision = data["vision"]
-        return Pi0Config(
-            vision=VisionConfig(
-                width=vision["width"],
-                depth=vision["depth"],
-                mlp=vision["mlp_dim"],
-                heads=vision["num_heads"],
-                patch=vision["patch_size"],
-                image_size=vision["image_size"],
-            ),
-            backbone=_gemma(data["vlm"]),
-            expert=_gemma(data["action_expert"]),
-            vocab=data["vocab_size"],
-            action_dim=data["action_dim"],
-            action_horizon=data["action_horizon"],
-            max_tokens=data["max_token_len"],
-            pi05=data["pi05"],
+#: Section and key of a configuration, and the same in ours.
+_DIMENSIONS = (
+    *(
+        (("vision", theirs), ("vision", ours))
+        for theirs, ours in (
+            ("width", "width"),
+            ("depth", "depth"),
+            ("mlp_dim", "mlp"),
+            ("num_heads", "heads"),
+            ("patch_size", "patch"),
+            ("image_size", "image_size"),
         )
-    except KeyError as error:
-        raise CheckpointError(f"{path}: {error.args[0]!r} is missing; add it") from error
-    except (OSError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a model configuration ({error})") from error
+    ),
+    *(
+        ((section, theirs), (stack, ours))
+        for section, stack in (("vlm", "backbone"), ("action_expert", "expert"))
+        for theirs, ours in (
+            ("width", "width"),
+            ("depth", "depth"),
+            ("mlp_dim", "mlp"),
+            ("num_heads", "heads"),
+            ("num_kv_heads", "kv_heads"),
+            ("head_dim", "head_dim"),
+        )
+    ),
+)
+
+
+def read_openpi(directory: Path, asset: str | None = None) -> Found:
+    """What an openpi folder holds. Raises :class:`CheckpointError`."""
+    stored = read_tensors(directory)
+    tensors = rename(stored)
+    data = _config(directory / CONFIG_FILE)
+    hints = read_hints(data, directory / CONFIG_FILE)
+    config = derive_checked(tensors, hints, data, directory)
+    stats_file, why = norm_stats.choose(directory, asset)
+    pi05 = is_pi05(tensors)
+    return Found(
+        layout=Layout.OPENPI,
+        root=directory,
+        config=config,
+        tensors=tensors,
+        stored=len(stored),
+        tied=TOKEN_TABLE in tensors and not any("embed_tokens" in key for key in stored),
+        statistics=norm_stats.read(stats_file, pi05=pi05) if stats_file else None,
+        no_statistics_because=why,
+        assets=tuple(norm_stats.assets(directory)),
+        horizon=hints.action_horizon,
+    )
+
+
+def read_hints(data: Mapping[str, Any], path: Path) -> Hints:
+    """What ``config.json`` says beyond the tensors. Raises :class:`CheckpointError`."""
+    sections = {key: data.get(key, {}) for key in ("vision", "vlm", "action_expert")}
+    for key, section in sections.items():
+        if not isinstance(section, dict):
+            raise CheckpointError(
+                f"{path}: not a model configuration ({key} is {section!r}: an object expected)"
+            )
+    stack = sections["vlm"] | sections["action_expert"]
+    hints = Hints(
+        pi05=data.get("pi05"),
+        action_dim=data.get("action_dim", data.get("max_action_dim")),
+        action_horizon=data.get("action_horizon", data.get("chunk_size")),
+        max_tokens=data.get("max_token_len", data.get("tokenizer_max_length")),
+        vision_heads=sections["vision"].get("num_heads"),
+        heads=stack.get("num_heads"),
+        kv_heads=stack.get("num_kv_heads"),
+        head_dim=stack.get("head_dim"),
+        named=_variant(data),
+        min_period=data.get("min_period"),
+        max_period=data.get("max_period"),
+    )
+    _check_numbers(hints, path)
+    return hints
+
+
+def derive_checked(
+    tensors: Mapping[str, LazyTensor], hints: Hints, data: Mapping[str, Any], source: Path
+) -> Pi0Config:
+    """Dimensions of the tensors. Raises :class:`CheckpointError` where ``data`` denies them."""
+    config = derive({name: t.shape for name, t in tensors.items()}, hints, source)
+    said: list[tuple[str, Any, int]] = [("vocab_size", data.get("vocab_size"), config.vocab)]
+    for (section, theirs), (part, ours) in _DIMENSIONS:
+        value = data.get(section, {}).get(theirs)
+        said.append((f"{section}.{theirs}", value, getattr(getattr(config, part), ours)))
+    wrong = [f"{key} {value}, tensors {it}" for key, value, it in said if value not in (None, it)]
+    if wrong:
+        raise CheckpointError(
+            f"{source / CONFIG_FILE}: contradicts the tensors: {'; '.join(wrong)}. "
+            "Use weights and configuration of the same model"
+        )
+    return config
 
 
 def load_openpi(directory: Path | str) -> Pi0:
     """The network of an openpi folder, float32 on the CPU. Raises :class:`CheckpointError`."""
-    directory = Path(directory)
-    tensors = rename(read_tensors(directory))
-    return assemble(read_config(directory / "config.json"), tensors, directory)
+    found = read_openpi(Path(directory))
+    return assemble(found.config, found.tensors, directory)
 
 
-def _gemma(section: dict[str, Any]) -> GemmaConfig:
-    return GemmaConfig(
-        width=section["width"],
-        depth=section["depth"],
-        mlp=section["mlp_dim"],
-        heads=section["num_heads"],
-        kv_heads=section["num_kv_heads"],
-        head_dim=section["head_dim"],
-    )
+def _config(path: Path) -> dict[str, Any]:
+    return read_object(path, "a model configuration") if path.is_file() else {}
 
 
-def _renamed(key: str) -> str:
-    for theirs, ours in RENAMED:
-        if key.startswith(theirs):
-            return ours + key.removeprefix(theirs)
-    return key
+def _variant(data: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    name = str(data.get("paligemma_variant", data.get("action_expert_variant", "")))
+    return _VARIANTS.get(name.removesuffix("_lora"))
+
+
+def _check_numbers(hints: Hints, path: Path) -> None:
+    counts = ("action_dim", "action_horizon", "max_tokens", "vision_heads", "heads", "kv_heads")
+    for key in (*counts, "head_dim", "min_period", "max_period"):
+        value = getattr(hints, key)
+        kind = int | float if key.endswith("period") else int
+        if value is not None and not (isinstance(value, kind) and value > 0):
+            raise CheckpointError(
+                f"{path}: not a model configuration ({key} is {value!r}: a positive number "
+                "expected)"
+            )

@@ -9,17 +9,14 @@ from pathlib import Path
 import torch
 
 from pi0_ros.checkpoint.errors import CheckpointError
+from pi0_ros.checkpoint.files import WEIGHTS_FILE, find_weights, read_tensors, write_tensors
 from pi0_ros.checkpoint.manifest import Manifest, read_manifest, to_json
-from pi0_ros.checkpoint.weights import (
-    assemble,
-    find_weights,
-    fingerprint,
-    read_tensors,
-    write_tensors,
-)
+from pi0_ros.checkpoint.tensors import LazyTensor, LazyTensors
+from pi0_ros.checkpoint.weights import assemble, check_shapes, fingerprint
 from pi0_ros.model import Pi0
 
 MANIFEST_FILE = "manifest.json"
+CONVERT_HINT = "pi0 checkpoint convert {} --embodiment NAME --out DIR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +44,20 @@ def save(directory: Path | str, model: Pi0, manifest: Manifest, tokenizer: bytes
             f"{directory}: the manifest describes {manifest.model} and the model is "
             f"{model.config}; pass the manifest of this model"
         )
+    tensors = {name: LazyTensor.of(t) for name, t in model.state_dict().items()}
+    write(directory, tensors, manifest, tokenizer)
+
+
+def write(directory: Path, tensors: LazyTensors, manifest: Manifest, tokenizer: bytes) -> None:
+    """Writes a checkpoint folder tensor by tensor, in the dtypes that ``tensors`` have.
+
+    Raises :class:`CheckpointError` before anything is written where the tensors are not
+    those of the manifest's model, and where they hold NaN or infinity.
+    """
+    check_shapes(manifest.model, {name: t.shape for name, t in tensors.items()}, directory)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / MANIFEST_FILE).unlink(missing_ok=True)
-    write_tensors(directory, model)
+    write_tensors(directory / WEIGHTS_FILE, tensors)
     _write(directory / manifest.tokenizer, tokenizer)
     _write(directory / MANIFEST_FILE, to_json(manifest).encode())
 
@@ -70,7 +78,7 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> LoadedChe
     model = assemble(manifest.model, read_tensors(directory), directory)
     if torch.device(device).type != "cpu":
         model = model.to_bfloat16().to(device)
-    digest = fingerprint(find_weights(directory), directory / MANIFEST_FILE, tokenizer)
+    digest = fingerprint(*find_weights(directory), directory / MANIFEST_FILE, tokenizer)
     return LoadedCheckpoint(
         model=model,
         manifest=manifest,
@@ -80,15 +88,21 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> LoadedChe
 
 
 def load_manifest(directory: Path | str) -> Manifest:
-    """The manifest of a checkpoint folder. Raises :class:`CheckpointError`."""
+    """The manifest of a checkpoint folder. Raises :class:`CheckpointError`.
+
+    A folder of another project has none: the error says how to convert it.
+    """
     directory = Path(directory)
-    find_weights(directory)
     path = directory / MANIFEST_FILE
     if not path.is_file():
+        if not (directory / "params").is_dir():
+            find_weights(directory)
         raise CheckpointError(
             f"{directory}: no {MANIFEST_FILE}, so nothing says which robot the weights are for; "
-            "use a folder written by this suite"
+            f"a checkpoint of openpi or LeRobot becomes one of this suite by "
+            f"`{CONVERT_HINT.format(directory)}`"
         )
+    find_weights(directory)
     return read_manifest(path)
 
 

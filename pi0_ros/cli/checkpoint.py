@@ -1,4 +1,4 @@
-"""``pi0 checkpoint``: create an untrained checkpoint, look into an existing one."""
+"""``pi0 checkpoint``: create, inspect, convert and verify checkpoints."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pi0_ros.cli.load import add_load_parser
+
 if TYPE_CHECKING:
     from pi0_ros.checkpoint import LoadedCheckpoint
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb ``checkpoint`` and its own verbs."""
-    parser = subparsers.add_parser("checkpoint", help="create or inspect a checkpoint")
+    parser = subparsers.add_parser(
+        "checkpoint", help="create, inspect, convert or verify a checkpoint"
+    )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     create = verbs.add_parser("create", help="write an untrained checkpoint for an embodiment")
@@ -22,9 +26,50 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     create.add_argument("--seed", type=int, default=0, help="of the weights (default: %(default)s)")
     create.set_defaults(func=_create)
 
-    inspect = verbs.add_parser("inspect", help="say what a checkpoint holds and whether it loads")
-    inspect.add_argument("directory", type=Path, metavar="DIR")
+    inspect = verbs.add_parser(
+        "inspect", help="say what a checkpoint of any kind holds, what it lacks and the fix"
+    )
+    inspect.add_argument("directory", type=Path, metavar="PATH")
     inspect.set_defaults(func=_inspect)
+    _add_convert(verbs)
+    _add_verify(verbs)
+    add_load_parser(verbs)
+
+
+def _add_convert(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    convert = verbs.add_parser(
+        "convert", help="write an openpi or LeRobot checkpoint as one of this suite"
+    )
+    convert.add_argument("source", type=Path, metavar="SRC", help="folder of the checkpoint")
+    convert.add_argument("--embodiment", required=True, metavar="E", help="name, or a YAML file")
+    convert.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
+    convert.add_argument("--asset", metavar="ID", help="openpi statistics, where there are several")
+    convert.add_argument("--stats", type=Path, metavar="FILE", help="a norm_stats.json to use")
+    convert.add_argument("--tokenizer", type=Path, metavar="PATH", help="SentencePiece model")
+    convert.add_argument(
+        "--delta",
+        action=argparse.BooleanOptionalAction,
+        help="actions, but for grippers and velocities, are relative to the state",
+    )
+    convert.add_argument("--horizon", type=_positive, metavar="N", help="steps of a chunk")
+    convert.add_argument(
+        "--same-order", action="store_true", help="accept other names for the same dimensions"
+    )
+    convert.set_defaults(func=_convert)
+
+
+def _add_verify(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = verbs.add_parser(
+        "verify", help="compare a checkpoint's outputs with recorded ones, of any kind"
+    )
+    verify.add_argument("directory", type=Path, metavar="PATH")
+    verify.add_argument(
+        "--reference", required=True, type=Path, metavar="FILE", help="recorded inputs and outputs"
+    )
+    verify.add_argument(
+        "--tolerance", type=float, default=1e-4, help="largest error (default: %(default)s)"
+    )
+    verify.set_defaults(func=_verify)
 
 
 def _create(args: argparse.Namespace) -> int:
@@ -37,8 +82,10 @@ def _create(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    from pi0_ros.checkpoint import load
+    from pi0_ros.checkpoint import Layout, detect, load
 
+    if detect(args.directory).layout is not Layout.OURS:
+        return _inspect_foreign(args.directory)
     checkpoint = load(args.directory)
     for key, value in _facts(checkpoint).items():
         print(f"{key:<16}{value}")
@@ -47,6 +94,71 @@ def _inspect(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f"  - {problem}")
     return 1 if problems else 0
+
+
+def _inspect_foreign(path: Path) -> int:
+    from pi0_ros.checkpoint import Supplement, gaps, read
+    from pi0_ros.cli.checkpoint_report import foreign_facts
+
+    found = read(path)
+    for key, value in foreign_facts(found).items():
+        print(f"{key:<16}{value}")
+    print(f"{'missing':<16}to drive a robot:")
+    for gap in ("which robot it is for: give --embodiment NAME", *gaps(found, Supplement())):
+        print(f"  - {gap}")
+    print(f"{'next':<16}pi0 checkpoint convert {path} --embodiment NAME --out DIR")
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from pi0_ros.checkpoint import Supplement, convert
+    from pi0_ros.embodiment import load
+
+    manifest = convert(
+        args.source,
+        load(args.embodiment),
+        args.out,
+        Supplement(
+            asset=args.asset,
+            stats=args.stats,
+            tokenizer=args.tokenizer,
+            delta=args.delta,
+            horizon=args.horizon,
+            same_order=args.same_order,
+        ),
+    )
+    relative = [n for n, d in zip(manifest.action_names, manifest.delta_mask, strict=True) if d]
+    print(f"{args.out}: {manifest.name}, {manifest.notes['source']}")
+    print(f"{'normalisation':<16}{manifest.normalisation.kind}, {manifest.notes['statistics']}")
+    print(f"{'relative':<16}{', '.join(relative) or 'no action'}")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from pi0_ros.checkpoint import verify
+
+    comparisons = verify(args.directory, args.reference)
+    failed = 0
+    print(f"{'output':<32}{'shape':<18}{'largest error':>14}  within {args.tolerance:g}")
+    for comparison in comparisons:
+        good = comparison.counted <= args.tolerance
+        failed += not good
+        shape = "x".join(map(str, comparison.shape))
+        scaled = comparison.counted != comparison.error
+        note = f" ({comparison.counted:.1e} of the velocity)" if scaled else ""
+        print(
+            f"{comparison.name:<32}{shape:<18}{comparison.error:>14.1e}  "
+            f"{'yes' if good else 'NO'}{note}"
+        )
+    print(f"{len(comparisons) - failed} of {len(comparisons)} outputs agree")
+    return 1 if failed else 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not above zero")
+    return value
 
 
 def _facts(checkpoint: LoadedCheckpoint) -> dict[str, str]:
@@ -67,7 +179,7 @@ def _facts(checkpoint: LoadedCheckpoint) -> dict[str, str]:
         "state": f"{len(manifest.state_names)}: {', '.join(manifest.state_names)}",
         "actions": f"{len(manifest.action_names)}: {', '.join(manifest.action_names)}",
         "cameras": ", ".join(manifest.cameras),
-        "normalisation": f"{norm.kind}, eps {norm.eps:g}",
+        "normalisation": f"{norm.kind}, eps {norm.eps:g} forward, {norm.inverse_eps:g} back",
         "tokenizer": f"{manifest.tokenizer}, {config.vocab} rows, {config.max_tokens} tokens",
         "notes": "; ".join(f"{k}: {v}" for k, v in manifest.notes.items()) or "none",
     }

@@ -22,9 +22,11 @@ from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros import embodiment as embodiments
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.nodes.checkpoint_swap import CheckpointSwap
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode, run
 from pi0_ros.nodes.observations import ObservationReader, nanoseconds, time_message
+from pi0_ros.nodes.remote_policy import RemoteSource
 from pi0_ros.policy import Chunk, Observation, Policy, PolicyError
 from pi0_ros.policy.report import PolicyReport
 from pi0_ros.policy.strategy import Progress, SequentialStrategy
@@ -45,7 +47,8 @@ class _Job:
 
 class PolicyNode(ManagedNode):
     """Parameters: ``embodiment``, ``checkpoint`` (folder), ``prompt``, ``num_steps`` (10),
-    ``device`` ("cpu" or "cuda"), ``seed`` (-1: random), ``threads`` (of torch, 0: its choice).
+    ``device`` ("cpu" or "cuda"), ``seed`` (-1: random), ``threads`` (of torch, 0: its choice);
+    or instead of a checkpoint those of :class:`RemoteSource`.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -53,24 +56,32 @@ class PolicyNode(ManagedNode):
         defaults = {"embodiment": "", "checkpoint": "", "prompt": "", "device": "cpu"}
         for name, default in (defaults | {"num_steps": 10, "seed": -1, "threads": 0}).items():
             self.declare_parameter(name, default)
+        self._remote = RemoteSource(self)
         self._source_id = f"{self.get_fully_qualified_name()}:{uuid.uuid4().hex[:8]}"
         self._lock = threading.Lock()  # guards what the inference thread shares
+        self._inferring = threading.Lock()  # held for an inference; _policy changes between two
         self._activation = 0
         self._sequence = 0  # never restarts: the executor refuses one that goes back
         self._active = False
         self._worker: Worker[_Job] | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
+        self._swap: CheckpointSwap | None = None
         self._publisher: Any = None
         self._listening: list[Subscription] = []
         self._prompt = ""
         self.add_post_set_parameters_callback(self._on_parameters)
 
-    def load_policy(self, embodiment: Embodiment) -> Policy:
-        """The backend named by the parameters, loaded and warmed up, or an error why not."""
+    def load_policy(self, embodiment: Embodiment, checkpoint: str) -> Policy:
+        """The backend named by the parameters, loaded and warmed up, or an error why not.
+
+        Also called from another thread, beside a policy that serves.
+        """
+        remote = self._remote.policy(embodiment, checkpoint)
+        if remote is not None:
+            return remote
         # Imported here: torch takes seconds, and other backends do not need it.
         from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy
 
-        checkpoint = self.get_parameter("checkpoint").value
         if not checkpoint:
             raise PolicyError("checkpoint is empty; give the folder of a checkpoint")
         options = LocalOptions(
@@ -79,28 +90,22 @@ class PolicyNode(ManagedNode):
             seed=self.get_parameter("seed").value,
             threads=self.get_parameter("threads").value,
         )
-        policy = LocalPolicy(checkpoint, embodiment, options)
-        # What torch brought along lives as long as the process: left out of garbage
-        # collection it delays neither an inference (0.1 s a time) nor the exit (0.5 s).
-        gc.collect()
-        gc.freeze()
-        return policy
+        return LocalPolicy(checkpoint, embodiment, options)
 
     def setup(self) -> None:
         """Load the checkpoint; there is no fallback."""
         embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._embodiment = embodiment
         self._prompt = str(self.get_parameter("prompt").value)
-        self._policy = self.load_policy(embodiment)
-        if not self._policy.trained:
-            self.get_logger().warning(
-                f"checkpoint {self._policy.checkpoint_id} is untrained: the robot will move,"
-                " and not do what the prompt says"
-            )
+        self._policy = self.load_policy(embodiment, self.get_parameter("checkpoint").value)
+        self._warn_if_untrained(self._policy)
+        # What torch brought along lives as long as the process: left out of garbage
+        # collection it delays neither an inference (0.1 s a time) nor the exit (0.5 s).
+        gc.collect()
+        gc.freeze()
         self._reader = ObservationReader(embodiment, self._policy.image_size)
         self._strategy = SequentialStrategy(
             execution_steps=embodiment.rates.execution_steps,
-            checkpoint_id=self._policy.checkpoint_id,
             uptake_ns=round(embodiment.sync.observation_timeout_s * 1e9),
         )
         self._report = PolicyReport()
@@ -115,6 +120,12 @@ class PolicyNode(ManagedNode):
         self._worker = Worker(self._infer, name="inference")
         self._diagnostics = DiagnosticsPublisher(
             self, embodiment.name, "policy", self._read_diagnostics
+        )
+        self._swap = CheckpointSwap(
+            self,
+            load=lambda path: self.load_policy(embodiment, path),
+            switch=self._switch,
+            serving=lambda: self._policy.checkpoint_id,
         )
 
     def start(self) -> None:
@@ -133,6 +144,10 @@ class PolicyNode(ManagedNode):
     def teardown(self) -> None:
         """Release what setup created, however far it came; waits for a running inference."""
         self.stop()
+        if self._swap is not None:
+            self._swap.destroy()
+            self._swap = None
+        self._remote.close()
         if self._worker is not None:
             if not self._worker.close(_JOIN_S):
                 self.get_logger().error(f"inference did not end within {_JOIN_S:g} s")
@@ -200,11 +215,14 @@ class PolicyNode(ManagedNode):
     def _infer(self, job: _Job) -> None:
         """Runs in the inference thread: one observation to one published chunk."""
         try:
-            chunk = self._policy.infer(job.observation)
-            with self._lock:
-                if self._active and job.activation == self._activation:
-                    self._publish(chunk, job.observation)
+            with self._inferring:
+                chunk = self._policy.infer(job.observation)
+                with self._lock:
+                    if self._active and job.activation == self._activation:
+                        self._publish(chunk, job.observation)
         except Exception as error:  # whatever a backend raises: the robot holds, we go on
+            if not self._active:  # on the way out, which ends the wait for a server
+                return
             self._report.failed(str(error))
             self.get_logger().error(
                 f"inference failed, no chunk published: {error}",
@@ -230,9 +248,31 @@ class PolicyNode(ManagedNode):
         )
         message.header.stamp = time_message(now_ns)
         self._publisher.publish(message)
-        self._strategy.sent(self._sequence, now_ns)
+        self._strategy.sent(self._sequence, now_ns, self._policy.checkpoint_id)
         self._sequence += 1
         self._report.published(chunk)
+
+    def _switch(self, policy: Policy, path: str) -> None:
+        """Runs in the service's thread: the next inference is this policy's."""
+        if policy.image_size != self._policy.image_size:
+            raise PolicyError(
+                f"checkpoint {policy.checkpoint_id} takes views of {policy.image_size} pixels and"
+                f" camera_sync sends {self._policy.image_size}: restart both nodes with it"
+            )
+        if not self._inferring.acquire(timeout=_JOIN_S):
+            raise PolicyError(f"the running inference did not end within {_JOIN_S:g} s")
+        with self._lock:
+            self._policy = policy
+        self._inferring.release()
+        self._warn_if_untrained(policy)
+        self.set_parameters([Parameter("checkpoint", value=path)])
+
+    def _warn_if_untrained(self, policy: Policy) -> None:
+        if not policy.trained:
+            self.get_logger().warning(
+                f"checkpoint {policy.checkpoint_id} is untrained: the robot will move,"
+                " and not do what the prompt says"
+            )
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -242,7 +282,10 @@ class PolicyNode(ManagedNode):
             "checkpoint": self._policy.checkpoint_id,
             "trained": str(self._policy.trained).lower(),
             "prompt": self._prompt,
-        } | self._report.values()
+        }
+        values |= self._remote.values() | self._report.values()
+        if self._swap is not None and self._swap.loading is not None:
+            values["loading"] = self._swap.loading
         problem = self._report.latest_problem()
         if not self._active:
             return OK, "inactive", values

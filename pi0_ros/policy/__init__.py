@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pi0_ros.policy.policy import Policy
-from pi0_ros.policy.types import STAGES, Chunk, Observation, PolicyError
+from pi0_ros.policy.types import STAGES, Chunk, IncompatibleError, Observation, PolicyError
 
-__all__ = ["STAGES", "Chunk", "Observation", "Policy", "PolicyError"]
+__all__ = ["STAGES", "Chunk", "IncompatibleError", "Observation", "Policy", "PolicyError"]

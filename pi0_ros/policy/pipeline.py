@@ -1,7 +1,7 @@
 """The transforms of one checkpoint on one embodiment, in order.
 
-In:  views to slots, state normalised, prompt to tokens, state padded.
-Out: actions unpadded, unnormalised, made absolute.
+In:  views to slots, state to the checkpoint's conventions, normalised, prompt to tokens,
+state padded. Out: actions unpadded, unnormalised, made absolute, to the robot's conventions.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.checkpoint import Manifest, Normalisation, Statistics
-from pi0_ros.embodiment import Embodiment
+from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.embodiment.packing import pad_action, pad_state, unpad_action
+from pi0_ros.policy.robots import RobotTransform, robot_transforms
 from pi0_ros.policy.tokens import PromptTokenizer, Tokens
 from pi0_ros.policy.transforms import (
     DeltaActions,
@@ -53,13 +54,19 @@ class Pipeline:
     state_in_prompt: bool
     state_norm: ZScore | Quantile
     action_norm: ZScore | Quantile
+    robot_state: RobotTransform
+    robot_actions: RobotTransform
     delta: DeltaActions
     tokenizer: PromptTokenizer
 
     @classmethod
     def of(cls, manifest: Manifest, tokenizer_path: Path, embodiment: Embodiment) -> Pipeline:
-        """The pipeline of a checkpoint that fits the embodiment."""
+        """The pipeline of a checkpoint that fits the embodiment.
+
+        Raises :class:`PolicyError` for a transform that is not for this robot.
+        """
         model = manifest.model
+        robot_state, robot_actions = robot_transforms(manifest.robot_transform, embodiment)
         return cls(
             embodiment=embodiment,
             width=model.action_dim,
@@ -67,6 +74,8 @@ class Pipeline:
             state_in_prompt=model.pi05,
             state_norm=_normaliser(manifest.normalisation, manifest.normalisation.state),
             action_norm=_normaliser(manifest.normalisation, manifest.normalisation.actions),
+            robot_state=robot_state,
+            robot_actions=robot_actions,
             delta=DeltaActions.of(embodiment, manifest.delta_mask),
             tokenizer=PromptTokenizer(
                 tokenizer_path, max_tokens=model.max_tokens, vocab=model.vocab
@@ -75,6 +84,11 @@ class Pipeline:
 
     def prepare(self, observation: Observation) -> ModelInputs:
         """Model inputs. Raises :class:`PolicyError` naming what does not fit."""
+        if observation.slot_mask != self.embodiment.slot_mask:
+            raise PolicyError(
+                f"views in slots {observation.slot_mask}, {self.embodiment.name} has"
+                f" {self.embodiment.slot_mask} of {CAMERA_SLOTS}"
+            )
         size = self.image_size
         if observation.images.shape[1:3] != (size, size):
             raise PolicyError(
@@ -87,7 +101,7 @@ class Pipeline:
                 f"state is {state.tolist()}; {len(self.embodiment.state)} finite numbers expected"
             )
         images, image_mask = place_views(observation.images, observation.slot_mask)
-        normalised = self.state_norm.forward(state)
+        normalised = self.state_norm.forward(self.robot_state.forward(state))
         tokens, token_mask = self._tokens(observation.prompt, normalised)
         return ModelInputs(
             images=images,
@@ -103,7 +117,9 @@ class Pipeline:
         Raises :class:`PolicyError` if any is not finite.
         """
         normalised = unpad_action(self.embodiment, output.astype(np.float64))
-        actions = self.delta.inverse(self.action_norm.inverse(normalised), state)
+        base = self.robot_state.forward(state)
+        absolute = self.delta.inverse(self.action_norm.inverse(normalised), base)
+        actions = self.robot_actions.inverse(absolute)
         finite = np.isfinite(actions)
         if not finite.all():
             names = np.array(self.embodiment.action_names)[~finite.all(axis=0)]
@@ -115,7 +131,9 @@ class Pipeline:
 
         actions (H, A) and state (S,) in embodiment units.
         """
-        normalised = self.action_norm.forward(self.delta.forward(actions, state))
+        base = self.robot_state.forward(state)
+        relative = self.delta.forward(self.robot_actions.forward(actions), base)
+        normalised = self.action_norm.forward(relative)
         return pad_action(self.embodiment, normalised, self.width).astype(np.float32)
 
     def _tokens(self, prompt: str, normalised_state: FloatArray) -> Tokens:
@@ -126,6 +144,7 @@ class Pipeline:
 
 
 def _normaliser(normalisation: Normalisation, statistics: Statistics) -> ZScore | Quantile:
+    eps, inverse_eps = normalisation.eps, normalisation.inverse_eps
     if normalisation.kind == "zscore":
-        return ZScore(np.array(statistics.mean), np.array(statistics.std), normalisation.eps)
-    return Quantile(np.array(statistics.q01), np.array(statistics.q99), normalisation.eps)
+        return ZScore(np.array(statistics.mean), np.array(statistics.std), eps, inverse_eps)
+    return Quantile(np.array(statistics.q01), np.array(statistics.q99), eps, inverse_eps)

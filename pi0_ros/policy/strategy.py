@@ -24,9 +24,8 @@ class SequentialStrategy:
     has not taken it up within ``uptake_ns``: it refused it, or is not there.
     """
 
-    def __init__(self, *, execution_steps: int, checkpoint_id: str, uptake_ns: int) -> None:
+    def __init__(self, *, execution_steps: int, uptake_ns: int) -> None:
         self._execution_steps = execution_steps
-        self._checkpoint_id = checkpoint_id
         self._uptake_ns = uptake_ns
         self.restart()
 
@@ -34,13 +33,15 @@ class SequentialStrategy:
         """Begin anew: nothing sent, nothing known of the executor."""
         self._sent_sequence: int | None = None
         self._sent_ns = 0
+        self._sent_checkpoint_id = ""
         self._taken_up = False
         self._finished = False
 
-    def sent(self, sequence: int, stamp_ns: int) -> None:
-        """A chunk was published."""
+    def sent(self, sequence: int, stamp_ns: int, checkpoint_id: str) -> None:
+        """A chunk was published, of this checkpoint."""
         self._sent_sequence = sequence
         self._sent_ns = stamp_ns
+        self._sent_checkpoint_id = checkpoint_id
         self._taken_up = self._finished = False
 
     def report(self, progress: Progress) -> None:
@@ -50,7 +51,7 @@ class SequentialStrategy:
         follows_ours = (
             progress.executing
             and progress.chunk_sequence == self._sent_sequence
-            and progress.checkpoint_id == self._checkpoint_id
+            and progress.checkpoint_id == self._sent_checkpoint_id
         )
         if follows_ours:
             self._taken_up = True

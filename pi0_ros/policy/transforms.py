@@ -1,7 +1,8 @@
 """The steps between robot values and model inputs, each frozen and on its own.
 
 Vectors are float64 in embodiment order until they are padded. Every ``forward``
-that has an ``inverse`` is undone by it.
+that has an ``inverse`` is undone by it; where a checkpoint's own code adds ``eps`` one
+way only (``inverse_eps`` other than ``eps``), up to that.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ STATE_BINS = 256
 
 @dataclass(frozen=True, slots=True)
 class ZScore:
-    """``(x - mean) / (std + eps)``, as openpi normalises for π0. Arrays (D,)."""
+    """``(x - mean) / (std + eps)``, as openpi normalises for π0. Arrays (D,).
+
+    The inverse multiplies by ``std + inverse_eps``: ``eps`` in openpi, 0 in LeRobot.
+    """
 
     mean: FloatArray
     std: FloatArray
     eps: float
+    inverse_eps: float
 
     def forward(self, values: FloatArray) -> FloatArray:
         """Normalise (..., D)."""
@@ -36,17 +41,21 @@ class ZScore:
 
     def inverse(self, normalised: FloatArray) -> FloatArray:
         """Undo :meth:`forward`."""
-        result: FloatArray = normalised * (self.std + self.eps) + self.mean
+        result: FloatArray = normalised * (self.std + self.inverse_eps) + self.mean
         return result
 
 
 @dataclass(frozen=True, slots=True)
 class Quantile:
-    """``2 (x - q01) / (q99 - q01 + eps) - 1``, as openpi normalises for π0.5. Arrays (D,)."""
+    """``2 (x - q01) / (q99 - q01 + eps) - 1``, as openpi normalises for π0.5. Arrays (D,).
+
+    The inverse multiplies by ``q99 - q01 + inverse_eps``.
+    """
 
     q01: FloatArray
     q99: FloatArray
     eps: float
+    inverse_eps: float
 
     def forward(self, values: FloatArray) -> FloatArray:
         """Map [q01, q99] to [-1, 1]; values beyond are not clipped. (..., D)."""
@@ -55,7 +64,8 @@ class Quantile:
 
     def inverse(self, normalised: FloatArray) -> FloatArray:
         """Undo :meth:`forward`."""
-        result: FloatArray = (normalised + 1.0) / 2.0 * (self.q99 - self.q01 + self.eps) + self.q01
+        span = self.q99 - self.q01 + self.inverse_eps
+        result: FloatArray = (normalised + 1.0) / 2.0 * span + self.q01
         return result
 
 

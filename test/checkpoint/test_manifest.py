@@ -35,6 +35,14 @@ def test_statistics_survive_the_disk_to_the_last_bit(
     assert read_manifest(path).normalisation.state == values
 
 
+def test_the_way_back_has_the_same_eps_unless_given(tmp_path: Path) -> None:
+    assert manifest().normalisation.inverse_eps == manifest().normalisation.eps
+    forward_only = replace(manifest().normalisation, inverse_eps=0.0)
+    path = tmp_path / "manifest.json"
+    path.write_text(to_json(replace(manifest(), normalisation=forward_only)))
+    assert read_manifest(path).normalisation.inverse_eps == 0.0
+
+
 def test_the_horizon_is_the_model_s() -> None:
     assert manifest().horizon == 50
 
@@ -74,6 +82,7 @@ def refuse(tmp_path: Path, change: dict[str, Any], message: str) -> None:
         ({"cameras": []}, r"cameras is \[\]: list at least one"),
         ({"action_names": ["a", "a", "b"]}, r"action_names is \['a', 'a', 'b'\].* each once"),
         ({"delta_mask": [True]}, "delta_mask has 1 entries for 3 action_names"),
+        ({"normalisation.inverse_eps": -1}, "inverse_eps is -1: it must not be negative"),
         ({"normalisation.kind": "minmax"}, r"normalisation\.kind: .*got 'minmax'"),
         ({"normalisation.state.mean": [0.0, 1.0]}, "state.mean has 2 values and state has 3 names"),
         ({"normalisation.actions.std": [1, 0, 1]}, "actions.std of elbow is 0: it must be above"),

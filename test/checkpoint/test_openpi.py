@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from foreign import legacy_names
 from safetensors.torch import load_file, save_file
 
 from pi0_ros.checkpoint import CheckpointError, load_openpi
-from pi0_ros.checkpoint.openpi import TIED_TABLE, UNUSED, rename
+from pi0_ros.checkpoint.dimensions import Hints, derive
+from pi0_ros.checkpoint.names import rename
 from pi0_ros.model import Pi0, variant
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "openpi_pi0_tiny"
 V = "paligemma_with_expert.paligemma.model.vision_tower.vision_model."
 G = "paligemma_with_expert.paligemma.model.language_model."
 E = "paligemma_with_expert.gemma_expert.model."
+TIED_TABLE = "paligemma_with_expert.paligemma.lm_head.weight"
+UNUSED = "paligemma_with_expert.gemma_expert.lm_head.weight"
 
 
 @pytest.fixture
@@ -84,13 +89,32 @@ def _linear(name: str, out: int, into: int) -> dict[str, tuple[int, ...]]:
     return {name + ".weight": (out, into), name + ".bias": (out,)}
 
 
-@pytest.mark.parametrize(("name", "tensors"), [("pi0", 777), ("pi05", 812)])
-def test_every_published_key_finds_its_place_at_full_size(name: str, tensors: int) -> None:
+@functools.cache
+def full_size(name: str) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        expected = {k: tuple(p.shape) for k, p in Pi0(variant(name)).state_dict().items()}
+        return {k: tuple(p.shape) for k, p in Pi0(variant(name)).state_dict().items()}
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["current", "legacy"])
+@pytest.mark.parametrize("prefix", ["", "model."])
+@pytest.mark.parametrize("untied", [False, True], ids=["tied", "untied"])
+@pytest.mark.parametrize(("name", "tensors"), [("pi0", 777), ("pi05", 812)])
+def test_every_published_key_finds_its_place_at_full_size(
+    name: str, tensors: int, untied: bool, prefix: str, legacy: bool
+) -> None:
+    expected = full_size(name)
+    with torch.device("meta"):
         published = {k: torch.empty(s) for k, s in published_keys(pi05=name == "pi05").items()}
-    assert len(published) == tensors
-    assert {k: tuple(t.shape) for k, t in rename(published).items()} == expected
+        if untied:
+            published[G + "embed_tokens.weight"] = torch.empty(257152, 2048)
+    if legacy:
+        published = {k.removeprefix("model."): t for k, t in legacy_names(published).items()}
+    assert len(published) == tensors + untied
+    ours = {
+        k: tuple(t.shape) for k, t in rename({prefix + k: t for k, t in published.items()}).items()
+    }
+    assert ours == expected
+    assert derive(ours, Hints(), name) == variant(name)
 
 
 def test_keys_may_carry_a_leading_model(folder: Path) -> None:
@@ -116,11 +140,19 @@ def test_refuses_a_file_that_lacks_a_tensor(folder: Path) -> None:
         load_openpi(folder)
 
 
-def test_refuses_a_configuration_without_dimensions(folder: Path) -> None:
+def test_a_configuration_may_leave_out_what_the_tensors_show(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
-    del config["vlm"]["head_dim"]
+    for key in ("vision", "vlm", "action_expert"):
+        config[key] = {k: v for k, v in config[key].items() if k == "num_heads"}
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=r"config\.json: 'head_dim' is missing"):
+    assert load_openpi(folder).config == load_openpi(FIXTURE).config
+
+
+def test_refuses_a_configuration_that_contradicts_the_tensors(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["vlm"]["mlp_dim"] = 99
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"config\.json: contradicts .*vlm\.mlp_dim 99, ten"):
         load_openpi(folder)
 
 

@@ -66,7 +66,7 @@ def test_refuses_a_missing_checkpoint_and_never_falls_back(tmp_path: Path) -> No
 def test_refuses_output_with_nan(checkpoint: Path) -> None:
     loaded = policy(checkpoint)
     with torch.no_grad():
-        loaded._model.action_out_proj.bias.fill_(torch.nan)
+        loaded._model.model.action_out_proj.bias.fill_(torch.nan)
     with pytest.raises(PolicyError, match="not finite in shoulder_pan"):
         loaded.infer(EXAMPLE)
 

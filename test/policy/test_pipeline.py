@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sentencepiece
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from pi0_ros.checkpoint import load_manifest
 from pi0_ros.embodiment import load
 from pi0_ros.policy import Observation, PolicyError
 from pi0_ros.policy.pipeline import Pipeline
+from pi0_ros.policy.robots import robot_transforms
 from pi0_ros.policy.tokens import PromptTokenizer
+from pi0_ros.policy.transforms import DeltaActions, ZScore
 
 UR5E = load("ur5e")
 
@@ -95,6 +100,57 @@ def test_targets_undo_actions(pipeline: Pipeline) -> None:
     np.testing.assert_allclose(relative.actions(output, state), actions, atol=1e-5)
 
 
+def aloha(pipeline: Pipeline, delta_mask: list[bool]) -> Pipeline:
+    """The same statistics for every dimension of two ViperX arms."""
+    trossen = load("bimanual_trossen")
+    state, actions = robot_transforms("aloha", trossen)
+    return replace(
+        pipeline,
+        embodiment=trossen,
+        state_norm=ZScore(np.full(14, 0.1), np.full(14, 0.5), 1e-6, 1e-6),
+        action_norm=ZScore(np.full(14, -0.2), np.full(14, 0.25), 1e-6, 1e-6),
+        robot_state=state,
+        robot_actions=actions,
+        delta=DeltaActions.of(trossen, delta_mask),
+    )
+
+
+@given(
+    arrays(np.float64, (3, 14), elements=st.floats(-3.0, 3.0)),
+    arrays(np.float64, (14,), elements=st.floats(0.0, 1.0)),
+    st.lists(st.booleans(), min_size=14, max_size=14),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_targets_undo_actions_in_a_robots_own_conventions(
+    pipeline: Pipeline, actions: np.ndarray, state: np.ndarray, delta_mask: list[bool]
+) -> None:
+    composed = aloha(pipeline, delta_mask)
+    output = composed.targets(actions, state)
+    np.testing.assert_allclose(composed.actions(output, state), actions, atol=1e-5)
+
+
+def test_a_joint_is_mirrored_before_it_is_normalised_and_after_it_is_made_absolute(
+    pipeline: Pipeline,
+) -> None:
+    arms = aloha(pipeline, [True] * 6 + [False] + [True] * 6 + [False])
+    state = np.zeros(14)
+    state[1] = 0.6  # the left shoulder, which the checkpoint knows as -0.6
+    views = np.zeros((3, 224, 224, 3), dtype=np.uint8)
+    seen = arms.prepare(observation(images=views, slot_mask=(True,) * 3, state=state))
+    assert seen.state[1] == pytest.approx((-0.6 - 0.1) / 0.5, abs=1e-4)
+    output = np.zeros((1, 32), np.float32)  # the mean, -0.2, relative to -0.6
+    assert arms.actions(output, state)[0, 1] == pytest.approx(0.8, abs=1e-6)
+
+
+def test_the_manifest_says_which_conventions(checkpoint: Path) -> None:
+    manifest = load_manifest(checkpoint)
+    assert manifest.robot_transform == "none"
+    with pytest.raises(PolicyError, match="robot_transform is aloha and ur5e"):
+        Pipeline.of(
+            replace(manifest, robot_transform="aloha"), checkpoint / manifest.tokenizer, UR5E
+        )
+
+
 def test_zero_output_is_the_mean_action(pipeline: Pipeline, checkpoint: Path) -> None:
     actions = pipeline.actions(np.zeros((50, 32), np.float32), np.zeros(7))
     mean = load_manifest(checkpoint).normalisation.actions.mean
@@ -117,6 +173,9 @@ def test_refuses_model_output_with_nan_and_names_the_dimension(pipeline: Pipelin
         ({"state": np.zeros(6)}, "7 finite numbers expected"),
         ({"images": np.zeros((2, 96, 96, 3), np.uint8)}, "image_size:=224"),
         ({"images": np.zeros((1, 224, 224, 3), np.uint8)}, "1 views for 2 present"),
+        ({"images": np.zeros((2, 224, 224, 3), np.float32)}, "images are float32"),
+        ({"slot_mask": (True, True, True)}, "views in slots"),
+        ({"slot_mask": (True, False, True)}, "views in slots"),
     ],
 )
 def test_refuses_an_observation_that_does_not_fit(

@@ -28,19 +28,25 @@ states = arrays(np.float64, (WIDTH,), elements=st.floats(-10, 10))
 
 
 def test_zscore_adds_eps_to_the_deviation() -> None:
-    norm = ZScore(np.array([0.5]), np.array([0.25]), 1e-6)
+    norm = ZScore(np.array([0.5]), np.array([0.25]), 1e-6, 1e-6)
     assert norm.forward(np.array([1.0]))[0] == pytest.approx(1.999992, abs=5e-7)
 
 
+def test_lerobot_adds_its_eps_forward_only() -> None:
+    norm = ZScore(np.array([0.5]), np.array([0.25]), 1e-8, 0.0)
+    assert norm.forward(np.array([1.0]))[0] == pytest.approx(1.99999992, abs=5e-9)
+    assert norm.inverse(np.array([2.0]))[0] == 1.0
+
+
 def test_quantile_maps_the_quantiles_to_plus_and_minus_one_without_clipping() -> None:
-    norm = Quantile(np.array([0.0]), np.array([10.0]), 1e-6)
+    norm = Quantile(np.array([0.0]), np.array([10.0]), 1e-6, 1e-6)
     found = norm.forward(np.array([[0.0], [10.0], [20.0]]))
     np.testing.assert_allclose(found[:, 0], [-1.0, 1.0, 3.0], atol=1e-6)
 
 
 @given(values, offsets, spreads)
 def test_zscore_is_undone_by_its_inverse(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> None:
-    norm = ZScore(mean, std, 1e-6)
+    norm = ZScore(mean, std, 1e-6, 1e-6)
     np.testing.assert_allclose(norm.inverse(norm.forward(x)), x, atol=1e-9)
 
 
@@ -48,7 +54,7 @@ def test_zscore_is_undone_by_its_inverse(x: np.ndarray, mean: np.ndarray, std: n
 def test_quantile_is_undone_by_its_inverse(
     x: np.ndarray, low: np.ndarray, spread: np.ndarray
 ) -> None:
-    norm = Quantile(low, low + spread, 1e-6)
+    norm = Quantile(low, low + spread, 1e-6, 1e-6)
     np.testing.assert_allclose(norm.inverse(norm.forward(x)), x, atol=1e-9)
 
 

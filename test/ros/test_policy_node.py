@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,100 +11,18 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Graph
+from policy_rig import UR5E, Scene
 from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros.checkpoint import create_untrained
-from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
+from pi0_ros.embodiment import CAMERA_SLOTS
 from pi0_ros.nodes.diagnostics import ERROR
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
-from pi0_ros.nodes.observations import nanoseconds, time_message
+from pi0_ros.nodes.observations import nanoseconds
 from pi0_ros.nodes.policy import PolicyNode
-from pi0_ros.policy import Chunk, Observation, Policy
-
-UR5E = load("ur5e")
-SIZE = 14
-
-
-class Scripted:
-    """A backend that answers as the test says."""
-
-    checkpoint_id = "scripted@0"
-    trained = True
-    image_size = SIZE
-
-    def __init__(self) -> None:
-        self.seen: list[Observation] = []
-        self.answer: Callable[[], None] = lambda: None
-
-    def infer(self, observation: Observation) -> Chunk:
-        self.seen.append(observation)
-        self.answer()
-        actions = np.arange(50 * 7, dtype=np.float32).reshape(50, 7)
-        return Chunk(actions=actions, stage_ms=(1.0, 3.0), stage_names=("denoise", "total"))
-
-
-class Scene:
-    """A policy node between a camera_sync and an executor played by the test."""
-
-    def __init__(self, ros: Graph, **parameters: Any) -> None:
-        self.ros = ros
-        self.backend = backend = Scripted()
-
-        class Node(PolicyNode):
-            def load_policy(self, embodiment: Embodiment) -> Policy:
-                return backend
-
-        self.chunks = ros.collect(ActionChunk, "action_chunk", COMMAND_QOS)
-        self._observation = ros.publisher(ObservationMessage, "observation", COMMAND_QOS)
-        self._status = ros.publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
-        self._prompt = ros.publisher(String, "prompt", LATCHED_QOS)
-        parameters = {"embodiment": "ur5e", "prompt": "fold the towel"} | parameters
-        self.node = ros.add(Node, parameters)
-        assert self.node.failure is None
-
-    def now_ns(self) -> int:
-        return int(self.node.get_clock().now().nanoseconds)
-
-    def observe(self, **changes: Any) -> Any:
-        message = ObservationMessage(
-            embodiment="ur5e",
-            slots=list(CAMERA_SLOTS),
-            slot_mask=list(UR5E.slot_mask),
-            height=SIZE,
-            width=SIZE,
-            pixels=array.array("B", bytes(2 * SIZE * SIZE * 3)),
-            state_names=list(UR5E.state_names),
-            state=[0.1 * i for i in range(7)],
-        )
-        message.header.stamp = time_message(self.now_ns())
-        for field, value in changes.items():
-            setattr(message, field, value)
-        self._observation.publish(message)
-        return message
-
-    def report(self, steps: int, sequence: int = 0, state: int = ExecutorStatus.EXECUTING) -> None:
-        message = ExecutorStatus(state=state, chunk_sequence=sequence, steps_consumed=steps)
-        message.checkpoint_id = self.backend.checkpoint_id
-        message.header.stamp = time_message(self.now_ns())
-        self._status.publish(message)
-
-    def say(self, prompt: str) -> None:
-        self._prompt.publish(String(data=prompt))
-
-    def observe_until(self, condition: Callable[[], object], what: str, **changes: Any) -> None:
-        def once() -> bool:
-            self.observe(**changes)
-            self.ros.spin_some()
-            return bool(condition())
-
-        self.ros.spin_until(once, what=what)
-
-    def first_chunk(self) -> Any:
-        self.observe_until(lambda: self.chunks, "a chunk")
-        return self.chunks[0]
 
 
 @pytest.fixture

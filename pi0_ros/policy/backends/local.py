@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from pi0_ros.checkpoint import check_compatibility, load
+from pi0_ros.checkpoint import Manifest, check_compatibility, load, load_manifest
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.model.inference import Sampler
 from pi0_ros.policy.pipeline import ModelInputs, Pipeline
-from pi0_ros.policy.types import Chunk, Observation, PolicyError
+from pi0_ros.policy.types import Chunk, IncompatibleError, Observation, PolicyError
 
 _WARM_UP_PROMPT = "warm up"
 # The second pass no longer allocates: what follows is as fast as it gets.
@@ -44,7 +45,7 @@ class LocalPolicy:
     """A checkpoint loaded, checked against the embodiment and warmed up.
 
     Raises :class:`~pi0_ros.checkpoint.CheckpointError` for a checkpoint that cannot
-    be read and :class:`PolicyError` for one that does not fit the embodiment; there
+    be read and :class:`IncompatibleError` for one that does not fit the embodiment; there
     is no fallback.
     """
 
@@ -55,17 +56,13 @@ class LocalPolicy:
         self._device = _device(self._options.device)
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
+        _check_fit(load_manifest(checkpoint), embodiment)
         loaded = load(checkpoint, device=self._device)
-        problems = check_compatibility(loaded.manifest, embodiment)
-        if problems:
-            raise PolicyError(
-                f"checkpoint {loaded.checkpoint_id} does not fit {embodiment.name}: "
-                + "; ".join(problems)
-            )
+        _check_fit(loaded.manifest, embodiment)  # the folder may have changed in between
         self.checkpoint_id: str = loaded.checkpoint_id
         self.trained: bool = loaded.manifest.trained
         self._pipeline = Pipeline.of(loaded.manifest, loaded.tokenizer_path, embodiment)
-        self._model = loaded.model.eval()
+        self._model = Sampler.on_device(loaded.model.eval())
         self._watch = _StageWatch(self._model.vision, self._device)
         self._noise_shape = (1, loaded.manifest.horizon, loaded.manifest.model.action_dim)
         self._generator = torch.Generator(device=self._device)
@@ -100,11 +97,9 @@ class LocalPolicy:
         return Chunk(actions=actions, stage_ms=watch.stage_ms())
 
     def _batch(self, inputs: ModelInputs) -> dict[str, torch.Tensor]:
-        """Arguments of the model, a batch of one on the device."""
+        """Arguments of the sampler, a batch of one; it moves to the device what it needs there."""
         names = ("images", "image_mask", "tokens", "token_mask", "state")
-        return {
-            name: torch.from_numpy(getattr(inputs, name))[None].to(self._device) for name in names
-        }
+        return {name: torch.from_numpy(getattr(inputs, name))[None] for name in names}
 
 
 def example_observation(embodiment: Embodiment, size: int) -> Observation:
@@ -116,6 +111,16 @@ def example_observation(embodiment: Embodiment, size: int) -> Observation:
         prompt=_WARM_UP_PROMPT,
         stamp_ns=0,
     )
+
+
+def _check_fit(manifest: Manifest, embodiment: Embodiment) -> None:
+    """Refuse before the weights are read, which may take a minute."""
+    problems = check_compatibility(manifest, embodiment)
+    if problems:
+        raise IncompatibleError(
+            f"checkpoint {manifest.name} does not fit {embodiment.name}: " + "; ".join(problems),
+            problems,
+        )
 
 
 class _StageWatch:

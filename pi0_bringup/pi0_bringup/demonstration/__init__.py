@@ -1,0 +1,1 @@
+"""What the demonstration watches, and the pictures and figures it makes of that."""

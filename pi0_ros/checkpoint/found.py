@@ -1,0 +1,75 @@
+"""What a checkpoint folder turns out to hold, whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Literal
+
+from pi0_ros.checkpoint.manifest import Manifest, Statistics
+from pi0_ros.checkpoint.tensors import LazyTensor
+from pi0_ros.model import Pi0Config
+
+
+class Layout(Enum):
+    """Who wrote a checkpoint."""
+
+    OURS = "pi0_ros"
+    OPENPI = "openpi PyTorch"
+    JAX = "openpi JAX"
+    LEROBOT = "LeRobot"
+    LEROBOT_LEGACY = "LeRobot up to 0.3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundStatistics:
+    """Normalisation as the files say it; widths are not checked against a robot yet.
+
+    ``None`` in place of statistics: the vector passes unchanged.
+    """
+
+    kind: Literal["zscore", "quantile"]
+    eps: float
+    inverse_eps: float
+    state: Statistics | None
+    actions: Statistics | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The contents of a checkpoint folder.
+
+    ``root`` is the folder that holds the weights' companions; ``tensors`` are under our
+    names. What the files do not say is None or empty: ``statistics``, ``horizon``,
+    ``relative_actions`` (whether actions are relative to the state; LeRobot says it,
+    openpi does not) with ``absolute_words`` (actions so called stay absolute),
+    ``action_names``, ``cameras`` (in the order of the prefix), ``tokenizer``.
+    ``assets`` are the ids of openpi statistics to choose from. ``stored`` counts the
+    file's tensors; ``tied`` tells whether the token table is there as an output head only.
+    """
+
+    layout: Layout
+    root: Path
+    config: Pi0Config
+    tensors: Mapping[str, LazyTensor]
+    stored: int
+    tied: bool = False
+    statistics: FoundStatistics | None = None
+    no_statistics_because: str = ""
+    assets: tuple[str, ...] = ()
+    horizon: int | None = None
+    relative_actions: bool | None = None
+    absolute_words: tuple[str, ...] = ()
+    action_names: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    tokenizer: Path | None = None
+    manifest: Manifest | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Dtypes of the tensors as stored, such as ``bfloat16``."""
+        return tuple(sorted({str(t.dtype).removeprefix("torch.") for t in self.tensors.values()}))

@@ -1,0 +1,66 @@
+"""Entry point of the ``pi0`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from pi0_ros import __version__
+
+#: Verb (a module of this room with ``add_parser``) and what it does.
+VERBS = {
+    "up": "start a robot (simulated, mock or real) and the policy that drives it",
+    "embodiments": "list, show or check robot types",
+    "checkpoint": "make, show or check checkpoints",
+    "serve": "serve a checkpoint to robots on the network, as openpi does",
+}
+
+
+def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Make the parser; only the named verb gets its arguments.
+
+    A verb leaves its function in ``func``. The others are not imported, so that
+    the command answers at once.
+    """
+    parser = argparse.ArgumentParser(
+        prog="pi0", description="π0 vision-language-action policies on ROS 2."
+    )
+    parser.add_argument("--version", action="version", version=f"pi0 {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for name, summary in VERBS.items():
+        if name == verb:
+            import_module(f"pi0_ros.cli.{name}").add_parser(verbs)
+        else:
+            verbs.add_parser(name, help=summary)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return its exit code, or 2 for a refused input."""
+    words = sys.argv[1:] if arguments is None else arguments
+    verb = next((word for word in words if not word.startswith("-")), None)
+    given = build_parser(verb).parse_args(words)
+    try:
+        code: int = given.func(given)
+    except ValueError as error:
+        if not isinstance(error, _refusals()):
+            raise
+        for line in str(error).splitlines():
+            sys.stderr.write(f"pi0: {line}\n")
+        return 2
+    return code
+
+
+def _refusals() -> tuple[type[ValueError], ...]:
+    """Errors that tell the user what to change; any other is ours and keeps its trace."""
+    from pi0_ros.checkpoint.errors import CheckpointError
+    from pi0_ros.embodiment.errors import EmbodimentError
+    from pi0_ros.graph.options import GraphError
+
+    return CheckpointError, EmbodimentError, GraphError
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""``pi0 serve``: a checkpoint behind the openpi websocket protocol."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pi0_ros.policy.remote.server import PolicyServer
+
+#: The environment's way to give the key, out of sight of `ps`.
+_KEY_VARIABLE = "PI0_API_KEY"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb ``serve``."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="serve a checkpoint to robots on the network, as openpi does",
+        description="Speaks the openpi websocket protocol: `pi0 up --remote ws://HOST:PORT` and "
+        "every openpi client can be driven by it. GET /healthz answers OK. Runs until Ctrl-C.",
+    )
+    parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--embodiment", required=True, help="name, or path of a YAML file")
+    parser.add_argument("--host", default="0.0.0.0", help="to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="0: any (default: %(default)s)")
+    parser.add_argument(
+        "--api-key",
+        default=os.environ.get(_KEY_VARIABLE, ""),
+        metavar="KEY",
+        help=f"what clients must send; better set {_KEY_VARIABLE} (default: everyone may connect)",
+    )
+    parser.add_argument("--prompt", default="", help="for clients that send none")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument("--num-steps", type=int, default=10, help="denoising steps (default: 10)")
+    parser.add_argument("--seed", type=int, default=-1, help="of the noise; -1 (default): random")
+    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 (default): its choice")
+    parser.set_defaults(func=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Load, listen, serve until told to stop. Exit code 2 for what cannot be served."""
+    from pi0_ros.embodiment import load
+    from pi0_ros.policy import PolicyError
+    from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy
+    from pi0_ros.policy.remote.server import PolicyServer, ServerOptions
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    logging.getLogger("websockets").setLevel(logging.ERROR)  # a line for each stray port scan
+    embodiment = load(given.embodiment)
+    try:
+        options = LocalOptions(
+            num_steps=given.num_steps, device=given.device, seed=given.seed, threads=given.threads
+        )
+        policy = LocalPolicy(given.checkpoint, embodiment, options)
+        listen = ServerOptions(
+            host=given.host, port=given.port, api_key=given.api_key, prompt=given.prompt
+        )
+        print(f"{policy.checkpoint_id} for {embodiment.name}", flush=True)
+        asyncio.run(_serve(PolicyServer(policy, embodiment, listen), given.host))
+    except PolicyError as error:
+        sys.stderr.write(f"pi0: {error}\n")
+        return 2
+    return 0
+
+
+async def _serve(server: PolicyServer, host: str) -> None:
+    """Until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    port = await server.start()
+    print(f"serving on ws://{host}:{port}, Ctrl-C ends it", flush=True)
+    await stopped.wait()
+    await server.close()

@@ -1,0 +1,39 @@
+"""From a declared process to the command line that starts it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from pi0_ros.graph.declaration import ParameterValue, Process
+from pi0_ros.graph.install import find_executable
+from pi0_ros.graph.options import GraphError
+
+
+def command_line(process: Process, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Program and arguments, as ``ros2 run`` would spell them.
+
+    Raises :class:`GraphError` if the program is not installed.
+    """
+    try:
+        program = find_executable(process.package, process.executable, environment)
+    except FileNotFoundError as error:
+        raise GraphError(str(error)) from error
+    words = [str(program), "--ros-args", "-r", f"__node:={process.name}"]
+    if process.namespace != "/":
+        words += ["-r", f"__ns:={process.namespace}"]
+    for name, value in process.parameters.items():
+        words += ["-p", f"{name}:={format_parameter(value)}"]
+    return tuple(words)
+
+
+def format_parameter(value: ParameterValue) -> str:
+    """Write a value so that the YAML reader of rcl keeps its type.
+
+    Text is always quoted: a prompt of ``10`` or ``yes: do it`` stays text.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)

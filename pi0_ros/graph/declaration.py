@@ -1,0 +1,183 @@
+"""Which processes make up a running suite, with which parameters.
+
+Pure data: nothing is started here. ``pi0 up`` (:mod:`pi0_ros.graph.supervisor`)
+and ``ros2 launch`` (:mod:`pi0_ros.graph.launch_front`) both translate what
+:func:`declare` returns, so that they cannot differ. Hardware programs are only
+named: ``pi0_bringup`` depends on this package and not the other way round.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from pi0_ros.embodiment import Embodiment, load
+from pi0_ros.graph.arguments import HARDWARE
+from pi0_ros.graph.install import find_share_file
+from pi0_ros.graph.options import GraphError, GraphOptions
+
+#: What one node parameter may hold.
+ParameterValue = bool | int | float | str
+
+#: Embodiments that the simulation of ``pi0_bringup`` has a model of.
+SIMULATED_EMBODIMENTS = frozenset({"bimanual_trossen"})
+
+#: Environment variables by which a user names a Fast DDS profile of their own.
+_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+_NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process of the graph: a node of the same name.
+
+    ``namespace`` is absolute ("/" for none). ``environment`` is added to the
+    caller's. Processes with a lower ``stop_order`` are stopped first; a death of
+    a ``critical`` one takes the graph down.
+    """
+
+    name: str
+    package: str
+    executable: str
+    namespace: str
+    parameters: Mapping[str, ParameterValue]
+    environment: Mapping[str, str]
+    stop_order: int
+    critical: bool = True
+
+
+def declare(options: GraphOptions) -> tuple[Process, ...]:
+    """Every process of the suite, hardware first, in the order to start them.
+
+    Raises :class:`GraphError` or :class:`~pi0_ros.embodiment.EmbodimentError`.
+    """
+    hardware = declare_hardware(options)
+    common = _common_parameters(options)
+    source = _checked_source(options)
+    if options.num_steps < 1:
+        raise GraphError(f"num_steps is {options.num_steps}; give a whole number of at least 1")
+    views: dict[str, ParameterValue] = {"image_size": options.image_size}
+    policy: dict[str, ParameterValue] = {
+        **source,
+        "prompt": options.prompt,
+        "num_steps": options.num_steps,
+        "device": options.device,
+        "threads": options.threads,
+        "seed": options.seed,
+    }
+    return (
+        *hardware,
+        # The executor goes down after what feeds it: it holds the arm meanwhile.
+        _process(options, "pi0_ros", "chunk_executor", common, stop_order=2),
+        _process(options, "pi0_ros", "camera_sync", {**common, **views}, stop_order=1),
+        _process(options, "pi0_ros", "policy", {**common, **policy}, stop_order=0),
+    )
+
+
+def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
+    """The process that stands in for a robot; none for real hardware.
+
+    Raises as :func:`declare`.
+    """
+    embodiment = load(options.embodiment)
+    _check_hardware(options.hardware, embodiment)
+    if options.hardware == "real":
+        return ()
+    parameters = _common_parameters(options)
+    if options.hardware == "mujoco":  # the source of /clock cannot follow it
+        parameters["use_sim_time"] = False
+    executable = f"{options.hardware}_robot"
+    return (_process(options, "pi0_bringup", executable, parameters, stop_order=3),)
+
+
+def _common_parameters(options: GraphOptions) -> dict[str, ParameterValue]:
+    return {
+        "embodiment": _absolute_if_path(options.embodiment),
+        "use_sim_time": options.on_sim_time,
+    }
+
+
+def _process(
+    options: GraphOptions,
+    package: str,
+    name: str,
+    parameters: Mapping[str, ParameterValue],
+    *,
+    stop_order: int,
+) -> Process:
+    return Process(
+        name=name,
+        package=package,
+        executable=name,
+        namespace=_absolute_namespace(options.namespace),
+        parameters=MappingProxyType(dict(parameters)),
+        environment=MappingProxyType(_environment(options.caller)),
+        stop_order=stop_order,
+    )
+
+
+def _environment(caller: Mapping[str, str]) -> dict[str, str]:
+    environment = {"PYTHONUNBUFFERED": "1"}
+    if not any(name in caller for name in _PROFILE_VARIABLES):
+        profile = find_share_file("pi0_bringup", "config/fastdds.xml", caller)
+        if profile is not None:
+            environment[_PROFILE_VARIABLES[0]] = str(profile)
+    return environment
+
+
+def _check_hardware(hardware: str, embodiment: Embodiment) -> None:
+    if hardware not in HARDWARE:
+        raise GraphError(f"unknown hardware {hardware!r}; give one of {', '.join(HARDWARE)}")
+    if hardware == "mujoco" and embodiment.name not in SIMULATED_EMBODIMENTS:
+        raise GraphError(
+            f"no MuJoCo simulation of embodiment {embodiment.name!r}; "
+            f"there is one of {', '.join(sorted(SIMULATED_EMBODIMENTS))}. "
+            "Give hardware mock (joints with a lag, test-pattern cameras) or real."
+        )
+
+
+def _checked_source(options: GraphOptions) -> dict[str, ParameterValue]:
+    """The checkpoint to load here, or the server to ask; the other one empty."""
+    remote = options.remote
+    if not remote:
+        return {"checkpoint": _checked_checkpoint(options.checkpoint), "remote": ""}
+    if not remote.startswith(("ws://", "wss://")):
+        raise GraphError(f"remote is {remote!r}; give ws://HOST:PORT, or wss:// for TLS")
+    if options.checkpoint:
+        raise GraphError(
+            f"checkpoint is {options.checkpoint!r} and remote is {remote!r}; give one of them:"
+            " a server brings its own checkpoint"
+        )
+    return {"checkpoint": "", "remote": remote}
+
+
+def _checked_checkpoint(text: str) -> str:
+    if not text:
+        raise GraphError(
+            "no checkpoint given; `pi0 checkpoint --help` tells how to get one, and"
+            " remote ws://HOST:PORT takes the policy of a server"
+        )
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise GraphError(f"checkpoint {text!r} does not exist; give the path of its folder")
+    return str(path.resolve())
+
+
+def _absolute_namespace(text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        raise GraphError(
+            f"namespace {text!r} is not a ROS namespace; "
+            "give letters, digits and underscores between slashes, such as robot_1/left"
+        )
+    return "/" + text.strip("/")
+
+
+def _absolute_if_path(embodiment: str) -> str:
+    """The nodes may run in another folder than the caller."""
+    if "/" in embodiment or embodiment.endswith((".yaml", ".yml")):
+        return str(Path(embodiment).expanduser().resolve())
+    return embodiment

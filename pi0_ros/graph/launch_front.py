@@ -1,0 +1,76 @@
+"""The declared graph as a launch description, for ``ros2 launch``.
+
+launch and launch_ros are imported when a launch file asks, so that the rest of
+this room does without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pi0_ros.graph.arguments import ARGUMENTS, Argument
+from pi0_ros.graph.child import describe_exit
+from pi0_ros.graph.declaration import Process
+from pi0_ros.graph.options import GraphOptions, parse_options
+
+if TYPE_CHECKING:
+    from launch import LaunchContext, LaunchDescription
+    from launch.events.process import ProcessExited
+
+
+def describe(
+    declare: Callable[[GraphOptions], tuple[Process, ...]],
+    arguments: Sequence[Argument] = ARGUMENTS,
+) -> LaunchDescription:
+    """A description that takes ``arguments`` and starts what ``declare`` returns."""
+    from launch import LaunchDescription
+    from launch.actions import OpaqueFunction
+
+    def start(context: LaunchContext) -> list[Any]:
+        given = context.launch_configurations
+        values = {a.name: given[a.name] for a in arguments if a.name in given}
+        processes = declare(parse_options(values))
+        return [action for process in processes for action in node_actions(process)]
+
+    return LaunchDescription([*map(_declared, arguments), OpaqueFunction(function=start)])
+
+
+def node_actions(process: Process) -> tuple[Any, ...]:
+    """Start one process; its end, if critical, ends the launch and is reported by name.
+
+    The nodes configure and activate themselves, hence Node and not LifecycleNode.
+    """
+    from launch.actions import RegisterEventHandler
+    from launch.event_handlers import OnProcessExit
+    from launch_ros.actions import Node
+
+    node = Node(
+        package=process.package,
+        executable=process.executable,
+        name=process.name,
+        namespace=process.namespace,
+        parameters=[dict(process.parameters)],
+        additional_env=dict(process.environment),
+        output="screen",
+    )
+    if not process.critical:
+        return (node,)
+
+    def report(event: ProcessExited, context: LaunchContext) -> None:
+        # An exception is how a launch file makes `ros2 launch` shut down with exit code 1.
+        if not context.is_shutdown:
+            raise RuntimeError(f"{process.name} died: {describe_exit(event.returncode)}")
+
+    return RegisterEventHandler(OnProcessExit(target_action=node, on_exit=report)), node
+
+
+def _declared(argument: Argument) -> Any:
+    from launch.actions import DeclareLaunchArgument
+
+    return DeclareLaunchArgument(
+        argument.name,
+        default_value=argument.default,
+        description=argument.description,
+        choices=list(argument.choices) or None,
+    )

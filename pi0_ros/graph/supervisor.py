@@ -1,0 +1,230 @@
+"""Starts the declared processes, forwards their output, stops them in order.
+
+One thread waits for output, deaths and signals together. Processes are stopped
+in ascending stop order, each level by SIGINT, then SIGTERM, then SIGKILL; every
+further Ctrl-C moves on to the next of these at once. Should the supervisor
+itself be killed, a guardian process does the same in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pi0_ros.graph import guardian
+from pi0_ros.graph.child import Child, describe_exit
+from pi0_ros.graph.command import command_line
+from pi0_ros.graph.declaration import Process
+from pi0_ros.graph.options import GraphError
+from pi0_ros.graph.stop_signals import StopSignals
+
+#: Receives one line of output: name of the process, text.
+Sink = Callable[[str, str], None]
+
+# A killed process ends at once unless it sleeps in the kernel; give up on it then.
+_KILL_WAIT_S = 10.0
+
+#: Name under which the supervisor itself speaks.
+OWN_NAME = "pi0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grace:
+    """How long a process may take to end [s] after SIGINT and after SIGTERM."""
+
+    interrupt_s: float = 10.0
+    terminate_s: float = 5.0
+
+
+class Supervisor:
+    """The running graph. A context manager: leaving it stops everything.
+
+    ``failure`` is the reason the graph cannot go on, or None; ``unclean`` lists
+    what did not end as it should while stopping.
+    """
+
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        sink: Sink,
+        *,
+        grace: Grace | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.failure: str | None = None
+        self.unclean: list[str] = []
+        self._processes = tuple(processes)
+        self._sink = sink
+        self._grace = grace or Grace()
+        self._environment = dict(os.environ if environment is None else environment)
+        self._running: list[Child] = []
+        self._stopping = False
+        self._signals = StopSignals()
+        self._selector = selectors.DefaultSelector()
+        self._guardian: subprocess.Popen[bytes] | None = None
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether SIGINT, SIGTERM or SIGHUP has arrived."""
+        return self._signals.count > 0
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Names of the processes that have not ended."""
+        return tuple(child.name for child in self._running)
+
+    def run(self) -> int:
+        """Start, wait for a signal or a death, stop; return the exit code."""
+        with self:
+            self.start()
+            while self._running and self.failure is None and not self.stop_requested:
+                self.step(None)
+        return 1 if self.failure is not None or self.unclean else 0
+
+    def __enter__(self) -> Supervisor:
+        self._signals.__enter__()
+        self._selector.register(self._signals, selectors.EVENT_READ, self._signals.clear)
+        self._start_guardian()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self._end_guardian()
+        self._selector.close()
+        self._signals.__exit__(kind, error, trace)
+
+    def start(self) -> None:
+        """Start every process.
+
+        Raises :class:`GraphError` if one is not installed (then none has been
+        started) or cannot be started.
+        """
+        commands = [command_line(process, self._environment) for process in self._processes]
+        for process, words in zip(self._processes, commands, strict=True):
+            self._start(process, words)
+        self._say(f"started {', '.join(self.running)}")
+
+    def step(self, timeout_s: float | None) -> None:
+        """Handle what happens until something has, at most ``timeout_s`` (None: ever)."""
+        for key, _ in self._selector.select(timeout_s):
+            key.data()
+
+    def stop(self) -> None:
+        """Stop every process in order and collect it. Does nothing a second time."""
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._running:
+            self._say(f"stopping {', '.join(self.running)}")
+        for order in sorted({child.process.stop_order for child in self._running}):
+            self._stop_level(order)
+
+    def _stop_level(self, order: int) -> None:
+        stages = (
+            (signal.SIGINT, self._grace.interrupt_s),
+            (signal.SIGTERM, self._grace.terminate_s),
+            (signal.SIGKILL, _KILL_WAIT_S),
+        )
+        for number, grace_s in stages:
+            level = [child for child in self._running if child.process.stop_order == order]
+            if number is signal.SIGKILL:
+                self.unclean += [f"{child.name} had to be killed" for child in level]
+            for child in level:
+                if number is not signal.SIGINT:
+                    self._say(f"{child.name} is still running; sending {number.name}")
+                child.send(number)
+            self._wait_for(level, grace_s, impatient=number is not signal.SIGKILL)
+
+    def _wait_for(self, children: Sequence[Child], grace_s: float, *, impatient: bool) -> None:
+        """Wait for their end, for the grace time, or (impatient) for one more signal."""
+        deadline = time.monotonic() + grace_s
+        signals_before = self._signals.count
+        while any(child in self._running for child in children):
+            left_s = deadline - time.monotonic()
+            if left_s <= 0.0 or (impatient and self._signals.count > signals_before):
+                return
+            self.step(left_s)
+
+    def _start(self, process: Process, words: Sequence[str]) -> None:
+        environment = {**self._environment, **process.environment}
+        try:
+            child = Child(process, words, environment)
+        except OSError as error:
+            raise GraphError(f"cannot start {process.name} ({words[0]}): {error}") from error
+        self._running.append(child)
+        self._tell_guardian(f"{child.pid} {process.stop_order}\n")
+        self._selector.register(child.output, selectors.EVENT_READ, lambda: self._forward(child))
+        self._selector.register(child.exited, selectors.EVENT_READ, lambda: self._collect(child))
+
+    def _forward(self, child: Child) -> bool:
+        """Forward output; false when there is none left for now."""
+        if child not in self._running:  # collected earlier in the same step
+            return False
+        lines, ended = child.read_lines()
+        for line in lines:
+            self._sink(child.name, line)
+        if ended:
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(child.output)
+        return bool(lines) and not ended
+
+    def _collect(self, child: Child) -> None:
+        code = child.reap()
+        while self._forward(child):
+            pass
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(child.output)
+        self._selector.unregister(child.exited)
+        child.close()
+        self._running.remove(child)
+        if self._stopping:
+            self._note_end(child, code)
+        else:
+            self._note_death(child, code)
+
+    def _note_death(self, child: Child, code: int) -> None:
+        text = f"{child.name} died: {describe_exit(code)}"
+        self._say(text)
+        if child.process.critical and self.failure is None:
+            self.failure = text
+
+    def _note_end(self, child: Child, code: int) -> None:
+        """A process may end of the signals it was sent, with code 0, or badly."""
+        if code not in (0, -signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL):
+            self.unclean.append(f"{child.name} ended with {describe_exit(code)} while stopping")
+            self._say(self.unclean[-1])
+
+    def _say(self, text: str) -> None:
+        self._sink(OWN_NAME, text)
+
+    def _start_guardian(self) -> None:
+        # Isolated and without site: starts in milliseconds and needs no package.
+        words = [sys.executable, "-I", "-S", str(Path(guardian.__file__))]
+        self._guardian = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
+
+    def _tell_guardian(self, line: str) -> None:
+        assert self._guardian is not None
+        assert self._guardian.stdin is not None
+        try:
+            self._guardian.stdin.write(line.encode())
+            self._guardian.stdin.flush()
+        except BrokenPipeError as error:
+            raise GraphError("the guardian process died while the graph was starting") from error
+
+    def _end_guardian(self) -> None:
+        if self._guardian is not None:
+            self._guardian.communicate()

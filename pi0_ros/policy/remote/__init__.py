@@ -1,0 +1,1 @@
+"""The openpi websocket protocol, both ends of it."""

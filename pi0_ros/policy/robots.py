@@ -1,0 +1,148 @@
+"""From a robot's own conventions to those a checkpoint was trained in, and back.
+
+π's action space has directions and gripper units of its own. Checkpoints trained from
+recordings of this suite need none of this; those that openpi trained with ``adapt_to_pi``
+do, and their manifest says so in ``robot_transform``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.embodiment import ActionDimension, Embodiment, StateDimension
+from pi0_ros.policy.types import PolicyError
+
+FloatArray = NDArray[np.float64]
+
+#: Directions of two ViperX arms in π's action space, by model slot: left joints and
+#: gripper, right joints and gripper (openpi ``aloha_policy``, as all figures below).
+ALOHA_SIGNS = (1, -1, -1, 1, 1, 1, 1, 1, -1, -1, 1, 1, 1, 1)
+ALOHA_GRIPPERS = (6, 13)
+
+# Finger position at opening 0 and 1 [m], and the linkage that moves it [m].
+_CLOSED_M, _OPEN_M = 0.01844, 0.05800
+_HORN_M, _ARM_M = 0.022, 0.036
+# Motor angle at values 0 and 1 of the state [rad]: encoder counts 2405 and 3110 of 4096.
+_STATE_ZERO_RAD, _STATE_ONE_RAD = 0.5476, 1.6296
+# Motor angle at opening 0 and 1 of an action [rad]; the action counts from the state's zero.
+_ACTION_CLOSED_RAD, _ACTION_OPEN_RAD = -0.6213, 1.4910
+# Where the linkage formula has a pole; far below what a finger can reach.
+_LEAST_M = 1e-3
+
+
+class RobotTransform(Protocol):
+    """Vectors (..., D) of a robot, in embodiment order."""
+
+    def forward(self, values: FloatArray) -> FloatArray:
+        """The robot's convention to the checkpoint's."""
+
+    def inverse(self, values: FloatArray) -> FloatArray:
+        """The checkpoint's convention to the robot's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """For a checkpoint trained in the robot's own conventions."""
+
+    def forward(self, values: FloatArray) -> FloatArray:
+        """The same values."""
+        return values
+
+    def inverse(self, values: FloatArray) -> FloatArray:
+        """The same values."""
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class AlohaState:
+    """Joint directions, and gripper openings (0 closed, 1 open) to π's angle scale.
+
+    ``sign`` (D,), and where ``gripper`` (D,) is true the value is an opening. The scale
+    is not that of :class:`AlohaActions`. Openings beyond 1 count as 1.
+    """
+
+    sign: FloatArray
+    gripper: NDArray[np.bool_]
+
+    def forward(self, values: FloatArray) -> FloatArray:
+        """Measured state to π's, (..., D)."""
+        return np.where(self.gripper, _opening_to_state(values), self.sign * values)
+
+    def inverse(self, values: FloatArray) -> FloatArray:
+        """π's state to measured, (..., D)."""
+        return np.where(self.gripper, _state_to_opening(values), self.sign * values)
+
+
+@dataclass(frozen=True, slots=True)
+class AlohaActions:
+    """Joint directions, and gripper openings (0 closed, 1 open) to π's motor angle [rad].
+
+    ``sign`` (D,), and where ``gripper`` (D,) is true the value is an opening.
+    """
+
+    sign: FloatArray
+    gripper: NDArray[np.bool_]
+
+    def forward(self, values: FloatArray) -> FloatArray:
+        """Recorded actions to what π learns, (..., D)."""
+        angle = values * (_ACTION_OPEN_RAD - _ACTION_CLOSED_RAD) + _ACTION_CLOSED_RAD
+        return np.where(self.gripper, angle - _STATE_ZERO_RAD, self.sign * values)
+
+    def inverse(self, values: FloatArray) -> FloatArray:
+        """π's actions to the robot's, (..., D)."""
+        angle = values + _STATE_ZERO_RAD
+        opening = (angle - _ACTION_CLOSED_RAD) / (_ACTION_OPEN_RAD - _ACTION_CLOSED_RAD)
+        return np.where(self.gripper, opening, self.sign * values)
+
+
+def robot_transforms(kind: str, embodiment: Embodiment) -> tuple[RobotTransform, RobotTransform]:
+    """Transforms of state and actions for a manifest's ``robot_transform``.
+
+    Raises :class:`PolicyError` for an unknown kind and a robot that it is not for.
+    """
+    if kind == "none":
+        return Unchanged(), Unchanged()
+    if kind == "aloha":
+        state, actions = (
+            _aloha(dimensions, embodiment.name)
+            for dimensions in (embodiment.state, embodiment.action)
+        )
+        return AlohaState(*state), AlohaActions(*actions)
+    raise PolicyError(f"robot_transform is {kind!r}; use none or aloha")
+
+
+def _aloha(
+    dimensions: Sequence[StateDimension | ActionDimension], name: str
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Sign (D,) and gripper (D,) by model slot; what lies beyond the arms (a base) is kept."""
+    slots = [dimension.slots.checkpoint for dimension in dimensions]
+    absent = set(range(len(ALOHA_SIGNS))) - set(slots)
+    if absent:
+        raise PolicyError(
+            f"robot_transform is aloha and {name} has nothing in model slots {sorted(absent)}:"
+            " it is for two arms of six joints with grippers"
+        )
+    sign = [ALOHA_SIGNS[slot] if slot < len(ALOHA_SIGNS) else 1 for slot in slots]
+    return np.array(sign, dtype=np.float64), np.isin(slots, ALOHA_GRIPPERS)
+
+
+def _opening_to_state(opening: FloatArray) -> FloatArray:
+    finger_m = np.maximum(opening * (_OPEN_M - _CLOSED_M) + _CLOSED_M, _LEAST_M)
+    sine = (_HORN_M**2 + finger_m**2 - _ARM_M**2) / (2 * _HORN_M * finger_m)
+    angle = np.arcsin(np.clip(sine, -1.0, 1.0))
+    scaled: FloatArray = (angle - _STATE_ZERO_RAD) / (_STATE_ONE_RAD - _STATE_ZERO_RAD)
+    return scaled
+
+
+def _state_to_opening(value: FloatArray) -> FloatArray:
+    """Solves the linkage for the finger's position."""
+    angle = value * (_STATE_ONE_RAD - _STATE_ZERO_RAD) + _STATE_ZERO_RAD
+    along = _HORN_M * np.sin(angle)
+    finger_m = along + np.sqrt(along**2 + _ARM_M**2 - _HORN_M**2)
+    opening: FloatArray = (finger_m - _CLOSED_M) / (_OPEN_M - _CLOSED_M)
+    return opening

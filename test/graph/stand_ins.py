@@ -1,0 +1,62 @@
+"""Small stand-in programs, installed in a prefix of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from pi0_ros.graph.declaration import Process
+
+_HEAD = f"#!{sys.executable} -S\n"
+
+#: Says how it was stopped, and ends.
+POLITE = """
+import signal, sys
+heard = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+print("ready", flush=True)
+print("stopped by", signal.Signals(signal.sigwait(heard)).name, flush=True)
+"""
+
+#: Survives everything but SIGKILL.
+STUBBORN = """
+import os, signal
+def ignore(number, frame):
+    # Not print: the next signal may come while its buffer is being written.
+    os.write(1, f"ignored {signal.Signals(number).name}\\n".encode())
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, ignore)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+class Prefix:
+    """An ament prefix of programs written on the spot."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        index = root / "share" / "ament_index" / "resource_index" / "packages"
+        index.mkdir(parents=True)
+        (index / "acting").touch()
+        self.environment = {**os.environ, "AMENT_PREFIX_PATH": str(root)}
+
+    def program(self, name: str, source: str, package: str = "acting") -> Path:
+        """Install a Python program."""
+        path = self.root / "lib" / package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_HEAD + source)
+        path.chmod(0o755)
+        return path
+
+    def process(
+        self, name: str, source: str = POLITE, *, stop_order: int = 0, **more: object
+    ) -> Process:
+        """Install a program and declare a process of it."""
+        self.program(name, source)
+        fields = {"namespace": "/", "parameters": {}, "environment": {}, **more}
+        return Process(
+            name=name, package="acting", executable=name, stop_order=stop_order, **fields
+        )

@@ -1,0 +1,117 @@
+"""A policy node between a camera_sync and an executor that the test plays."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from harness import Graph
+from std_msgs.msg import String
+
+from pi0_msgs.msg import ActionChunk, ExecutorStatus
+from pi0_msgs.msg import Observation as ObservationMessage
+from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
+from pi0_ros.nodes.observations import time_message
+from pi0_ros.nodes.policy import PolicyNode
+from pi0_ros.policy import Chunk, Observation, Policy
+
+UR5E = load("ur5e")
+SIZE = 14
+
+
+class Scripted:
+    """A backend that answers as the test says."""
+
+    trained = True
+
+    def __init__(self, checkpoint_id: str = "scripted@0", image_size: int = SIZE) -> None:
+        self.checkpoint_id = checkpoint_id
+        self.image_size = image_size
+        self.seen: list[Observation] = []
+        self.answer: Callable[[], None] = lambda: None
+
+    def infer(self, observation: Observation) -> Chunk:
+        self.seen.append(observation)
+        self.answer()
+        actions = np.arange(50 * 7, dtype=np.float32).reshape(50, 7)
+        return Chunk(actions=actions, stage_ms=(1.0, 3.0), stage_names=("denoise", "total"))
+
+
+class Scene:
+    """A policy node between a camera_sync and an executor played by the test.
+
+    Without the parameter ``checkpoint`` the node serves ``backend``, and loads what
+    ``loads`` has by path. With it, the node is the real one, of ``size`` pixels.
+    """
+
+    def __init__(self, ros: Graph, size: int = SIZE, **parameters: Any) -> None:
+        self.ros = ros
+        self.backend = backend = Scripted()
+        self.loads: dict[str, Callable[[], Policy]] = {}
+        self._size = size
+        loads = self.loads
+
+        class Node(PolicyNode):
+            def load_policy(self, embodiment: Embodiment, checkpoint: str) -> Policy:
+                return loads[checkpoint]() if checkpoint else backend
+
+        self.chunks = ros.collect(ActionChunk, "action_chunk", COMMAND_QOS)
+        self._observation = ros.publisher(ObservationMessage, "observation", COMMAND_QOS)
+        self._status = ros.publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
+        self._prompt = ros.publisher(String, "prompt", LATCHED_QOS)
+        parameters = {"embodiment": "ur5e", "prompt": "fold the towel"} | parameters
+        self.node = ros.add(PolicyNode if "checkpoint" in parameters else Node, parameters)
+        assert self.node.failure is None
+
+    def now_ns(self) -> int:
+        return int(self.node.get_clock().now().nanoseconds)
+
+    def observe(self, **changes: Any) -> Any:
+        message = ObservationMessage(
+            embodiment="ur5e",
+            slots=list(CAMERA_SLOTS),
+            slot_mask=list(UR5E.slot_mask),
+            height=self._size,
+            width=self._size,
+            pixels=array.array("B", bytes(2 * self._size**2 * 3)),
+            state_names=list(UR5E.state_names),
+            state=[0.1 * i for i in range(7)],
+        )
+        message.header.stamp = time_message(self.now_ns())
+        for field, value in changes.items():
+            setattr(message, field, value)
+        self._observation.publish(message)
+        return message
+
+    def report(self, steps: int, sequence: int = 0, state: int = ExecutorStatus.EXECUTING) -> None:
+        message = ExecutorStatus(state=state, chunk_sequence=sequence, steps_consumed=steps)
+        message.checkpoint_id = self.chunks[-1].checkpoint_id if self.chunks else ""
+        message.header.stamp = time_message(self.now_ns())
+        self._status.publish(message)
+
+    def say(self, prompt: str) -> None:
+        self._prompt.publish(String(data=prompt))
+
+    def observe_until(self, condition: Callable[[], object], what: str, **changes: Any) -> None:
+        def once() -> bool:
+            self.observe(**changes)
+            self.ros.spin_some()
+            return bool(condition())
+
+        self.ros.spin_until(once, what=what)
+
+    def first_chunk(self) -> Any:
+        self.observe_until(lambda: self.chunks, "a chunk")
+        return self.chunks[0]
+
+    def next_chunk(self) -> Any:
+        """The chunk after the newest, which counts as executed."""
+        if not self.chunks:
+            return self.first_chunk()
+        count = len(self.chunks)
+        self.report(UR5E.rates.execution_steps, sequence=self.chunks[-1].sequence)
+        self.observe_until(lambda: len(self.chunks) > count, "the next chunk")
+        return self.chunks[count]
