@@ -217,6 +217,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--embodiment", default="bimanual_trossen")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--load", type=int, default=0, help="busy processes beside")
+    parser.add_argument(
+        "--policy", action="store_true", help="beside, a tiny network samples without pause"
+    )
     return parser.parse_args()
 
 
@@ -231,6 +234,9 @@ def main() -> None:
         subprocess.Popen([sys.executable, "-c", "while True: sum(range(10**6))"])
         for _ in range(arguments.load)
     ]
+    if arguments.policy:
+        sampling = [sys.executable, str(ROOT / "bench" / "sampling.py"), "--repeats", "1000000"]
+        busy.append(subprocess.Popen(sampling, stdout=subprocess.DEVNULL))
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         result = measure_process(robot, arguments.embodiment, arguments.seconds)
@@ -244,7 +250,8 @@ def main() -> None:
     for stage, microseconds in stages.items():
         print(f"  {stage:32s} {microseconds:>10} us")
     summary = {"bench": "executor", "machine": machine, "embodiment": robot.name}
-    summary |= {"seconds": arguments.seconds, "load": arguments.load, **result, "us": stages}
+    summary |= {"seconds": arguments.seconds, "load": arguments.load, "policy": arguments.policy}
+    summary |= {**result, "us": stages}
     print(json.dumps(summary))
 
 

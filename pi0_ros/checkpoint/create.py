@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.manifest import Manifest, Normalisation, Statistics
 from pi0_ros.checkpoint.store import MANIFEST_FILE, load_manifest, save
-from pi0_ros.checkpoint.tokenizer import train_tokenizer
+from pi0_ros.checkpoint.tokenizer import train_tokenizer, wordpiece_vocabulary
+from pi0_ros.checkpoint.weights import Network
 from pi0_ros.embodiment.types import CAMERA_SLOTS, Embodiment
-from pi0_ros.model import ConfigError, random_pi0, variant
+from pi0_ros.model import (
+    SMALL_VARIANTS,
+    ConfigError,
+    Pi0Small,
+    random_pi0,
+    random_pi0_small,
+    variant,
+)
 
 EPS = 1e-6
 #: Standard deviation of a state over the range of the joint it measures: ±3 of them span it.
@@ -38,11 +46,9 @@ def create_untrained(
     directory = Path(directory)
     if (directory / MANIFEST_FILE).exists() and load_manifest(directory).trained:
         raise CheckpointError(f"{directory}: holds a trained checkpoint; choose another folder")
-    try:
-        dimensions = variant(config)
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from error
-    model = random_pi0(replace(dimensions, action_horizon=embodiment.rates.horizon), seed)
+    model = _random(config, embodiment.rates.horizon, seed)
+    small, vocab = isinstance(model, Pi0Small), model.config.vocab
+    pi05 = not isinstance(model, Pi0Small) and model.config.pi05
     manifest = Manifest(
         name=f"{embodiment.name}-{config}-untrained",
         trained=False,
@@ -53,11 +59,23 @@ def create_untrained(
         cameras=tuple(s for s, has in zip(CAMERA_SLOTS, embodiment.slot_mask, strict=True) if has),
         step_duration_s=embodiment.rates.step_duration_s,
         delta_mask=(False,) * len(embodiment.action),
-        normalisation=_normalisation(embodiment, "quantile" if model.config.pi05 else "zscore"),
-        tokenizer="tokenizer.model",
+        normalisation=_normalisation(embodiment, "quantile" if pi05 else "zscore"),
+        tokenizer="vocab.txt" if small else "tokenizer.model",
+        tokenizer_kind="wordpiece" if small else "sentencepiece",
         notes={"weights": f"random, seed {seed}", "statistics": "from home pose and limits"},
     )
-    save(directory, model, manifest, train_tokenizer(min(model.config.vocab, TOKENIZER_PIECES)))
+    make = wordpiece_vocabulary if small else train_tokenizer
+    save(directory, model, manifest, make(min(vocab, TOKENIZER_PIECES)))
+
+
+def _random(config: str, horizon: int, seed: int) -> Network:
+    if config in SMALL_VARIANTS:
+        return random_pi0_small(replace(SMALL_VARIANTS[config], action_horizon=horizon), seed)
+    try:
+        dimensions = variant(config)
+    except ConfigError as error:
+        raise CheckpointError(f"{error}, {', '.join(SMALL_VARIANTS)}") from error
+    return random_pi0(replace(dimensions, action_horizon=horizon), seed)
 
 
 def _normalisation(embodiment: Embodiment, kind: str) -> Normalisation:

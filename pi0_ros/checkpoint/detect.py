@@ -25,6 +25,7 @@ from pi0_ros.checkpoint.openpi import CONFIG_FILE, read_openpi
 from pi0_ros.checkpoint.orbax import PARAMS, is_orbax, read_jax
 from pi0_ros.checkpoint.store import MANIFEST_FILE
 from pi0_ros.checkpoint.weights import check_shapes
+from pi0_ros.model import Pi0Config
 
 #: Where LeRobot's training keeps the policy inside a step's folder.
 _PRETRAINED = "pretrained_model"
@@ -93,6 +94,11 @@ def _read(detected: Detected, asset: str | None) -> Found:
 
 def _read_ours(root: Path) -> Found:
     manifest = read_manifest(root / MANIFEST_FILE)
+    if not isinstance(manifest.model, Pi0Config):
+        raise CheckpointError(
+            f"{root}: a π0-small of this suite: there is nothing to convert, and no other "
+            "implementation to compare it with; use it as it is"
+        )
     tensors = read_tensors(root)
     tokenizer = root / manifest.tokenizer
     return Found(

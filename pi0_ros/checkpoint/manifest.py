@@ -10,17 +10,33 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter, ValidationError
 
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.embodiment.types import CAMERA_SLOTS
 from pi0_ros.model.config import Pi0Config
+from pi0_ros.model.small_config import Pi0SmallConfig
 
 FORMAT_VERSION = 1
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_PI0, _PI0_SMALL = "<pi0>", "<pi0-small>"
+
+
+def _architecture(model: Any) -> str:
+    """Told by the parts that only π0-small has, so that π0's manifests need no mark."""
+    small = isinstance(model, Pi0SmallConfig) or (
+        isinstance(model, dict) and not {"text", "encoder"}.isdisjoint(model)
+    )
+    return _PI0_SMALL if small else _PI0
+
+
+ModelConfig = Annotated[
+    Annotated[Pi0Config, Tag(_PI0)] | Annotated[Pi0SmallConfig, Tag(_PI0_SMALL)],
+    Discriminator(_architecture),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +103,9 @@ class Manifest:
 
     ``cameras`` are the model slots used; ``step_duration_s`` the time between two
     steps of a chunk; ``delta_mask`` marks action dimensions predicted relative to the
-    state; ``tokenizer`` is a file name in the same folder; ``robot_transform`` names
-    conventions of the checkpoint other than the embodiment's; ``trained`` is false for
-    random weights; ``notes`` say where the weights come from.
+    state; ``tokenizer`` is a file name in the same folder, of ``tokenizer_kind``;
+    ``robot_transform`` names conventions of the checkpoint other than the embodiment's;
+    ``trained`` is false for random weights; ``notes`` say where the weights come from.
 
     Raises ValueError where the parts contradict each other.
     """
@@ -98,7 +114,7 @@ class Manifest:
     name: str
     trained: bool
     embodiment: str
-    model: Pi0Config
+    model: ModelConfig
     state_names: tuple[str, ...]
     action_names: tuple[str, ...]
     cameras: tuple[str, ...]
@@ -106,6 +122,7 @@ class Manifest:
     delta_mask: tuple[bool, ...]
     normalisation: Normalisation
     tokenizer: str
+    tokenizer_kind: Literal["sentencepiece", "wordpiece"] = "sentencepiece"
     robot_transform: Literal["none", "aloha"] = "none"
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -127,9 +144,24 @@ class Manifest:
                 raise ValueError(f"{key} is {value!r}: use a plain file name without slashes")
         if not self.step_duration_s > 0:
             raise ValueError(f"step_duration_s is {self.step_duration_s}: it must be above zero")
+        self._check_model()
         self._check_names()
         self.normalisation.state.check("state", self.normalisation.kind, self.state_names)
         self.normalisation.actions.check("actions", self.normalisation.kind, self.action_names)
+
+    def _check_model(self) -> None:
+        small = isinstance(self.model, Pi0SmallConfig)
+        kind = "wordpiece" if small else "sentencepiece"
+        if self.tokenizer_kind != kind:
+            raise ValueError(
+                f"tokenizer_kind is {self.tokenizer_kind!r}: "
+                f"{'π0-small' if small else 'π0'} reads {kind}, give that tokenizer"
+            )
+        if isinstance(self.model, Pi0SmallConfig) and self.model.views != len(CAMERA_SLOTS):
+            raise ValueError(
+                f"model.views is {self.model.views}: the policy fills {len(CAMERA_SLOTS)} camera "
+                "slots, use a model with as many views"
+            )
 
     def _check_names(self) -> None:
         for key in ("state_names", "action_names", "cameras"):
@@ -178,7 +210,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _sentence(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    key = ".".join(str(part) for part in error["loc"] if part not in (_PI0, _PI0_SMALL))
     message = error["msg"].removeprefix("Value error, ")
     value = error["input"]
     shown = "" if isinstance(value, dict) else f" (got {value!r})"

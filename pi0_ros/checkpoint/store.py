@@ -12,8 +12,7 @@ from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import WEIGHTS_FILE, find_weights, read_tensors, write_tensors
 from pi0_ros.checkpoint.manifest import Manifest, read_manifest, to_json
 from pi0_ros.checkpoint.tensors import LazyTensor, LazyTensors
-from pi0_ros.checkpoint.weights import assemble, check_shapes, fingerprint
-from pi0_ros.model import Pi0
+from pi0_ros.checkpoint.weights import Network, assemble, check_shapes, fingerprint
 
 MANIFEST_FILE = "manifest.json"
 CONVERT_HINT = "pi0 checkpoint convert {} --embodiment NAME --out DIR"
@@ -27,13 +26,13 @@ class LoadedCheckpoint:
     and tokenizer: whatever changes an action changes the id.
     """
 
-    model: Pi0
+    model: Network
     manifest: Manifest
     tokenizer_path: Path
     checkpoint_id: str
 
 
-def save(directory: Path | str, model: Pi0, manifest: Manifest, tokenizer: bytes) -> None:
+def save(directory: Path | str, model: Network, manifest: Manifest, tokenizer: bytes) -> None:
     """Writes a checkpoint folder; the manifest comes last, so a half-written one is not one.
 
     Raises :class:`CheckpointError` when model and manifest differ in configuration.

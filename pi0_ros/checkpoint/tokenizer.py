@@ -1,8 +1,10 @@
-"""A small tokenizer for demonstrations, in the format and with the rules of the real one."""
+"""Small tokenizers for demonstrations, in the formats and with the rules of the real ones."""
 
 from __future__ import annotations
 
 import io
+import re
+import string
 
 import sentencepiece
 
@@ -27,6 +29,10 @@ INSTRUCTIONS = (
     "push the button, then return to the home pose",
     "Task: pick up the pen, State: 0 12 34 56 78 90 128 255;\nAction: ",
 )
+
+
+#: BERT's special tokens; padding is number 0.
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
 def train_tokenizer(size: int) -> bytes:
@@ -55,3 +61,16 @@ def train_tokenizer(size: int) -> bytes:
         minloglevel=2,
     )
     return model.getvalue()
+
+
+def wordpiece_vocabulary(size: int) -> bytes:
+    """A WordPiece vocabulary of at most ``size`` pieces, one a line, in BERT's format.
+
+    Special tokens, characters, their continuations, then words of the instructions: any
+    text of ASCII letters, digits and punctuation can be encoded while ``size`` is above 108.
+    """
+    inside = string.ascii_lowercase + string.digits
+    text = " ".join(INSTRUCTIONS).lower()
+    words = [word for word in re.findall(r"[a-z]+|[0-9]+", text) if len(word) > 1]
+    pieces = (*SPECIAL, *inside, *string.punctuation, *(f"##{c}" for c in inside), *words)
+    return "".join(f"{piece}\n" for piece in list(dict.fromkeys(pieces))[:size]).encode()

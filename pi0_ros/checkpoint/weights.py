@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -13,10 +14,14 @@ from torch import Tensor
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import listed, not_finite
 from pi0_ros.checkpoint.tensors import LazyTensors, all_finite
-from pi0_ros.model import Pi0, Pi0Config
+from pi0_ros.model import Pi0, Pi0Config, Pi0Small, Pi0SmallConfig
+
+Network = Pi0 | Pi0Small
 
 
-def check_shapes(config: Pi0Config, shapes: Mapping[str, tuple[int, ...]], source: object) -> None:
+def check_shapes(
+    config: Pi0Config | Pi0SmallConfig, shapes: Mapping[str, tuple[int, ...]], source: object
+) -> None:
     """Raises :class:`CheckpointError` listing missing, unexpected and mis-shaped tensors."""
     expected = {name: tuple(p.shape) for name, p in _empty(config).state_dict().items()}
     problems = [
@@ -38,7 +43,15 @@ def check_shapes(config: Pi0Config, shapes: Mapping[str, tuple[int, ...]], sourc
         )
 
 
-def assemble(config: Pi0Config, tensors: LazyTensors, source: Path | str) -> Pi0:
+@overload
+def assemble(config: Pi0Config, tensors: LazyTensors, source: Path | str) -> Pi0: ...
+@overload
+def assemble(
+    config: Pi0Config | Pi0SmallConfig, tensors: LazyTensors, source: Path | str
+) -> Network: ...
+def assemble(
+    config: Pi0Config | Pi0SmallConfig, tensors: LazyTensors, source: Path | str
+) -> Network:
     """A frozen float32 network on the CPU that holds ``tensors`` without copying float32 ones.
 
     Raises :class:`CheckpointError` listing tensors that are missing, unexpected,
@@ -73,6 +86,6 @@ def fingerprint(*paths: Path) -> str:
     return digest.hexdigest()[:8]
 
 
-def _empty(config: Pi0Config) -> Pi0:
+def _empty(config: Pi0Config | Pi0SmallConfig) -> Network:
     with torch.device("meta"):
-        return Pi0(config)
+        return Pi0Small(config) if isinstance(config, Pi0SmallConfig) else Pi0(config)

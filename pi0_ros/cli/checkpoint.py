@@ -162,6 +162,8 @@ def _positive(text: str) -> int:
 
 
 def _facts(checkpoint: LoadedCheckpoint) -> dict[str, str]:
+    from pi0_ros.cli.checkpoint_report import model_line
+
     manifest, config, model = checkpoint.manifest, checkpoint.manifest.model, checkpoint.model
     dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
     norm = manifest.normalisation
@@ -169,10 +171,7 @@ def _facts(checkpoint: LoadedCheckpoint) -> dict[str, str]:
         "id": checkpoint.checkpoint_id,
         "trained": "yes" if manifest.trained else "no, random weights",
         "embodiment": manifest.embodiment,
-        "model": f"{'π0.5' if config.pi05 else 'π0'}, {config.action_dim} wide, "
-        f"vision {config.vision.width}x{config.vision.depth}, "
-        f"backbone {config.backbone.width}x{config.backbone.depth}, "
-        f"expert {config.expert.width}x{config.expert.depth}",
+        "model": model_line(config),
         "parameters": f"{sum(p.numel() for p in model.parameters()):,} ({', '.join(dtypes)}, "
         f"{model.weight_bytes() / 1e6:.1f} MB in memory)",
         "chunk": f"{manifest.horizon} steps of {manifest.step_duration_s:g} s",
@@ -180,7 +179,8 @@ def _facts(checkpoint: LoadedCheckpoint) -> dict[str, str]:
         "actions": f"{len(manifest.action_names)}: {', '.join(manifest.action_names)}",
         "cameras": ", ".join(manifest.cameras),
         "normalisation": f"{norm.kind}, eps {norm.eps:g} forward, {norm.inverse_eps:g} back",
-        "tokenizer": f"{manifest.tokenizer}, {config.vocab} rows, {config.max_tokens} tokens",
+        "tokenizer": f"{manifest.tokenizer} ({manifest.tokenizer_kind}), {config.vocab} rows, "
+        f"{config.max_tokens} tokens",
         "notes": "; ".join(f"{k}: {v}" for k, v in manifest.notes.items()) or "none",
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pi0_ros.checkpoint import Found
+    from pi0_ros.model import Pi0Config, Pi0SmallConfig
 
 
 def foreign_facts(found: Found) -> dict[str, str]:
@@ -16,7 +17,7 @@ def foreign_facts(found: Found) -> dict[str, str]:
     stored = sum(prod(t.shape) * t.dtype.itemsize for t in found.tensors.values())
     facts = {
         "layout": f"{found.layout.value}, {found.root}",
-        "model": model_line(found),
+        "model": model_line(config),
         "heads": f"vision {config.vision.heads}, Gemma {config.backbone.heads} of "
         f"{config.backbone.head_dim} with {config.backbone.kv_heads} for keys and values",
         "images": f"{config.vision.image_size} px, {config.vision.tokens} tokens each",
@@ -36,9 +37,19 @@ def foreign_facts(found: Found) -> dict[str, str]:
     return facts | dict(found.notes)
 
 
-def model_line(found: Found) -> str:
+def model_line(config: Pi0Config | Pi0SmallConfig) -> str:
     """Generation and sizes."""
-    config = found.config
+    from pi0_ros.model import Pi0SmallConfig
+
+    if isinstance(config, Pi0SmallConfig):
+        stacks = {
+            "vision": config.vision.blocks,
+            "text": config.text.blocks,
+            "encoder": config.encoder,
+            "expert": config.expert,
+        }
+        sizes = ", ".join(f"{name} {s.width}x{s.depth}" for name, s in stacks.items())
+        return f"π0-small, {config.action_dim} wide, {sizes}"
     return (
         f"{'π0.5' if config.pi05 else 'π0'}, {config.action_dim} wide, "
         f"vision {config.vision.width}x{config.vision.depth}, "

@@ -5,12 +5,13 @@ from pi0_ros.model.flops import Flops
 from pi0_ros.model.initialise import random_pi0
 from pi0_ros.model.pi0 import Pi0, Prefix
 from pi0_ros.model.small import Pi0Small
-from pi0_ros.model.small_config import SMALL, SMALL_TINY, Pi0SmallConfig
+from pi0_ros.model.small_config import SMALL, SMALL_TINY, SMALL_VARIANTS, Pi0SmallConfig
 from pi0_ros.model.small_weights import random_pi0_small
 
 __all__ = [
     "SMALL",
     "SMALL_TINY",
+    "SMALL_VARIANTS",
     "ConfigError",
     "Flops",
     "GemmaConfig",

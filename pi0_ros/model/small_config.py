@@ -154,3 +154,5 @@ SMALL_TINY = Pi0SmallConfig(
     encoder=TransformerConfig(width=64, depth=2, mlp=128, heads=4),
     expert=TransformerConfig(width=64, depth=2, mlp=128, heads=4),
 )
+
+SMALL_VARIANTS = {"small": SMALL, "small_tiny": SMALL_TINY}

@@ -30,6 +30,8 @@ from rclpy.task import Future
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 #: Sensors: newest only, loss allowed.
 SENSOR_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
@@ -151,6 +153,10 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
     executor.remove_node(node)
     node.destroy_node()
     rclpy.try_shutdown()
+    # A terminal's Ctrl-C comes twice under `ros2 launch`: once from the terminal, once from
+    # launch. The second must not make a clean end look like a death.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     return code
 
 
@@ -164,7 +170,7 @@ def _await_signals() -> Future[bytes]:
     reader, writer = os.pipe()  # open for the life of the process
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOP_SIGNALS:
         signal.signal(number, lambda *_: None)
     stop_requested: Future[bytes] = Future()
     threading.Thread(

@@ -135,6 +135,8 @@ class PolicyNode(ManagedNode):
             self._newest = None
             self._strategy.restart()
             self._active = True
+        if not self._prompt.strip():
+            self.get_logger().info("no prompt yet: set the parameter or publish on topic prompt")
 
     def stop(self) -> None:
         """Publish nothing more; the result of an inference still running is dropped."""

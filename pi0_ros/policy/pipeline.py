@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pi0_ros.checkpoint import Manifest, Normalisation, Statistics
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.embodiment.packing import pad_action, pad_state, unpad_action
+from pi0_ros.model import Pi0Config
 from pi0_ros.policy.robots import RobotTransform, robot_transforms
-from pi0_ros.policy.tokens import PromptTokenizer, Tokens
+from pi0_ros.policy.tokens import PromptTokenizer, Tokenizer, Tokens
 from pi0_ros.policy.transforms import (
     DeltaActions,
     FloatArray,
@@ -27,6 +28,7 @@ from pi0_ros.policy.transforms import (
     state_prompt,
 )
 from pi0_ros.policy.types import Observation, PolicyError
+from pi0_ros.policy.wordpiece import WordPieceTokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class Pipeline:
     robot_state: RobotTransform
     robot_actions: RobotTransform
     delta: DeltaActions
-    tokenizer: PromptTokenizer
+    tokenizer: Tokenizer
 
     @classmethod
     def of(cls, manifest: Manifest, tokenizer_path: Path, embodiment: Embodiment) -> Pipeline:
@@ -66,20 +68,20 @@ class Pipeline:
         Raises :class:`PolicyError` for a transform that is not for this robot.
         """
         model = manifest.model
+        wordpiece = manifest.tokenizer_kind == "wordpiece"
+        kind = WordPieceTokenizer if wordpiece else PromptTokenizer
         robot_state, robot_actions = robot_transforms(manifest.robot_transform, embodiment)
         return cls(
             embodiment=embodiment,
             width=model.action_dim,
             image_size=model.vision.image_size,
-            state_in_prompt=model.pi05,
+            state_in_prompt=isinstance(model, Pi0Config) and model.pi05,
             state_norm=_normaliser(manifest.normalisation, manifest.normalisation.state),
             action_norm=_normaliser(manifest.normalisation, manifest.normalisation.actions),
             robot_state=robot_state,
             robot_actions=robot_actions,
             delta=DeltaActions.of(embodiment, manifest.delta_mask),
-            tokenizer=PromptTokenizer(
-                tokenizer_path, max_tokens=model.max_tokens, vocab=model.vocab
-            ),
+            tokenizer=kind(tokenizer_path, max_tokens=model.max_tokens, vocab=model.vocab),
         )
 
     def prepare(self, observation: Observation) -> ModelInputs:

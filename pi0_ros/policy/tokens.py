@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import sentencepiece
@@ -18,6 +20,47 @@ _logger = logging.getLogger(__name__)
 Tokens = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
+class Tokenizer(Protocol):
+    """Text to the tokens of one network."""
+
+    def encode_task(self, text: str) -> Tokens:
+        """A prompt that is the task and nothing else."""
+
+    def encode_whole(self, text: str) -> Tokens:
+        """A prompt that says where it ends by itself."""
+
+
+class PromptRow:
+    """Tokens padded or cut to ``length`` (L)."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._cut: str | None = None
+
+    def fit(self, pieces: Sequence[int], text: str, end: Sequence[int] = ()) -> Tokens:
+        """``pieces`` as far as there is room, and ``end``. Warns once of a text that is cut."""
+        room = self._length - len(end)
+        if len(pieces) > room:
+            self._warn_once(text, len(pieces) + len(end))
+        row = [*pieces[:room], *end]
+        tokens = np.full(self._length, _PAD, dtype=np.int64)
+        tokens[: len(row)] = row
+        mask: NDArray[np.bool_] = np.arange(self._length) < len(row)
+        return tokens, mask
+
+    def _warn_once(self, text: str, count: int) -> None:
+        # The start tells prompts apart; a state at the end changes every time.
+        start = text[:40]
+        if start != self._cut:
+            self._cut = start
+            _logger.warning(
+                "prompt %r… has %d tokens, cut to %d: use a shorter instruction",
+                start,
+                count,
+                self._length,
+            )
+
+
 class PromptTokenizer:
     """A SentencePiece model and the prompt length ``max_tokens`` (L) of a network.
 
@@ -26,8 +69,7 @@ class PromptTokenizer:
     """
 
     def __init__(self, path: Path, *, max_tokens: int, vocab: int) -> None:
-        self._max_tokens = max_tokens
-        self._cut: str | None = None
+        self._row = PromptRow(max_tokens)
         self._pieces = sentencepiece.SentencePieceProcessor()
         try:
             self._pieces.LoadFromSerializedProto(path.read_bytes())
@@ -44,30 +86,8 @@ class PromptTokenizer:
     def encode_task(self, text: str) -> Tokens:
         """π0: BOS, the text, and a line break tokenised on its own (it starts the answer)."""
         pieces = [*self._pieces.encode(text, add_bos=True), *self._pieces.encode("\n")]
-        return self._pad(pieces, text)
+        return self._row.fit(pieces, text)
 
     def encode_whole(self, text: str) -> Tokens:
         """π0.5: BOS and the whole text in one piece."""
-        return self._pad(self._pieces.encode(text, add_bos=True), text)
-
-    def _pad(self, pieces: list[int], text: str) -> Tokens:
-        length = self._max_tokens
-        if len(pieces) > length:
-            self._warn_once(text, len(pieces))
-            pieces = pieces[:length]
-        tokens = np.full(length, _PAD, dtype=np.int64)
-        tokens[: len(pieces)] = pieces
-        mask: NDArray[np.bool_] = np.arange(length) < len(pieces)
-        return tokens, mask
-
-    def _warn_once(self, text: str, count: int) -> None:
-        # The start tells prompts apart; a state at the end changes every time.
-        start = text[:40]
-        if start != self._cut:
-            self._cut = start
-            _logger.warning(
-                "prompt %r… has %d tokens, cut to %d: use a shorter instruction",
-                start,
-                count,
-                self._max_tokens,
-            )
+        return self._row.fit(self._pieces.encode(text, add_bos=True), text)

@@ -16,3 +16,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("policy") / "ur5e"
     create_untrained(directory, load("ur5e"))
     return directory
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of π0-small."""
+    directory = tmp_path_factory.mktemp("policy") / "ur5e_small"
+    create_untrained(directory, load("ur5e"), config="small_tiny")
+    return directory

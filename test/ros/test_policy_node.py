@@ -215,7 +215,20 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_a_real_checkpoint_drives_and_says_it_is_untrained(ros: Graph, checkpoint: Path) -> None:
+@pytest.fixture(scope="module")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("policy_node") / "ur5e_small"
+    create_untrained(directory, UR5E, config="small_tiny")
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"), [("checkpoint", "tiny"), ("small_checkpoint", "small_tiny")]
+)
+def test_a_real_checkpoint_drives_and_says_it_is_untrained(
+    ros: Graph, folder: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    checkpoint = request.getfixturevalue(folder)
     heard = ros.collect(DiagnosticArray, "/diagnostics", COMMAND_QOS)
     chunks = ros.collect(ActionChunk, "action_chunk", COMMAND_QOS)
     observations = ros.publisher(ObservationMessage, "observation", COMMAND_QOS)
@@ -236,7 +249,7 @@ def test_a_real_checkpoint_drives_and_says_it_is_untrained(ros: Graph, checkpoin
         return bool(chunks)
 
     ros.spin_until(observed, what="a chunk")
-    assert chunks[0].checkpoint_id.startswith("ur5e-tiny-untrained@")
+    assert chunks[0].checkpoint_id.startswith(f"ur5e-{kind}-untrained@")
     assert list(chunks[0].stage_names)[-1] == "total"
     assert np.isfinite(chunks[0].data).all()
     ros.spin_until(lambda: heard, what="diagnostics")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from pi0_ros.checkpoint import Manifest, check_compatibility, load, load_manifest
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.model import Pi0, Pi0Small
 from pi0_ros.model.inference import Sampler
+from pi0_ros.policy.backends.small import SmallSampler
 from pi0_ros.policy.pipeline import ModelInputs, Pipeline
 from pi0_ros.policy.types import Chunk, IncompatibleError, Observation, PolicyError
 
@@ -41,6 +44,24 @@ class LocalOptions:
             raise PolicyError(f"threads is {self.threads}; give 0 for torch's choice, or a count")
 
 
+class Network(Protocol):
+    """What samples chunks; tensors may be on any device."""
+
+    def prefill(
+        self,
+        images: torch.Tensor,
+        image_mask: torch.Tensor,
+        tokens: torch.Tensor,
+        token_mask: torch.Tensor,
+    ) -> Any:
+        """What sampling needs of cameras and prompt."""
+
+    def sample_actions(
+        self, prefix: Any, state: torch.Tensor, noise: torch.Tensor, num_steps: int, /
+    ) -> torch.Tensor:
+        """Normalised actions (B, H, D)."""
+
+
 class LocalPolicy:
     """A checkpoint loaded, checked against the embodiment and warmed up.
 
@@ -62,8 +83,8 @@ class LocalPolicy:
         self.checkpoint_id: str = loaded.checkpoint_id
         self.trained: bool = loaded.manifest.trained
         self._pipeline = Pipeline.of(loaded.manifest, loaded.tokenizer_path, embodiment)
-        self._model = Sampler.on_device(loaded.model.eval())
-        self._watch = _StageWatch(self._model.vision, self._device)
+        self._model, towers = _network(loaded.model)
+        self._watch = _StageWatch(towers, self._device)
         self._noise_shape = (1, loaded.manifest.horizon, loaded.manifest.model.action_dim)
         self._generator = torch.Generator(device=self._device)
         for _ in range(_WARM_UP_PASSES):
@@ -113,6 +134,14 @@ def example_observation(embodiment: Embodiment, size: int) -> Observation:
     )
 
 
+def _network(model: Pi0 | Pi0Small) -> tuple[Network, tuple[torch.nn.Module, ...]]:
+    """The network as it is sampled from, and its vision towers."""
+    if isinstance(model, Pi0Small):
+        return SmallSampler(model.eval()), tuple(model.vision)
+    sampler = Sampler.on_device(model.eval())
+    return sampler, (sampler.vision,)
+
+
 def _check_fit(manifest: Manifest, embodiment: Embodiment) -> None:
     """Refuse before the weights are read, which may take a minute."""
     problems = check_compatibility(manifest, embodiment)
@@ -127,16 +156,17 @@ class _StageWatch:
     """Durations of the stages of one inference.
 
     Where the device runs ahead of the host, a mark waits for it: once per stage,
-    never inside the denoising loop. The vision tower is timed by hooks, because it
-    runs inside the prefix.
+    never inside the denoising loop. Vision towers are timed by hooks, because they
+    run inside the prefix.
     """
 
-    def __init__(self, vision: torch.nn.Module, device: torch.device) -> None:
+    def __init__(self, towers: Iterable[torch.nn.Module], device: torch.device) -> None:
         self._device = device
         self._began_s = self._last_s = self._vision_began_s = 0.0
         self._spent_s: dict[str, float] = {}
-        vision.register_forward_pre_hook(self._before_vision)
-        vision.register_forward_hook(self._after_vision)
+        for tower in towers:
+            tower.register_forward_pre_hook(self._before_vision)
+            tower.register_forward_hook(self._after_vision)
 
     def restart(self) -> None:
         self._began_s = self._last_s = time.perf_counter()

@@ -1,0 +1,42 @@
+"""π0-small in the place of the sampler of π0."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pi0_ros.model import Pi0Small
+from pi0_ros.model.small import SmallPrefix
+
+
+class SmallSampler:
+    """Samples chunks from ``model``; absent cameras are left out. One caller at a time.
+
+    Arguments as of :class:`~pi0_ros.model.inference.Sampler`: batches of one, any device.
+    """
+
+    def __init__(self, model: Pi0Small) -> None:
+        self.model = model
+
+    @torch.no_grad()
+    def prefill(
+        self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
+    ) -> SmallPrefix:
+        """Tokens of the present cameras and the prompt."""
+        slots = image_mask[0].nonzero()[:, 0].tolist()
+        inputs = (images[:, slots], image_mask[:, slots], tokens, token_mask)
+        on_device = [t.to(self._device, non_blocking=True) for t in inputs]
+        images, image_mask, tokens, token_mask = on_device
+        return self.model.prefill(images, image_mask, tokens, token_mask, slots)
+
+    @torch.no_grad()
+    def sample_actions(
+        self, prefix: SmallPrefix, state: Tensor, noise: Tensor, num_steps: int
+    ) -> Tensor:
+        """Normalised actions (1, H, D) by ``num_steps`` Euler steps."""
+        state, noise = (t.to(self._device, non_blocking=True) for t in (state, noise))
+        return self.model.sample_actions(prefix, state, noise, num_steps)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.action_in_proj.weight.device

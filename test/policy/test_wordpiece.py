@@ -1,0 +1,113 @@
+"""Prompts of π0-small, held to what BERT's own tokenizer makes of them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from pi0_ros.policy import PolicyError
+from pi0_ros.policy.wordpiece import WordPieceTokenizer, words
+
+#: Pieces of the vocabulary in BERT's own test of its tokenizer, behind the padding.
+PIECES = (
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "want", "##want", "##ed", "wa", "un", "runn"),
+    *("##ing", ",", "low", "lowest"),
+)
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path) -> Path:
+    path = tmp_path / "vocab.txt"
+    path.write_text("".join(f"{piece}\n" for piece in PIECES), encoding="utf-8")
+    return path
+
+
+def pieces_of(vocabulary: Path, text: str, max_tokens: int = 16) -> list[str]:
+    """Pieces of ``text`` that count."""
+    tokenizer = WordPieceTokenizer(vocabulary, max_tokens=max_tokens, vocab=14)
+    tokens, mask = tokenizer.encode_task(text)
+    assert tokens.shape == mask.shape == (max_tokens,)
+    assert (tokens[~mask] == 0).all()
+    return [PIECES[number] for number in tokens[mask]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # From test_tokenization_bert.py of BERT and transformers.
+        ("UNwant\u00e9d,running", "un ##want ##ed , runn ##ing"),
+        ("unwanted running", "un ##want ##ed runn ##ing"),
+        ("unwantedX running", "[UNK] runn ##ing"),
+        # The longest piece wins, and a word is known as a whole or not at all.
+        ("lowest", "lowest"),
+        ("lower", "[UNK]"),
+        ("want wa, wanted", "want wa , want ##ed"),
+        ("want" * 26, "[UNK]"),
+    ],
+)
+def test_pieces_are_those_of_bert(vocabulary: Path, text: str, expected: str) -> None:
+    assert pieces_of(vocabulary, text) == ["[CLS]", *expected.split(), "[SEP]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ah\u535a\u63a8zz", ["ah", "\u535a", "\u63a8", "zz"]),
+        (" \tHeLLo!how  \n Are yoU?  ", ["hello", "!", "how", "are", "you", "?"]),
+        (" \tH\u00e4LLo!how  \n Are yoU?  ", ["hallo", "!", "how", "are", "you", "?"]),
+        ("can't  !!to?'d", ["can", "'", "t", "!", "!", "to", "?", "'", "d"]),
+        ("5$ + 3\u20ac \u2013 a\u200bb", ["5", "$", "+", "3\u20ac", "\u2013", "ab"]),
+        ("no\u00a0break", ["no", "break"]),
+    ],
+)
+def test_words_are_those_of_bert(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+def test_a_long_prompt_keeps_its_end_mark_and_is_said_to_be_cut_once(
+    vocabulary: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokenizer = WordPieceTokenizer(vocabulary, max_tokens=5, vocab=14)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            tokens, mask = tokenizer.encode_task("low " * 20)
+    assert mask.all()
+    assert [PIECES[n] for n in tokens] == ["[CLS]", "low", "low", "low", "[SEP]"]
+    assert len(caplog.records) == 1
+    assert "has 22 tokens, cut to 5" in caplog.text
+
+
+def test_a_prompt_that_just_fits_is_not_cut(
+    vocabulary: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert pieces_of(vocabulary, "low low low", max_tokens=5)[-1] == "[SEP]"
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"\xff\xfe\x00", "not a WordPiece vocabulary"),
+        (b"want\nlow\n", r"\[PAD\], \[UNK\], \[CLS\], \[SEP\] is missing"),
+        (b"low\n[PAD]\n[UNK]\n[CLS]\n[SEP]\n", r"\[PAD\] comes first"),
+    ],
+)
+def test_refuses_a_file_that_is_no_vocabulary(
+    tmp_path: Path, contents: bytes, message: str
+) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_bytes(contents)
+    with pytest.raises(PolicyError, match=message):
+        WordPieceTokenizer(path, max_tokens=48, vocab=512)
+
+
+def test_refuses_more_pieces_than_the_network_knows(vocabulary: Path) -> None:
+    with pytest.raises(PolicyError, match="14 pieces, the model knows 13"):
+        WordPieceTokenizer(vocabulary, max_tokens=48, vocab=13)
+
+
+def test_refuses_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="copy the tokenizer again"):
+        WordPieceTokenizer(tmp_path / "vocab.txt", max_tokens=48, vocab=512)
