@@ -5,6 +5,8 @@ PYTHON ?= python3
 EMBODIMENT ?= bimanual_trossen
 DURATION ?= 20
 TESTS ?= test
+# Not among them: load, which writes a full-size checkpoint where it is told to.
+BENCHES ?= executor camera_sync sampling infer checkpoint_swap
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,8 +41,8 @@ format: setup ## Rewrite to the house format
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .
 
-bench: setup ## Run the benchmarks; each ends with one line of JSON
-	@set -e; for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file; done
+bench: setup ## Run the benchmarks; each ends with one line of JSON (BENCHES=executor)
+	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python bench/$$name.py; done
 
 clean: ## Remove build products and outputs; keeps .venv
 	@rm -rf build install log out .pytest_cache .mypy_cache .ruff_cache .hypothesis
