@@ -18,9 +18,10 @@ from torch.nn.functional import embedding, linear, pad, silu
 from pi0_ros.model import flow
 from pi0_ros.model.flops import Flops, reduced_flops
 from pi0_ros.model.gemma import KeysValues
+from pi0_ros.model.guidance import Continuation
 from pi0_ros.model.inference.dropping import Layout, drop
 from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
-from pi0_ros.model.inference.memory import Context, Memory, with_room
+from pi0_ros.model.inference.memory import Context, Memory, joined, with_room
 from pi0_ros.model.inference.packing import (
     LayerNorms,
     PackedStack,
@@ -33,6 +34,7 @@ from pi0_ros.model.pi0 import Pi0
 
 # Masked keys get this logit rather than minus infinity: a row of nothing else stays finite.
 _HIDDEN = -1e30
+_OUTDATED = "the context is of an earlier observation: prefill again"
 _GPU_PROMPT_MULTIPLE = 8
 _REMEMBERED_PROMPTS = 16
 _REMEMBERED_SCHEDULES = 4
@@ -116,7 +118,7 @@ class Sampler:
         if self.graphs is None or recording is None:
             return self._denoise(context.memory, schedule, *inputs)
         if recording.replays != context.replay:
-            raise ValueError("the context is of an earlier observation: prefill again")
+            raise ValueError(_OUTDATED)
 
         def denoise(state: Tensor, noise: Tensor) -> Tensor:
             return self._denoise(context.memory, schedule, state, noise)
@@ -125,6 +127,34 @@ class Sampler:
         denoising = self.graphs.recording(schedule, denoise, inputs, of=recording)
         actions: Tensor = denoising.run(inputs)
         return actions.clone()
+
+    @torch.no_grad()
+    def continue_actions(
+        self,
+        context: Context,
+        state: Tensor,
+        noise: Tensor,
+        continuation: Continuation,
+        num_steps: int = 10,
+    ) -> Tensor:
+        """Normalised actions (B, H, D) that continue another chunk, by ``num_steps`` steps.
+
+        Its tensors lie on the device. Nothing of this is recorded, with or without graphs.
+        """
+        self.model.check_suffix(state, noise, context.batch)
+        if context.recording is not None and context.recording.replays != context.replay:
+            raise ValueError(_OUTDATED)
+        times = flow.euler_times(num_steps)
+        schedule = self._schedule(times)
+        steps = dict(zip(times, schedule.steps, strict=False))
+        state, noise = (t.to(self._device, non_blocking=True) for t in (state, noise))
+        if not self.config.pi05:
+            self._write_state(context.memory, state)
+
+        def velocity(x: Tensor, t: float) -> Tensor:
+            return self._velocity(context.memory, schedule, steps[t], x)
+
+        return continuation.integrate(velocity, noise, times)
 
     def sample(
         self,
@@ -290,8 +320,6 @@ class Sampler:
             self._expert.layers, norms, memory.keys_values, strict=True
         ):
             q, k, v = layer.queries_keys_values(pair[0](x), (cos, sin))
-            keys[:, :, start:end] = k
-            values[:, :, start:end] = v
-            attended = attend_all(q, keys[:, :, :end], values[:, :, :end], bias)
+            attended = attend_all(q, joined(keys, start, k), joined(values, start, v), bias)
             x = layer.finish(x, attended, pair)
         return x
