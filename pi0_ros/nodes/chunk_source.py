@@ -150,6 +150,7 @@ class ChunkSource:
                     chunk_sequence=message.chunk_sequence,
                     chunk_step=message.chunk_step,
                     steps_consumed=message.steps_consumed,
+                    chunks_refused=message.chunks_refused,
                 )
             )
 

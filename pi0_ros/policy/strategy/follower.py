@@ -14,6 +14,7 @@ class Progress:
 
     ``executing`` is true while it executes a chunk of this policy; the others belong to it.
     ``chunk_step`` is the step the tick lies in, ``steps_consumed`` how many were begun.
+    ``chunks_refused`` counts the chunks, of anyone, that it did not take.
     """
 
     stamp_ns: int
@@ -21,6 +22,7 @@ class Progress:
     chunk_sequence: int
     chunk_step: int
     steps_consumed: int
+    chunks_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +65,7 @@ class Follower:
 
     ``current`` is the chunk of ours being executed, if any, and ``steps`` how many of its
     steps were begun; ``last`` and ``last_steps`` are the latest that was, over holds too.
+    ``reported_ns`` is the executor's latest tick.
     """
 
     def __init__(self, uptake_ns: int) -> None:
@@ -76,8 +79,9 @@ class Follower:
         self.last: Sent | None = None
         self.last_steps = 0
         self._recent: dict[int, Sent] = {}
-        self._taken_up = False
-        self._reported_ns: int | None = None
+        self._taken_up = self._refused = False
+        self._refusals: int | None = None
+        self.reported_ns: int | None = None
 
     @property
     def steps(self) -> int:
@@ -88,15 +92,18 @@ class Follower:
         """A chunk was published."""
         self.newest = sent
         self._recent[sent.sequence] = sent
-        self._taken_up = False
+        self._taken_up = self._refused = False
 
     def clock_went_back(self, stamp_ns: int) -> bool:
         """Whether a report of this time contradicts the ones before."""
-        return self._reported_ns is not None and stamp_ns < self._reported_ns
+        return self.reported_ns is not None and stamp_ns < self.reported_ns
 
     def report(self, progress: Progress) -> Uptake | None:
         """Note where the executor is; the uptake of the newest chunk, once."""
-        self._reported_ns = progress.stamp_ns
+        self.reported_ns = progress.stamp_ns
+        if self._refusals is not None and progress.chunks_refused > self._refusals:
+            self._refused = True
+        self._refusals = progress.chunks_refused
         known = self._recent.get(progress.chunk_sequence) if progress.executing else None
         left, left_steps, directly = self.last, self.last_steps, self.current is not None
         self.current = known
@@ -117,11 +124,13 @@ class Follower:
 
     def due(self, now_ns: int, steps: int) -> bool:
         """Whether nothing was sent; or ``steps`` of the newest chunk were begun, or it ended;
-        or nobody took it up in time.
+        or it was refused, or nobody took it up in time.
         """
         if self.newest is None:
             return True
         if self._taken_up:
             return self.current is not self.newest or self.steps >= steps
+        if self._refused:
+            return True
         # Also true after the clock jumped back.
         return not 0 <= now_ns - self.newest.sent_ns < self._uptake_ns

@@ -106,17 +106,26 @@ class RealTimeChunking(Strategy):
             return uptake.step
         if left is None or left.sequence != sent.follows:
             return None
-        if uptake.directly or self._is_exhausted(uptake.left_steps):
-            # It begins at its own row 0: the delay is what of the old one went on meanwhile.
+        # It begins at its own row 0: the delay is what of the old one went on meanwhile.
+        if uptake.directly:
             return uptake.left_steps - sent.follows_steps
-        return None
+        if not self._is_exhausted(uptake.left_steps):
+            return None
+        grid_ns = left.stamp_ns + sent.follows_steps * self._pace.step_ns
+        return self._steps_since(grid_ns)
 
     def _drop(self, start: Start) -> None:
         super()._drop(start)
         self.fallbacks["the executor stopped executing meanwhile"] += 1
         follower = self._follower
         if follower.last is start.during and self._is_exhausted(follower.last_steps):
-            self._delays.append(self._pace.horizon - start.steps)
+            # Published, it would have been taken up at the executor's next tick.
+            self._delays.append(self._steps_since(self._grid_ns(start)) + 1)
+
+    def _steps_since(self, grid_ns: int) -> int:
+        """Steps up to the executor's latest tick; a whole chunk at most."""
+        reported_ns = self._follower.reported_ns or grid_ns
+        return min((reported_ns - grid_ns) // self._pace.step_ns, self._pace.horizon)
 
     def _is_exhausted(self, steps: int) -> bool:
         """Whether a chunk of which so many steps had begun ended by itself."""
