@@ -38,9 +38,10 @@ def test_each_chunk_continues_the_one_before_at_the_step_that_is_due(delay: int)
     assert [c.taken_up_at for c in run.published[:-1]] == [0] + [delay] * (len(run.published) - 2)
     assert run.executor.underruns == 0
     assert not run.executor.hits[1:].any()
-    # The ramp goes on as if there were one chunk only, once the start from rest is over.
+    # The ramp goes on as if there were one chunk only, once the start from rest is over: to
+    # the last bit but for a fade that reaches into the end of a chunk, where it slows down.
     moving = np.array([t.command[0] for t in run.ticks if t.state is State.EXECUTING])
-    assert np.diff(moving[30:]) == pytest.approx(1e-3, abs=1e-5)
+    assert np.diff(moving[30:]) == pytest.approx(1e-3, abs=1e-7 if delay <= 6 else 3e-5)
 
 
 @pytest.mark.parametrize("cold", [0, 21, 60])
@@ -73,11 +74,11 @@ def test_a_growing_delay_is_told_to_the_next_inference() -> None:
 
 
 def test_starts_earlier_where_the_rest_of_the_chunk_would_not_outlast_the_delay() -> None:
-    run = loop(0, 2, 30, 2).run_until(lambda run: run.lost == 1)
+    run = loop(0, 2, 40, 2).run_until(lambda run: run.lost == 1)
     run.run_until(lambda run: len(run.published) == 4)
-    # Of 50 steps, 30 are left for the delay and one for the executor.
-    assert run.newest.start.steps == PACE.horizon - 1 - 30
-    assert continued(run)[-1] == 30
+    # Of 50 steps, 40 are left for the delay and one for the executor.
+    assert run.newest.start.steps == PACE.horizon - 1 - 40
+    assert continued(run)[-1] == 40
 
 
 def test_after_a_hold_the_next_chunk_begins_at_its_first_row_and_measures_nothing() -> None:
