@@ -35,13 +35,15 @@ _WARM_UP_PASSES = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalOptions:
     """``num_steps``: Euler steps; ``device``: "cpu", "cuda", "cuda:1"; ``seed``: of the noise,
-    -1 for a random one; ``threads``: of torch, 0 for its own choice.
+    -1 for a random one; ``threads``: of torch, 0 for its own choice; ``continuing``: whether
+    chunks that continue another one will be asked for, so that loading tries that out too.
     """
 
     num_steps: int = 10
     device: str = "cpu"
     seed: int = -1
     threads: int = 0
+    continuing: bool = False
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
@@ -95,8 +97,7 @@ class LocalPolicy:
         self._watch = _StageWatch(towers, self._device)
         self._noise_shape = (1, loaded.manifest.horizon, loaded.manifest.model.action_dim)
         self._generator = torch.Generator(device=self._device)
-        for _ in range(_WARM_UP_PASSES):
-            self.infer(example_observation(embodiment, self.image_size))
+        self._warm_up(example_observation(embodiment, self.image_size))
         if self._options.seed >= 0:
             self._generator.manual_seed(self._options.seed)
         else:
@@ -134,6 +135,15 @@ class LocalPolicy:
         actions = self._pipeline.actions(output, observation.state)
         watch.mark("postprocess")
         return Chunk(actions=actions, stage_ms=watch.stage_ms())
+
+    def _warm_up(self, example: Observation) -> None:
+        """The first backward pass would otherwise come late to a robot in motion."""
+        for _ in range(_WARM_UP_PASSES):
+            chunk = self.infer(example)
+        if self._options.continuing and self.can_continue:
+            whole = Leftover(actions=chunk.actions, delay=1, options=RtcOptions())
+            for _ in range(_WARM_UP_PASSES):
+                self.infer(example, whole)
 
     @property
     def _sampler(self) -> Sampler:
