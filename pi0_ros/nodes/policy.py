@@ -82,7 +82,7 @@ class PolicyNode(ManagedNode):
             device=self.get_parameter("device").value,
             seed=self.get_parameter("seed").value,
             threads=self.get_parameter("threads").value,
-            continuing=self.get_parameter("strategy").value in ("", RealTimeChunking.name),
+            continuing=self._source.options().name in ("", RealTimeChunking.name),
         )
         return LocalPolicy(checkpoint, embodiment, options)
 
@@ -91,6 +91,7 @@ class PolicyNode(ManagedNode):
         embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._embodiment = embodiment
         self._prompt = str(self.get_parameter("prompt").value)
+        self._source.options()  # a bad one is said now, not after minutes of loading
         self._policy = self.load_policy(embodiment, self.get_parameter("checkpoint").value)
         self._warn_if_untrained(self._policy)
         # What torch brought along lives as long as the process: left out of garbage
