@@ -22,6 +22,7 @@ from pi0_ros.policy.strategy import (
     Pace,
     Placed,
     Progress,
+    RealTimeChunking,
     Start,
     StrategyOptions,
     make_strategy,
@@ -66,6 +67,11 @@ class ChunkSource:
             ),
             ensemble_decay=values["ensemble_decay"],
         )
+
+    def continuing(self) -> RtcOptions | None:
+        """How chunks will be continued, if the backend can and the parameters do not forbid it."""
+        options = self.options()
+        return options.rtc if options.name in ("", RealTimeChunking.name) else None
 
     def configure(self, embodiment: Embodiment, policy: Policy) -> None:
         """Choose the strategy and create the topic. Raises PolicyError as :meth:`check`."""
