@@ -205,15 +205,18 @@ def _run(
     jobs: Sequence[_Job], options: ConvertOptions, workers: int, on_step: Callable[[Step], None]
 ) -> list[tuple[Path, str]]:
     """Convert in worker processes; the bags that could not be, with reasons."""
-    if not jobs:
-        return []
+    if workers == 1 or len(jobs) <= 1:
+        done = [(job.bag.path, _work(job.bag.path, options, job.folder, on_step)) for job in jobs]
+        return [(path, reason) for path, reason in done if reason is not None]
     refused: list[tuple[Path, str]] = []
     context = multiprocessing.get_context("spawn")
     steps = context.Queue()
     with ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_begin, initargs=(steps,)
     ) as pool:
-        futures = {pool.submit(_work, job.bag.path, options, job.folder): job for job in jobs}
+        futures = {
+            pool.submit(_work_in_pool, job.bag.path, options, job.folder): job for job in jobs
+        }
         try:
             for future in _finished(futures, steps, on_step):
                 reason = future.result()
@@ -254,15 +257,21 @@ def _begin(steps: Any) -> None:
     _steps = steps
 
 
-def _work(path: Path, options: ConvertOptions, folder: Path) -> str | None:
-    """In a worker: convert a bag; the reason if it is refused."""
+def _work_in_pool(path: Path, options: ConvertOptions, folder: Path) -> str | None:
+    return _work(path, options, folder, _steps.put)
+
+
+def _work(
+    path: Path, options: ConvertOptions, folder: Path, on_step: Callable[[Step], None]
+) -> str | None:
+    """Convert a bag into its folder; the reason if it is refused."""
     partial = folder.with_name(folder.name + ".partial")
     try:
         convert_bag(
             Bag.open(path),
             options,
             partial,
-            lambda done_s, total_s: _steps.put(Step(bag=path, done_s=done_s, total_s=total_s)),
+            lambda done_s, total_s: on_step(Step(bag=path, done_s=done_s, total_s=total_s)),
         )
     except RecordingError as error:
         return str(error)

@@ -1,0 +1,8 @@
+"""The tests of datasets use the harness of those of the ROS graph."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "ros"))
