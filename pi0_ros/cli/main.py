@@ -14,6 +14,7 @@ VERBS = {
     "up": "start a robot (simulated, mock or real) and the policy that drives it",
     "embodiments": "list, show or check robot types",
     "checkpoint": "make, show or check checkpoints",
+    "dataset": "make datasets of bags, edit and check them, look at them",
     "serve": "serve a checkpoint to robots on the network, as openpi does",
 }
 
@@ -58,8 +59,9 @@ def _refusals() -> tuple[type[ValueError], ...]:
     from pi0_ros.checkpoint.errors import CheckpointError
     from pi0_ros.embodiment.errors import EmbodimentError
     from pi0_ros.graph.options import GraphError
+    from pi0_ros.recording.errors import RecordingError
 
-    return CheckpointError, EmbodimentError, GraphError
+    return CheckpointError, EmbodimentError, GraphError, RecordingError
 
 
 if __name__ == "__main__":

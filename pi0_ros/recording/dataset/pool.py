@@ -205,6 +205,8 @@ def _run(
     jobs: Sequence[_Job], options: ConvertOptions, workers: int, on_step: Callable[[Step], None]
 ) -> list[tuple[Path, str]]:
     """Convert in worker processes; the bags that could not be, with reasons."""
+    for job in jobs:
+        on_step(Step(bag=job.bag.path, done_s=0.0, total_s=job.bag.info.duration_s))
     if workers == 1 or len(jobs) <= 1:
         done = [(job.bag.path, _work(job.bag.path, options, job.folder, on_step)) for job in jobs]
         return [(path, reason) for path, reason in done if reason is not None]
@@ -240,12 +242,20 @@ def _finished(
     left = set(futures)
     while left:
         ended, left = wait(left, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-        while True:
-            try:
-                on_step(steps.get_nowait())
-            except Empty:
-                break
+        _report(steps, on_step)
+        for future in ended:
+            whole_s = futures[future].bag.info.duration_s
+            on_step(Step(bag=futures[future].bag.path, done_s=whole_s, total_s=whole_s))
         yield from ended
+
+
+def _report(steps: Any, on_step: Callable[[Step], None]) -> None:
+    """Pass on what the workers have reported."""
+    while True:
+        try:
+            on_step(steps.get_nowait())
+        except Empty:
+            return
 
 
 _steps: Any = None
