@@ -14,6 +14,8 @@ VERBS = {
     "up": "start a robot (simulated, mock or real) and the policy that drives it",
     "embodiments": "list, show or check robot types",
     "checkpoint": "make, show or check checkpoints",
+    "record": "record demonstrations, one rosbag2 bag per episode",
+    "bag": "look at recorded episodes, judge them, repair them",
     "dataset": "make datasets of bags, edit and check them, look at them",
     "serve": "serve a checkpoint to robots on the network, as openpi does",
 }
