@@ -23,7 +23,8 @@ from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
 from pi0_ros.control import Executor, IncomingChunk, State, Tick, Tuning
 from pi0_ros.embodiment import Embodiment, available, load
 from pi0_ros.nodes.commands import CommandWriter, command_writer
-from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.diagnostics import WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.executor_diagnostics import ExecutorDiagnostics, ExecutorFacts
 from pi0_ros.nodes.executor_status import StatusWriter
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
@@ -67,6 +68,7 @@ class ChunkExecutor(ManagedNode):
         self._status = StatusWriter(self._robot)
         self._create_outputs(self._robot)
         self._create_inputs()
+        self._reader = ExecutorDiagnostics()
         self._diagnostics = DiagnosticsPublisher(
             self, self._robot.name, "executor", self._read_diagnostics
         )
@@ -216,38 +218,23 @@ class ChunkExecutor(ManagedNode):
 
     def _read_diagnostics(self) -> Reading:
         last = self._last
-        if self._ticks is None or last is None:
-            return OK, "inactive" if self._ticks is None else "no tick yet", {}
+        if self._ticks is not None and last is None:
+            return WARN, "no tick yet", {}
         with self._lock:
+            return self._reader.read(self._status.message, self._facts(last))
+
+    def _facts(self, last: Tick | None) -> ExecutorFacts:
+        """What diagnostics say beside the status message."""
+        error = np.nan
+        if last is not None:
             self._unpack_joints()
             error = np.abs(self.core.joints.action() - last.command)[self._measured].max()
-            age_s = self.core.observation_age_s(self._now_ns())
-        gate, status, hits = self.core.gate, self._status, self.core.hits.sum(axis=1)
-        values = {
-            "state": last.state.name,
-            "reason": last.reason,
-            "checkpoint_id": status.message.checkpoint_id,
-            "observation_age_s": "never" if age_s is None else f"{age_s:.3f}",
-            "tracking_error_max": f"{error:.4f}",
-            "chunks_accepted": str(gate.accepted),
-            "chunks_executed": str(self.core.chunks_executed),
-            "underruns": str(self.core.underruns),
-            "last_refusal": gate.last_refusal,
-            "missed_ticks": str(status.lateness.missed),
-            "faults": str(self._faults),
-            "lateness_p50_ms": f"{status.summary.p50_ms:.3f}",
-            "lateness_p99_ms": f"{status.summary.p99_ms:.3f}",
-            "lateness_max_ms": f"{status.summary.max_ms:.3f}",
-            "cpu_share": f"{status.message.cpu_share:.3f}",
-        }
-        values |= {f"refused_{rule.value}": str(n) for rule, n in gate.refused.items()}
-        kinds = ("position", "velocity", "acceleration")
-        values |= {f"{kind}_limit_hits": str(n) for kind, n in zip(kinds, hits, strict=True)}
-        if self._faults:
-            return ERROR, f"{self._faults} faults in the tick", values
-        if last.state is State.EXECUTING:
-            return OK, f"executing chunk {status.message.chunk_sequence}", values
-        return WARN, f"{last.state.name.lower()}: {last.reason}", values
+        return ExecutorFacts(
+            observation_age_s=self.core.observation_age_s(self._now_ns()),
+            tracking_error=float(error),
+            refused={rule.value: n for rule, n in self.core.gate.refused.items()},
+            faults=self._faults,
+        )
 
 
 def to_incoming(message: ActionChunk) -> IncomingChunk:
