@@ -69,7 +69,11 @@ class CameraSync(ManagedNode):
             self._packer.topics,
             self._embodiment.sync,
         )
-        self._report = SyncReport([*self._aligner.cameras, *self._aligner.states])
+        joint_state_hz = self._embodiment.rates.joint_state_hz
+        self._report = SyncReport(
+            {c.name: c.rate_hz for c in self._embodiment.cameras}
+            | dict.fromkeys(self._packer.topics, joint_state_hz)
+        )
         self._writer = ObservationWriter(self._embodiment, size)
         self._publisher = self.create_publisher(ObservationMessage, "observation", COMMAND_QOS)
         self._jump = self.get_clock().create_jump_callback(
@@ -190,13 +194,15 @@ class CameraSync(ManagedNode):
 
     def _read_diagnostics(self) -> Reading:
         active = bool(self._subscriptions_held)
-        problems = self._aligner.problems(self._now_ns()) if active else ()
-        summary = self._report.summary(time.monotonic(), problems)
+        now_ns = self._now_ns()
+        problems = self._aligner.problems(now_ns) if active else ()
+        summary = self._report.summary(now_ns * 1e-9, problems, self._aligner.ages_ns(now_ns))
         if not active:
             return OK, "inactive", summary.values
         if summary.healthy:
             self._logged = ((), 0.0)
-            return (WARN if summary.refused else OK), summary.text, summary.values
+            level = WARN if summary.refused or summary.slow else OK
+            return level, summary.text, summary.values
         self._warn_of(summary)
         return ERROR, summary.text, summary.values
 
