@@ -12,6 +12,7 @@ from pi0_ros import __version__
 #: Verb (a module of this room with ``add_parser``) and what it does.
 VERBS = {
     "up": "start a robot (simulated, mock or real) and the policy that drives it",
+    "status": "show what a running suite does, on one live screen",
     "embodiments": "list, show or check robot types",
     "checkpoint": "make, show or check checkpoints",
     "serve": "serve a checkpoint to robots on the network, as openpi does",
