@@ -40,19 +40,27 @@ def draw(snapshot: Snapshot, width: int, height: int | None = None) -> Renderabl
         joints = joint_panel(snapshot.joints, width, room)
         return Group(*top, *bottom, *panels, joints)
     room = None if height is None else height - len(top) - len(bottom)
-    tallest = max(_height(panels), 1 + len(snapshot.joints))
-    between = room is None or room >= max(tallest, _height(panels) + len(panels) - 1)
-    around = room is None or room >= tallest + len(panels)  # with those between
-    left = [part for panel in panels for part in ((panel, Text("")) if between else (panel,))]
+    columns, spare = _columns(snapshot, panels, width, room)
+    if spare is not None and spare < 0:  # what is cut off should not be a complaint
+        return Group(*top, *bottom, columns)
+    spacer = [] if spare in (0, 1) else [Text("")]
+    return Group(*top, *spacer, columns, *spacer, *bottom)
+
+
+def _columns(
+    snapshot: Snapshot, panels: Sequence[Table], width: int, room: int | None
+) -> tuple[Table, int | None]:
+    """Panels beside the joints, and how many of ``room`` lines are left."""
+    high = _height(panels)
+    airy = room is None or room >= high + len(panels) - 1
+    left = [part for panel in panels for part in ((panel, Text("")) if airy else (panel,))]
+    high += len(panels) - 1 if airy else 0
     columns = Table.grid(padding=(0, 2, 0, 0))
     columns.add_column(width=LEFT)
     columns.add_column(width=width - LEFT - 2)
     joints = joint_panel(snapshot.joints, width - LEFT - 2, room)
-    columns.add_row(Group(*(left[:-1] if between else left)), joints)
-    if room is not None and room < tallest:  # what is cut off should not be a complaint
-        return Group(*top, *bottom, columns)
-    spacer = [Text("")] if around else []
-    return Group(*top, *spacer, columns, *spacer, *bottom)
+    columns.add_row(Group(*(left[:-1] if airy else left)), joints)
+    return columns, None if room is None else room - max(high, joints.row_count)
 
 
 def _height(panels: Sequence[Table]) -> int:
@@ -114,22 +122,37 @@ def _chunk(snapshot: Snapshot, width: int) -> Text:
     return line
 
 
-def _nodes(snapshot: Snapshot, width: int) -> list[RenderableType]:
-    """Every node in one line, what it says cut to two, and the last refusal."""
-    lines: list[RenderableType] = [heading("nodes", width)]
-    lines += [_node(node) for node in snapshot.nodes]
+def _nodes(snapshot: Snapshot, width: int) -> list[Text]:
+    """Every node in one line, a long complaint in two, and the last refusal."""
+    lines = [heading("nodes", width)]
+    for node in snapshot.nodes:
+        lines += _node(node, width)
     control = snapshot.control
     if control is not None and control.last_refusal:
         lines.append(_cut(f"last refused: {control.last_refusal}", "yellow" if control else "dim"))
     return lines
 
 
-def _node(node: Node) -> Text:
+def _node(node: Node, width: int) -> list[Text]:
     style = STYLES[node.level]
-    line = Text(f"{node.level.name:<6} ", style="" if node.level is Level.OK else f"bold {style}")
-    line.append(f"{node.name:<16}", "bold" if node.level is not Level.OK else "")
-    line.append(node.said, "" if node.level is Level.OK else style)
-    return _one_line(line)
+    well = node.level is Level.OK
+    line = Text(f"{node.level.name:<6} ", style="" if well else f"bold {style}")
+    line.append(f"{node.name:<15} ", "" if well else "bold")
+    room = width - line.cell_len
+    first, rest = _split(node.said, room) if not well else (node.said, "")
+    lines = [_one_line(line.append(first, "" if well else style))]
+    if rest:
+        lines.append(_cut(f"{'':<{width - room}}{rest}", style))
+    return lines
+
+
+def _split(text: str, room: int) -> tuple[str, str]:
+    """The part that fits, up to a space if there is one, and the rest."""
+    if len(text) <= room or room <= 0:
+        return text, ""
+    end = text.rfind(" ", 0, room + 1)
+    end = end if end > 0 else room
+    return text[:end], text[end:].strip()
 
 
 def _labelled(label: str, text: str, style: str = "") -> Text:
