@@ -31,7 +31,7 @@ class ExecutorFacts:
     ``observation_age_s``: of the newest observation, None before the first.
     ``tracking_error``: largest distance of a joint from its command, in the joint's unit;
     NaN while unknown. ``refused``: refused chunks by rule. ``faults``: exceptions in a tick.
-    ``extra``: further values, taken as they are.
+    ``extra``: further values, taken as they are. ``warnings``: said beside the state.
     """
 
     observation_age_s: float | None = None
@@ -39,6 +39,7 @@ class ExecutorFacts:
     refused: Mapping[str, int] = field(default_factory=dict)
     faults: int = 0
     extra: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class ExecutorDiagnostics:
@@ -50,7 +51,7 @@ class ExecutorDiagnostics:
     def read(self, status: ExecutorStatus, facts: ExecutorFacts) -> Reading:
         """Level, message and values of one report."""
         values = _values(status, facts)
-        trouble = self._new_trouble(status)
+        trouble = [*self._new_trouble(status), *facts.warnings]
         state = STATE_NAMES.get(status.state, str(status.state)).lower()
         said = f"{state}: {status.reason}" if status.reason else state
         if facts.faults:
