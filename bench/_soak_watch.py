@@ -28,6 +28,9 @@ _EVERYTHING_LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+# In the reason for a hold: the executor takes the arm to be elsewhere than it was commanded,
+# and begins anew from there without having commanded the way.
+_BEGINS_ANEW = ("no tick for", "the measured pose is held")
 _PAGE_MIB = 4096 / 2**20
 
 
@@ -45,6 +48,7 @@ class Watch(Node):
 
     The commands carry no tick; each must equal, to the last bit, what some status says was
     commanded. ``states`` counts ticks by state, ``lateness_ms`` keeps one summary a second.
+    ``beginnings`` counts how often the executor began anew from the measured pose.
     """
 
     def __init__(self, robot: Embodiment) -> None:
@@ -52,6 +56,7 @@ class Watch(Node):
         self.audit = StreamAudit(robot.limits, 1.0 / robot.rates.control_hz)
         self.first: ExecutorStatus | None = None
         self.last: ExecutorStatus | None = None
+        self.beginnings = 0
         self.states: dict[str, int] = {}
         self.lateness_ms: list[tuple[float, float, float]] = []
         self.commands: dict[str, CommandStream] = {}
@@ -77,6 +82,10 @@ class Watch(Node):
         command = np.asarray(status.command, dtype=np.float64)
         if self.first is None:
             self.first = status
+        before = self.last.reason if self.last else ""
+        if status.reason != before and any(words in status.reason for words in _BEGINS_ANEW):
+            self.beginnings += 1
+            self.audit.start_over()
         self.last = status
         state = STATE_NAMES.get(status.state, str(status.state))
         self.states[state] = self.states.get(state, 0) + 1

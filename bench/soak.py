@@ -174,6 +174,7 @@ def figures(run: Soak, robot: Embodiment) -> dict[str, Any]:
         "ticks": last.ticks if last else 0,
         "ticks_audited": audit.ticks,
         "ticks_not_received": audit.missing,
+        "begun_anew": watch.beginnings,
         "missed_ticks": last.missed_ticks - first.missed_ticks if first and last else 0,
         "limit_violations": sum(audit.violations.values()),
         "violations": violations,

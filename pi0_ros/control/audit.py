@@ -18,8 +18,8 @@ class StreamAudit:
     """Checks commands (A,) tick by tick against every limit.
 
     Differences are taken between successive ticks only: where a tick was not received,
-    or counting began anew, they start over. A robot that nothing was commanded to is at
-    rest. ``period_s`` is the nominal period, by which the executor advances in every tick.
+    or counting began anew, they start over. ``period_s`` is the nominal period, by which
+    the executor advances in every tick.
 
     ``violations`` counts by kind and dimension, ``worst`` (4, A) is the largest share of
     each limit that was used; for a position, of its range from the middle.
@@ -48,11 +48,9 @@ class StreamAudit:
             self.missing += tick - before - 1 if before is not None and tick > before else 0
             self._last = []
         if not np.isfinite(command).all():
-            self._last = [command, np.zeros_like(command), np.zeros_like(command)]
+            self._last = []
             return
         self.ticks += 1
-        if self._last and not np.isfinite(self._last[0]).all():
-            self._last[0] = command
         self._check_position(command)
         differences = [command]
         for order, earlier in enumerate(self._last[:3]):
@@ -61,10 +59,14 @@ class StreamAudit:
             self._note(order + 1, np.abs(rate) / self._bounds[order])
         self._last = differences
 
+    def start_over(self) -> None:
+        """Forget the motion up to now: what follows begins anew, as after a restart."""
+        self._last = []
+
     def _check_position(self, command: NDArray[np.float64]) -> None:
         """Outside its range a dimension may only come back in."""
         share = np.abs(command - self._middle) / self._half
-        if self._last and self._last[0] is not command:
+        if self._last:
             returning = share <= np.abs(self._last[0] - self._middle) / self._half
             share = np.where(returning & (share > 1.0), 1.0, share)
         else:
