@@ -183,7 +183,8 @@ def _once(listener: Listener, given: argparse.Namespace) -> int:
         listener.listen(0.25)
     listener.listen(_SETTLE_S)
     snapshot = listener.snapshot()
-    console = Console()
+    # A pipe has no width of its own: the one that the screen is laid out for.
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100)
     if given.json:
         sys.stdout.write(snapshot.to_json() + "\n")
     else:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pi0_ros.nodes.status.model import Control, Level
 
-#: State to words, what it is called in one word kept in front.
+#: What each state means; its name stands before it.
 _WORDS = {
     "INACTIVE": "nothing is commanded",
     "WAITING": "nothing is commanded yet",
     "HOLDING": "the robot stands",
     "EXECUTING": "the policy drives",
-    "STOPPED": "the robot stands until ~/start",
-    "ESTOPPED": "the robot stands until ~/reset and ~/start",
+    "STOPPED": "until ~/start",
+    "ESTOPPED": "until ~/reset and ~/start",
     "HOMING": "on the way to the home pose",
     "TELEOPERATED": "a person or a script drives",
 }
