@@ -118,7 +118,7 @@ def test_the_server_gets_the_observation_and_the_chunk_its_name(ros: Graph) -> N
     np.testing.assert_array_equal(np.reshape(chunk.data, (50, 7)), ACTIONS)
     level, text, values = robot.diagnostics()
     assert (level, text) == (OK, "1 chunks")
-    assert values["server checkpoint_id"] == "scripted@0"
+    assert values["server.checkpoint_id"] == "scripted@0"
 
 
 @pytest.mark.parametrize(

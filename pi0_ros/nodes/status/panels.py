@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from pi0_ros.nodes.status.model import Control, Joint, Level, Loop, Snapshot, Stream
+from pi0_ros.nodes.status.model import Control, Joint, Level, Loop, Policy, Snapshot, Stream
 
 STYLES = {
     Level.OK: "green",
@@ -68,9 +68,19 @@ def policy_panel(snapshot: Snapshot) -> Table:
         return grid
     latency = [policy.number(f"latency_{which}_ms") for which in ("p50", "p95", "max")]
     grid.add_row("latency ms", _spread(("p50", "p95", "max"), latency))
+    grid.add_row("delay", _delay(policy))
     failed = policy.values.get("inferences_failed", "-")
     grid.add_row("chunks", Text(f"{policy.values.get('chunks', '-')} made, {failed} failed"))
     return grid
+
+
+def _delay(policy: Policy) -> Text:
+    """Steps that passed while a chunk was computed, and what they were planned as."""
+    strategy = policy.values.get("strategy", "-")
+    planned = policy.number("delay_used_steps")
+    if planned is None:
+        return Text(strategy)
+    return Text(f"{planned:.0f} steps, {strategy}")
 
 
 def stream_panel(snapshot: Snapshot) -> Table:
