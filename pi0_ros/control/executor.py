@@ -221,10 +221,11 @@ class Executor:
         if passed_s < 0.0:
             self._lose_the_arm(f"the clock jumped back by {-passed_s:.3f} s", now_ns)
             self.gate.clock_went_back()
-            self.joints.clock_went_back(now_ns)
+            self.joints.clock_jumped(now_ns)
             self._observed_ns = None
         elif passed_s > self._tuning.tick_gap_s:
             self._lose_the_arm(f"no tick for {passed_s:.2f} s", now_ns, entirely=True)
+            self.joints.clock_jumped(now_ns)
             if self.mover is not None:  # the robot came to rest long ago
                 self.mover.settle(self.mover.at_rest()[0])
 

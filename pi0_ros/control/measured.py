@@ -127,7 +127,7 @@ class JointWatch:
         """Measured rate of change of :meth:`action` [unit/s], shape (A,); 0 for velocities."""
         return measured_action(self._embodiment, self._rate)
 
-    def clock_went_back(self, now_ns: int) -> None:
+    def clock_jumped(self, now_ns: int) -> None:
         """Count the age of every topic from ``now_ns``."""
         self._heard_ns = dict.fromkeys(self._heard_ns, now_ns)
 
