@@ -80,7 +80,10 @@ def healthy(now_s: float = 100.0) -> Hearing:
     hearing = Hearing(domain_id=42, namespace="/")
     hearing.report(report("camera_sync", values=SYNC), now_s)
     hearing.report(report("policy", values=POLICY), now_s)
-    hearing.report(report("chunk_executor", values={"tracking_error_max": "0.013"}), now_s)
+    hearing.report(
+        report("chunk_executor", values={"tracking_error_max": "0.013", "off.elbow": "-0.013"}),
+        now_s,
+    )
     hearing.control(control(ticks=950), now_s - 1.0)
     hearing.control(CONTROL, now_s)
     return hearing

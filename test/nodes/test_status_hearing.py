@@ -24,6 +24,7 @@ def test_a_suite_in_which_nobody_complains_is_ok() -> None:
     assert snapshot.policy is not None and snapshot.policy.number("latency_p95_ms") == 60.0
     assert snapshot.loop is not None and snapshot.loop.tick_hz == pytest.approx(50.0)
     assert snapshot.loop.tracking_error == 0.013
+    assert [joint.off for joint in snapshot.joints] == [-0.013, None]
 
 
 def test_the_verdict_is_the_worst_complaint() -> None:

@@ -96,7 +96,7 @@ class Hearing:
             robot=control.embodiment if control else "",
             control=control,
             loop=self._loop(now_s, robot) if control else None,
-            joints=self._joints(control, robot) if control else (),
+            joints=self._joints(control, now_s, robot) if control else (),
             policy=self._policy(now_s),
             sets={key: value for key, value in sync.items() if "." not in key},
             streams=_streams(sync),
@@ -186,8 +186,11 @@ class Hearing:
             rising=tuple(c for c in _COUNTERS if getattr(last, c) > getattr(first, c)),
         )
 
-    def _joints(self, control: Control, robot: Embodiment | None) -> tuple[Joint, ...]:
+    def _joints(
+        self, control: Control, now_s: float, robot: Embodiment | None
+    ) -> tuple[Joint, ...]:
         before = self._controls[0][1]
+        said = self._values("chunk_executor", now_s)
         known = {d.name: d for d in robot.action} if robot else {}
         joints = []
         for k, name in enumerate(control.joints):
@@ -201,6 +204,7 @@ class Hearing:
                     unit=dimension.unit if dimension else "",
                     command=_at(control.command, k),
                     velocity=_at(control.velocity, k),
+                    off=number(said, f"off.{name}"),
                     lower=limits.lower if limits else None,
                     upper=limits.upper if limits else None,
                     velocity_limit=limits.velocity if limits else None,

@@ -84,13 +84,14 @@ class Joint:
     """One commanded dimension: value and rate against their limits, where those are known.
 
     ``hits``: position, velocity, acceleration, jerk since activation; ``recent``: which of
-    them rose within the last seconds.
+    them rose within the last seconds. ``off``: measured minus commanded, up to a second old.
     """
 
     name: str
     unit: str
     command: float
     velocity: float
+    off: float | None
     lower: float | None
     upper: float | None
     velocity_limit: float | None

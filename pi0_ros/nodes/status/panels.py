@@ -18,14 +18,14 @@ STYLES = {
 }
 _TROUBLE = "bold yellow"
 #: Width of the left column; the joints have the rest.
-LEFT = 38
+LEFT = 37
 _LABEL = 10
 #: Joints nearer to a position bound than this share of their range are marked.
 _NEAR = 0.03
-_BAR = 9
+_BAR = 7
 #: From this width on there is room for bars beside names, values and hits.
-_WITH_BARS = 56
-_HITS = ("pos", "vel", "acc", "jerk")
+_WITH_BARS = 54
+_HITS = ("pos", "vel", "acc", "jrk")
 
 
 def heading(text: str, width: int) -> Text:
@@ -117,16 +117,16 @@ def _stream_row(stream: Stream) -> list[Text]:
 
 
 def joint_panel(joints: Sequence[Joint], width: int, height: int | None) -> Table:
-    """A row per joint: command, place in its range, speed, limited ticks by kind.
+    """A row per joint: command, distance from it, place in its range, speed, limited ticks.
 
     With ``height`` lines for it, what does not fit is counted in the last.
     """
     bars = width >= _WITH_BARS
     grid = Table.grid(padding=(0, 1, 0, 0), expand=True)
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-    for size in (7, *((_BAR,) if bars else ()), 3, *(4 for _ in _HITS)):
+    for size in (7, 6, *((_BAR,) if bars else ()), 3, *(3 for _ in _HITS)):
         grid.add_column(justify="right", no_wrap=True, width=size)
-    titles = ["command", *(("range",) if bars else ()), "v %", *_HITS]
+    titles = ["command", "off", *(("range",) if bars else ()), "v %", *_HITS]
     grid.add_row(Text("joints", "bold cyan"), *(Text(title, "dim") for title in titles))
     room = len(joints) if height is None else max(0, height - 1)
     shown = joints if len(joints) <= room else joints[: max(0, room - 1)]
@@ -140,7 +140,8 @@ def joint_panel(joints: Sequence[Joint], width: int, height: int | None) -> Tabl
 def _joint_row(joint: Joint, bars: bool) -> list[Text]:
     command = Text(f"{joint.command:.3f}" if math.isfinite(joint.command) else "-")
     name = Text(joint.name, "bold" if any(joint.recent) else "")
-    return [name, command, *([_bar(joint)] if bars else []), _speed(joint), *_hits(joint)]
+    off = Text(_short(joint.off, "{:+.3f}"), "dim" if joint.off is None else "")
+    return [name, command, off, *([_bar(joint)] if bars else []), _speed(joint), *_hits(joint)]
 
 
 def _bar(joint: Joint) -> Text:
@@ -179,11 +180,12 @@ def _hits(joint: Joint) -> list[Text]:
 
 
 def _compact(count: int) -> str:
-    """At most four characters: 999, 12k, 3M."""
-    for size, letter in ((1_000_000, "M"), (1_000, "k")):
-        if count >= size:
-            return f"{count // size}{letter}"
-    return str(count)
+    """In three characters: 999, 12k, .3M, 12M."""
+    if count < 1_000:
+        return str(count)
+    if count < 100_000:
+        return f"{count // 1_000}k"
+    return f".{count // 100_000}M" if count < 1_000_000 else f"{count // 1_000_000}M"
 
 
 def _grid(title: str) -> Table:
@@ -196,12 +198,12 @@ def _grid(title: str) -> Table:
 
 def _spread(names: Sequence[str], values: Sequence[float | None]) -> Text:
     """Milliseconds, in at most four characters each."""
-    text = Text()
+    parts = []
     for name, value in zip(names, values, strict=True):
-        text.append(f"{name} ", "dim")
         digits = 0 if value is None or value >= 100.0 else 1 if value >= 10.0 else 2
-        text.append(f"{_short(value, f'{{:.{digits}f}}')} ")
-    return text
+        number = _short(value, f"{{:.{digits}f}}")
+        parts.append(Text(f"{name} ", "dim").append(number, "not dim"))
+    return Text(" ").join(parts)
 
 
 def _count(control: Control, loop: Loop, counter: str, what: str) -> Text:

@@ -85,7 +85,7 @@ def _doing(snapshot: Snapshot, width: int) -> list[Text]:
     control, policy = snapshot.control, snapshot.policy
     lines = [_state(snapshot), _chunk(snapshot, width)]
     if policy is None:
-        checkpoint, prompt = (control.checkpoint_id if control else "-"), "-"
+        checkpoint, prompt = (control and control.checkpoint_id) or "-", "-"
     else:
         checkpoint = policy.checkpoint + ("" if policy.trained else "  (untrained)")
         prompt = policy.prompt or "none: nothing is inferred"
