@@ -160,7 +160,7 @@ class Stages:
         messages = timed(
             "tick: fill the commands",
             lambda: [
-                writer.fill(tick.command, tick.velocity, now_ns) for writer in node.outputs.writers
+                writer.fill(tick.command, tick.tangent, now_ns) for writer in node.outputs.writers
             ],
         )
         timed(

@@ -286,6 +286,7 @@ class Executor:
             reason="" if driver else _both(self.latch.reason, self._reason),
             command=mover.position,
             velocity=mover.velocity,
+            tangent=mover.tangent,
             publish=mover.publish_quietly if quiet else mover.publish,
             source_id=driver.source_id if driver else "",
             chunk=chunk,
@@ -301,6 +302,7 @@ class Executor:
             reason=_both(self._ending or self.latch.reason, reason),
             command=self._unknown,
             velocity=self._unknown,
+            tangent=self._unknown,
             publish=self._silent,
         )
 
@@ -312,7 +314,7 @@ class Executor:
         if self.mover is None:
             return tick
         command, velocity = self.mover.at_rest()
-        return replace(tick, command=command, velocity=velocity)
+        return replace(tick, command=command, velocity=velocity, tangent=velocity)
 
 
 def _both(first: str, second: str) -> str:
