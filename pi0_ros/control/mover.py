@@ -56,6 +56,20 @@ class Mover:
         return self._limiter.motion
 
     @property
+    def tangent(self) -> FloatArray:
+        """Rate of change (A,) at the very time of the last command, for those who interpolate.
+
+        A cubic through the commands with their mean velocities for slopes would swing between
+        4 and -2 times the acceleration in every period; with this it is the acceleration.
+        It never points back, so that a robot that came to rest is not sent past it.
+        """
+        mean, slope = self._limiter.velocity, self._limiter.motion[1]
+        low, high = np.minimum(0.0, 2.0 * mean), np.maximum(0.0, 2.0 * mean)
+        bound = self._limits.velocity
+        tangent: FloatArray = np.clip(np.clip(slope, low, high), -bound, bound)
+        return tangent
+
+    @property
     def to_zero(self) -> NDArray[np.bool_]:
         """Which dimensions (A,) are velocities, and stop at 0."""
         return self._stop.to_zero
