@@ -160,9 +160,12 @@ class MujocoRobot(ManagedNode):
         }
         if self._outputs.failure is not None:
             return ERROR, f"the simulation has ended: {self._outputs.failure}", values
+        complaint = self._commands.complaint()
+        if complaint is not None:
+            return WARN, complaint, values
         if 0.0 < achieved < _SLOW * self._target_factor:
             return WARN, f"slower than real time: factor {achieved:.2f}", values
-        return OK, "simulating", values
+        return OK, f"simulating, real-time factor {achieved:.2f}", values
 
 
 class _Outputs:

@@ -12,6 +12,8 @@ from pi0_ros import __version__
 #: Verb (a module of this room with ``add_parser``) and what it does.
 VERBS = {
     "up": "start a robot (simulated, mock or real) and the policy that drives it",
+    "status": "show what a running suite does, on one live screen",
+    "robot": "start, stop, e-stop, reset or send home a robot that the suite drives",
     "embodiments": "list, show or check robot types",
     "checkpoint": "make, show or check checkpoints",
     "record": "record demonstrations, one rosbag2 bag per episode",

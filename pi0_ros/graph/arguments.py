@@ -69,6 +69,12 @@ ARGUMENTS = (
         of_hardware=True,
     ),
     Argument(
+        name="parameters",
+        description="ROS parameter file for any of the nodes; what it says wins",
+        default="",
+        of_hardware=True,
+    ),
+    Argument(
         name="image_size",
         description="Side of the square views the model sees, in pixels",
         default="224",

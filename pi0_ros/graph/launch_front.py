@@ -50,7 +50,7 @@ def node_actions(process: Process) -> tuple[Any, ...]:
         executable=process.executable,
         name=process.name,
         namespace=process.namespace,
-        parameters=[dict(process.parameters)],
+        parameters=[dict(process.parameters), *filter(None, [process.parameter_file])],
         additional_env=dict(process.environment),
         output="screen",
     )

@@ -31,6 +31,7 @@ class GraphOptions:
     prompt: str = ""
     namespace: str = ""
     use_sim_time: bool | None = None
+    parameters: str = ""
     image_size: int = 224
     device: str = "cpu"
     threads: int = 0

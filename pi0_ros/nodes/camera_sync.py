@@ -128,13 +128,15 @@ class CameraSync(ManagedNode):
 
     def _read_diagnostics(self) -> Reading:
         active = bool(self._subscriptions_held)
-        problems = self._observer.aligner.problems(self._now_ns()) if active else ()
-        summary = self._observer.report.summary(time.monotonic(), problems)
+        now_ns, aligner = self._now_ns(), self._observer.aligner
+        problems = aligner.problems(now_ns) if active else ()
+        summary = self._observer.report.summary(now_ns * 1e-9, problems, aligner.ages_ns(now_ns))
         if not active:
             return OK, "inactive", summary.values
         if summary.healthy:
             self._logged = ((), 0.0)
-            return (WARN if summary.refused else OK), summary.text, summary.values
+            level = WARN if summary.refused or summary.slow else OK
+            return level, summary.text, summary.values
         self._warn_of(summary)
         return ERROR, summary.text, summary.values
 

@@ -205,14 +205,14 @@ class Recorder(ManagedNode):
         take = session.take
         values = {
             "state": session.state.name.lower(),
-            "episodes kept": str(session.kept),
-            "free space [GB]": f"{session.bytes_free / 1e9:.1f}",
+            "episodes_kept": str(session.kept),
+            "free_space_gb": f"{session.bytes_free / 1e9:.1f}",
             "directory": str(self._plan.directory),
         }
         if take is not None:
             values["episode"] = take.path.name
-            values["waiting for the disk [MB]"] = f"{take.spool.waiting_bytes / 1e6:.1f}"
-            values["lost messages"] = str(sum(take.spool.lost))
+            values["waiting_for_disk_mb"] = f"{take.spool.waiting_bytes / 1e6:.1f}"
+            values["lost_messages"] = str(sum(take.spool.lost))
             level = ERROR if any(take.spool.lost) else WARN if self._warnings else OK
             text = self._warnings[0] if self._warnings else f"recording {take.path.name}"
             return level, text, values

@@ -63,7 +63,10 @@ class Observer:
             self._packer.topics,
             embodiment.sync,
         )
-        self.report = SyncReport([*self.aligner.cameras, *self.aligner.states])
+        self.report = SyncReport(
+            {camera.name: camera.rate_hz for camera in embodiment.cameras}
+            | dict.fromkeys(self.aligner.states, embodiment.rates.joint_state_hz)
+        )
 
     @property
     def joint_topics(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ def test_every_argument_is_described() -> None:
         "embodiment",
         "hardware",
         "namespace",
+        "parameters",
         "use_sim_time",
     }
 
