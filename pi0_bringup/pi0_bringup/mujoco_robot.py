@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from std_msgs.msg import Bool, UInt8
+from std_msgs.msg import Bool, Int32, UInt8
 
 from pi0_bringup.drivers.commands import Commands
 from pi0_bringup.drivers.endpoints import (
@@ -33,7 +34,7 @@ from pi0_bringup.simulation.viperx import CAMERA_OF_SLOT
 from pi0_msgs.srv import ResetSimulation
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
-from pi0_ros.nodes.managed import LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
 
 #: The camera rate unless one is given: what one core renders beside the physics.
 DEFAULT_CAMERA_HZ = 30.0
@@ -181,6 +182,9 @@ class _Outputs:
         self._clock = node.create_publisher(Clock, "/clock", SENSOR_QOS)
         self._success = node.create_publisher(Bool, "~/success", LATCHED_QOS)
         self._reward = node.create_publisher(UInt8, "~/reward", LATCHED_QOS)
+        # What no real robot has: for scripts that stand in for a human, and for recordings.
+        self._cube = node.create_publisher(PoseStamped, "simulation/cube_pose", COMMAND_QOS)
+        self._rewards = node.create_publisher(Int32, "simulation/reward", COMMAND_QOS)
         self.failure: Exception | None = None
         self.last_reward: int | None = None
         self.best_reward = 0
@@ -208,8 +212,19 @@ class _Outputs:
             frame = encode(frames[CAMERA_OF_SLOT[camera.slot]], camera.encoding)
             self._camera_publishers.publish(camera, stamp_ns, frame)
 
+    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
+        """Publish where the cube is."""
+        message = PoseStamped()
+        message.header.stamp = to_stamp(now_ns)
+        message.header.frame_id = "world"
+        position, turn = message.pose.position, message.pose.orientation
+        position.x, position.y, position.z = pose[:3].tolist()
+        turn.w, turn.x, turn.y, turn.z = pose[3:].tolist()
+        self._cube.publish(message)
+
     def reward(self, now_ns: int, reward: int) -> None:
-        """Publish reward and success when they change."""
+        """Publish the reward, and latched, when they change, reward and success."""
+        self._rewards.publish(Int32(data=reward))
         if reward == self.last_reward:
             return
         first = self.last_reward is None
@@ -230,7 +245,10 @@ class _Outputs:
         """Stop offering the topics."""
         self._joint_states.destroy()
         self._camera_publishers.destroy()
-        for publisher in (self._clock, self._success, self._reward):
+        for publisher in (
+            *(self._clock, self._success, self._reward),
+            *(self._cube, self._rewards),
+        ):
             self._node.destroy_publisher(publisher)
 
 

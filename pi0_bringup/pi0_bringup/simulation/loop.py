@@ -78,6 +78,9 @@ class Sinks(Protocol):
     def frames(self, stamp_ns: int, frames: Frames) -> None:
         """All cameras of one instant, which may lie up to a camera period back."""
 
+    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
+        """Position [m] and quaternion (w, x, y, z) of the cube at this instant, shape (7,)."""
+
     def reward(self, now_ns: int, reward: int) -> None:
         """gym-aloha's reward of this instant."""
 
@@ -164,6 +167,7 @@ class SimulationLoop:
         if self._cameras.due(self._ticks):
             self._renderer.submit(self.now_ns, self._scene.data, self._sinks.frames)
         if self._rewards.due(self._ticks):
+            self._sinks.cube(self.now_ns, self._scene.cube_pose)
             self._sinks.reward(self.now_ns, self._scene.reward)
 
     def _run(self) -> None:
