@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float64]
 HAND_AXES = ("x", "y", "z", "roll", "pitch", "yaw")
 #: A hand this far from where it was jogged to has reached the end of its arm [m, rad].
 _LOST_M, _LOST_RAD = 0.01, 0.1
+#: A shift that needs more of a joint's velocity limit than this is not made.
+_SINGULAR_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,21 +119,24 @@ class Jog:
         touched = set(np.flatnonzero(joint_shares).tolist())
         for name in self._hands:
             twist = np.clip(twists.get(name, np.zeros(6)), -1.0, 1.0)
-            self._move_hand(name, twist * self._hand_full * elapsed_s, touched)
+            self._move_hand(name, twist * self._hand_full, elapsed_s, touched)
         self._hold_back(commanded)
         rate = np.where(self._is_velocity, 0.0, (self.position - before) / elapsed_s)
         return self.position.copy(), rate
 
-    def _move_hand(self, name: str, step: FloatArray, touched: set[int]) -> None:
+    def _move_hand(self, name: str, twist: FloatArray, elapsed_s: float, touched: set[int]) -> None:
         rows, hand = self._rows[name], self._hands[name]
-        if not step.any() or touched.intersection(rows):
+        if not twist.any() or touched.intersection(rows):
             self._poses.pop(name, None)  # the next shift begins where the joints are
             return
         joints = self.position[rows]
         pose = self._poses.get(name) or hand.kinematics.forward(joints)
-        target = pose.moved(step[:3], step[3:])
+        target = pose.moved(twist[:3] * elapsed_s, twist[3:] * elapsed_s)
         solution = hand.kinematics.solve(target, joints, iterations=8)
-        if solution.position_error_m > _LOST_M or solution.rotation_error_rad > _LOST_RAD:
+        lost = solution.position_error_m > _LOST_M or solution.rotation_error_rad > _LOST_RAD
+        # Near a stretched arm a small shift asks for a large turn, and then for the other elbow.
+        speed = np.abs(solution.joints - joints) / elapsed_s
+        if lost or (speed > _SINGULAR_SHARE * self._limits.velocity[rows]).any():
             self._poses.pop(name, None)
             return
         self._poses[name] = target
