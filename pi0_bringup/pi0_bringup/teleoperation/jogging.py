@@ -25,8 +25,11 @@ FloatArray = NDArray[np.float64]
 HAND_AXES = ("x", "y", "z", "roll", "pitch", "yaw")
 #: A hand this far from where it was jogged to has reached the end of its arm [m, rad].
 _LOST_M, _LOST_RAD = 0.01, 0.1
-#: A shift that needs more of a joint's velocity limit than this is not made.
-_SINGULAR_SHARE = 0.6
+#: The share of a joint's velocity limit that a hand may use; beyond it the hand is slower.
+_SPEED_SHARE = 0.6
+#: Where a joint would have to be this much faster the arm is stretched or folded straight: a
+#: hand stops before, because behind it the elbow bends the other way.
+_SINGULAR = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +134,19 @@ class Jog:
             return
         joints = self.position[rows]
         pose = self._poses.get(name) or hand.kinematics.forward(joints)
-        target = pose.moved(twist[:3] * elapsed_s, twist[3:] * elapsed_s)
-        solution = hand.kinematics.solve(target, joints, iterations=8)
-        lost = solution.position_error_m > _LOST_M or solution.rotation_error_rad > _LOST_RAD
-        # Near a stretched arm a small shift asks for a large turn, and then for the other elbow.
-        speed = np.abs(solution.joints - joints) / elapsed_s
-        if lost or (speed > _SINGULAR_SHARE * self._limits.velocity[rows]).any():
-            self._poses.pop(name, None)
-            return
+        bound = _SPEED_SHARE * self._limits.velocity[rows] * elapsed_s
+        step, slower = twist * elapsed_s, 1.0
+        for _ in range(2):
+            target = pose.moved(step[:3] / slower, step[3:] / slower)
+            solution = hand.kinematics.solve(target, joints, iterations=8)
+            haste = float((np.abs(solution.joints - joints) / bound).max())
+            lost = solution.position_error_m > _LOST_M or solution.rotation_error_rad > _LOST_RAD
+            if lost or haste > _SINGULAR:
+                self._poses.pop(name, None)
+                return
+            if haste <= 1.0:
+                break
+            slower = haste
         self._poses[name] = target
         self.position[rows] = solution.joints
 
