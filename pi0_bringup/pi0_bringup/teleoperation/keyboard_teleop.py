@@ -38,7 +38,7 @@ class KeyboardTeleop(TeleopSource):
             self.get_parameter("pulse_s").value,
             self.get_parameter("hold_s").value,
         )
-        self._terminal = RawTerminal(sys.stdin.fileno())
+        self._terminal = RawTerminal(sys.stdin.fileno() if sys.stdin.isatty() else -1)
         self._terminal.__enter__()
         self._clean.append(self._terminal.restore)
         self._live = Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True)

@@ -24,7 +24,7 @@ class RawTerminal:
     """
 
     def __init__(self, descriptor: int) -> None:
-        if not os.isatty(descriptor):
+        if descriptor < 0 or not os.isatty(descriptor):
             raise ValueError(
                 "keyboard_teleop needs a terminal and its input is none; run it by itself in "
                 "one (ros2 launch and pipes give none)"
