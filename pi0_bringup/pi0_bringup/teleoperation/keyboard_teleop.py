@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
+from rclpy.logging import LoggingSeverity
 from rich.console import Console
 from rich.live import Live
 
@@ -58,6 +59,11 @@ class KeyboardTeleop(TeleopSource):
                 "for each key"
             )
         return Layer(name=name, keys=dict(zip(keys, targets, strict=True)))
+
+    def start(self) -> None:
+        super().start()
+        # The screen says what is going on; log lines would be drawn across it.
+        self.get_logger().set_level(LoggingSeverity.ERROR)
 
     def held(self, now_ns: int) -> bool:
         for key in self._terminal.read():
