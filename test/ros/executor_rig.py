@@ -25,6 +25,7 @@ HORIZON = 20
 JOINTS = ("shoulder_joint", "elbow_joint", "finger_joint")
 START = (0.1, -0.2, 0.25)  # raw; the gripper's value is twice its raw number
 MEASURED = (0.1, -0.2, 0.5, 0.0)
+NOTHING_COMMANDED = (ExecutorStatus.WAITING, ExecutorStatus.INACTIVE)
 
 YAML = """
 name: small_robot
@@ -73,7 +74,9 @@ def robot_file(folder: Path, chunk_hz: int = 50, arm: str = "forward_position") 
 
 def joint_states(names: Any = JOINTS, position: Any = START) -> JointState:
     """A measured pose, at standstill."""
-    return JointState(name=list(names), position=[float(p) for p in position])
+    return JointState(
+        name=list(names), position=[float(p) for p in position], velocity=[0.0] * len(names)
+    )
 
 
 def stamp(now_ns: int) -> Time:
@@ -119,13 +122,13 @@ class Rig:
         )
         assert self.node.failure is None, self.node.failure
         self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
-        kinds = (self.node._writers[0].message_type, Float64MultiArray, TwistStamped)
+        kinds = (self.node.outputs.writers[0].message_type, Float64MultiArray, TwistStamped)
         topics = [controller.topic for controller in self.robot.controllers]
         self.arm, self.gripper, self.base = (
             ros.collect(kind, topic, 100) for kind, topic in zip(kinds, topics, strict=True)
         )
         inputs = (self._clock, self._joints, self._observations, self._chunks)
-        outputs = (*self.node._command_publishers, self.node._status_publisher)
+        outputs = (*self.node.outputs.publishers, self.node._status_publisher)
         ros.spin_until(
             lambda: all(p.get_subscription_count() for p in (*inputs, *outputs)),
             what="the executor's topics are connected",
@@ -137,7 +140,7 @@ class Rig:
         """Let 20 ms pass, ``count`` times; the status of the last tick."""
         for _ in range(count):
             self.now_ns += PERIOD_NS
-            self._joints.publish(joint_states() if joints is None else joints)
+            self._joints.publish(self.measured() if joints is None else joints)
             if cameras:
                 observation = Observation()
                 observation.header.stamp = stamp(self.now_ns)
@@ -145,6 +148,13 @@ class Rig:
             self.ros.spin_some()
             self.set_clock()
         return self.statuses[-1]
+
+    def measured(self) -> JointState:
+        """An arm that is where it was commanded."""
+        if not self.statuses or self.statuses[-1].state in NOTHING_COMMANDED:
+            return joint_states()
+        shoulder, elbow, gripper, _ = self.statuses[-1].command
+        return joint_states(position=(shoulder, elbow, gripper / 2.0))
 
     def set_clock(self) -> None:
         """Publish the time and see the tick it causes."""
@@ -196,6 +206,6 @@ class Rig:
 
     def settle(self, received: list[Any], topic_index: int, sentinel: Any) -> list[Any]:
         """What the executor sent up to now: a sentinel from its own publisher ends it."""
-        self.node._command_publishers[topic_index].publish(sentinel)
+        self.node.outputs.publishers[topic_index].publish(sentinel)
         self.ros.spin_until(lambda: received and received[-1] == sentinel, what="the sentinel")
         return received[:-1]
