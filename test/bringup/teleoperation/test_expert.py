@@ -8,6 +8,7 @@ import pytest
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.simulation.viperx import command_wiring, from_gym, to_gym
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert, UnreachableError
+from pi0_bringup.teleoperation.expert.trial import TransferTrial
 from pi0_ros.embodiment import Embodiment, load
 
 CUBE = np.array((0.1, 0.5, 0.02))
@@ -64,3 +65,11 @@ def test_gym_alohas_numbers_survive_the_way_through_the_embodiment(trossen: Embo
     wires = command_wiring(trossen)
     gym_action = np.linspace(0.0, 1.0, 14)
     np.testing.assert_allclose(to_gym(wires, from_gym(wires, gym_action)), gym_action, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_hands_the_cube_over_through_the_executors_limits(trossen: Embodiment, seed: int) -> None:
+    trial = TransferTrial(trossen).run(seed)
+    assert trial.succeeded
+    assert trial.last_reward == 4
+    assert trial.following_error < 0.15
