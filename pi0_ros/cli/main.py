@@ -14,6 +14,8 @@ VERBS = {
     "up": "start a robot (simulated, mock or real) and the policy that drives it",
     "embodiments": "list, show or check robot types",
     "checkpoint": "make, show or check checkpoints",
+    "record": "record demonstrations, one rosbag2 bag per episode",
+    "bag": "look at recorded episodes, judge them, repair them",
     "serve": "serve a checkpoint to robots on the network, as openpi does",
 }
 
@@ -58,8 +60,9 @@ def _refusals() -> tuple[type[ValueError], ...]:
     from pi0_ros.checkpoint.errors import CheckpointError
     from pi0_ros.embodiment.errors import EmbodimentError
     from pi0_ros.graph.options import GraphError
+    from pi0_ros.recording.errors import RecordingError
 
-    return CheckpointError, EmbodimentError, GraphError
+    return CheckpointError, EmbodimentError, GraphError, RecordingError
 
 
 if __name__ == "__main__":

@@ -94,6 +94,20 @@ def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
     return (_process(options, "pi0_bringup", executable, parameters, stop_order=3),)
 
 
+def declare_recorder(options: GraphOptions) -> tuple[Process, ...]:
+    """The recorder, beside a robot that runs already. Raises as :func:`declare`."""
+    load(options.embodiment)
+    parameters: dict[str, ParameterValue] = {
+        **_common_parameters(options),
+        "directory": str(Path(options.directory).expanduser().resolve()),
+        "require_commands": options.require_commands,
+        "extra_topics": options.extra_topics,
+        "queue_mb": options.queue_mb,
+        "reserve_mb": options.reserve_mb,
+    }
+    return (_process(options, "pi0_ros", "recorder", parameters, stop_order=0),)
+
+
 def _common_parameters(options: GraphOptions) -> dict[str, ParameterValue]:
     return {
         "embodiment": _absolute_if_path(options.embodiment),

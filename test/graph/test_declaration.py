@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from pi0_ros.embodiment import EmbodimentError, available
-from pi0_ros.graph.declaration import SIMULATED_EMBODIMENTS, declare, declare_hardware
+from pi0_ros.graph.declaration import (
+    SIMULATED_EMBODIMENTS,
+    declare,
+    declare_hardware,
+    declare_recorder,
+)
 from pi0_ros.graph.options import GraphError, GraphOptions
 
 SUITE = ["chunk_executor", "camera_sync", "policy"]
@@ -77,6 +82,27 @@ def test_a_server_takes_the_place_of_the_checkpoint() -> None:
 def test_camera_sync_gets_the_size_of_the_views(tmp_path: Path) -> None:
     camera_sync = declare(options(tmp_path, image_size=112))[-2]
     assert camera_sync.parameters["image_size"] == 112
+
+
+def test_the_recorder_starts_alone_and_gets_its_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = GraphOptions(
+        embodiment="ur5e", namespace="cell", directory="bags", require_commands=False, caller={}
+    )
+    (recorder,) = declare_recorder(given)
+    assert (recorder.package, recorder.executable) == ("pi0_ros", "recorder")
+    assert recorder.namespace == "/cell"
+    assert recorder.parameters == {
+        "embodiment": "ur5e",
+        "use_sim_time": False,
+        "directory": str(tmp_path / "bags"),
+        "require_commands": False,
+        "extra_topics": "",
+        "queue_mb": 256,
+        "reserve_mb": 512,
+    }
 
 
 def test_the_hardware_alone_needs_no_checkpoint() -> None:

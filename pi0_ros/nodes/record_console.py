@@ -1,0 +1,164 @@
+"""``pi0 record`` at a terminal: keys in, verbs of the recorder out, a live screen."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.task import Future
+from rich.live import Live
+
+from pi0_msgs.srv import StopEpisode
+from pi0_ros.nodes.record_keys import Keys
+from pi0_ros.nodes.record_link import ANSWER_S, RecorderLink
+from pi0_ros.nodes.record_process import OwnRecorder
+from pi0_ros.nodes.record_screen import Sight, draw
+
+_SPIN_S = 0.05
+_DRAW_S = 0.2
+_ESCAPE = "\x1b"
+_OUTCOMES = {
+    StopEpisode.Request.UNMARKED: "unmarked",
+    StopEpisode.Request.SUCCEEDED: "succeeded",
+    StopEpisode.Request.FAILED: "failed",
+}
+
+
+class Console:
+    """One sitting of an operator."""
+
+    def __init__(self, link: RecorderLink, own: OwnRecorder, task: str, notes: str) -> None:
+        self._link = link
+        self._own = own
+        self._task = task
+        self._notes = notes
+        self._log: list[str] = []
+        self._tally: Counter[str] = Counter()
+        self._typing: str | None = None
+        self._asked: tuple[Future[Any], int | None] | None = None
+        self._whole = True
+        self._leaving = False
+        self._done = False
+
+    @property
+    def recording(self) -> bool:
+        """Whether an episode runs."""
+        status = self._link.status
+        return status is not None and status.state == status.RECORDING
+
+    def run(self) -> int:
+        """Until q; exit code 1 if an episode could not be recorded whole."""
+        with Keys() as keys, Live(screen=True, auto_refresh=False) as live:
+            drawn_s = 0.0
+            while not self._done:
+                self._link.spin(_SPIN_S)
+                self._take_answer()
+                pressed = keys.pressed()
+                for key in pressed:
+                    self.press(key)
+                if self._own.ended:
+                    break
+                if pressed or time.monotonic() - drawn_s > _DRAW_S:
+                    drawn_s = time.monotonic()
+                    live.update(draw(self._link.status, self.sight()), refresh=True)
+        return self._farewell()
+
+    def sight(self) -> Sight:
+        """What the screen shows beside the status."""
+        return Sight(
+            task=self._task,
+            log=tuple(self._log),
+            typing=self._typing,
+            tally=tuple((outcome, self._tally[outcome]) for outcome in _OUTCOMES.values()),
+            silent_s=time.monotonic() - self._link.heard_s,
+        )
+
+    def press(self, key: str) -> None:
+        """Do what a key says."""
+        if self._typing is not None:
+            self._type(key)
+            return
+        leaving, self._leaving = self._leaving, False
+        if key in ("q", "\x04"):
+            self._quit(leaving)
+        elif self._asked is not None:
+            self._say("wait: the last request is not answered yet")
+        elif not self.recording:
+            if key in (" ", "\n", "\r"):
+                self._ask(self._link.start(self._task, self._notes))
+        elif key == "i":
+            self._typing = ""
+        elif key in _VERBS:
+            verb, outcome = _VERBS[key]
+            self._ask(verb(self._link), outcome)
+
+    def _quit(self, again: bool) -> None:
+        if self.recording and not again:
+            self._leaving = True
+            self._say("an episode is being recorded: end it by s, f or d; q keeps it and quits")
+            return
+        if self.recording:
+            asked = self._link.stop(StopEpisode.Request.UNMARKED)
+            self._asked = asked, StopEpisode.Request.UNMARKED
+            self._link.await_(asked.done, ANSWER_S)
+            self._take_answer()
+        self._done = True
+
+    def _type(self, key: str) -> None:
+        assert self._typing is not None
+        if key == _ESCAPE:
+            self._typing = None
+        elif key in ("\n", "\r"):
+            text, self._typing = self._typing.strip(), None
+            if text:
+                self._ask(self._link.instruct(text))
+        elif key in ("\x7f", "\b"):
+            self._typing = self._typing[:-1]
+        elif key.isprintable():
+            self._typing += key
+
+    def _ask(self, asked: Future[Any], outcome: int | None = None) -> None:
+        self._asked = asked, outcome
+
+    def _take_answer(self) -> None:
+        if self._asked is None or not self._asked[0].done():
+            return
+        (asked, outcome), self._asked = self._asked, None
+        answer: Any = asked.result()
+        self._say(answer.message)
+        for problem in getattr(answer, "problems", ()):
+            self._say(f"  - {problem}")
+        if outcome is not None and answer.path:
+            self._whole = self._whole and answer.success
+            if answer.success:
+                self._tally[_OUTCOMES[outcome]] += 1
+
+    def _say(self, text: str) -> None:
+        self._log.append(text)
+        del self._log[:-100]
+
+    def _farewell(self) -> int:
+        """After the screen is gone: what was recorded, on the plain terminal."""
+        from rich.console import Console as Terminal
+
+        terminal = Terminal(highlight=False)
+        if self._own.ended:
+            terminal.print("\n".join(self._own.lines()), markup=False)
+            return 1
+        kept = ", ".join(f"{n} {outcome}" for outcome, n in self._tally.items()) or "none"
+        terminal.print(f"episodes kept: {kept}", markup=False)
+        return 0 if self._whole else 1
+
+
+_VERBS: dict[str, tuple[Callable[[RecorderLink], Future[Any]], int | None]] = {
+    **{
+        key: (lambda link: link.stop(StopEpisode.Request.UNMARKED), StopEpisode.Request.UNMARKED)
+        for key in (" ", "\n", "\r")
+    },
+    "s": (lambda link: link.stop(StopEpisode.Request.SUCCEEDED), StopEpisode.Request.SUCCEEDED),
+    "f": (lambda link: link.stop(StopEpisode.Request.FAILED), StopEpisode.Request.FAILED),
+    "d": (lambda link: link.discard(), None),
+    "r": (lambda link: link.rerecord(), None),
+}
