@@ -115,9 +115,8 @@ class TransferTrial:
         self._now_ns += self._period_ns
         for topic, reading in self._scene.joint_readings().items():
             self._executor.joints.heard(topic, self._now_ns)
-            self._executor.joints.update(
-                topic, reading.names, reading.position, reading.velocity, reading.effort
-            )
+            numbers = (reading.position, reading.velocity, reading.effort)
+            self._executor.joints.update(topic, reading.names, *(n.tolist() for n in numbers))
         tick = self._executor.tick(self._now_ns)
         if tick.state is not State.WAITING:
             self._scene.set_command(tick.command)
