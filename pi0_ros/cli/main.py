@@ -16,6 +16,7 @@ VERBS = {
     "checkpoint": "make, show or check checkpoints",
     "record": "record demonstrations, one rosbag2 bag per episode",
     "bag": "look at recorded episodes, judge them, repair them",
+    "replay": "play a recorded episode to a robot, within its limits",
     "serve": "serve a checkpoint to robots on the network, as openpi does",
 }
 
