@@ -23,14 +23,17 @@ from pi0_bringup.drivers.endpoints import (
     CameraPublishers,
     CommandSubscriptions,
     JointStatePublishers,
+    to_nanoseconds,
     to_stamp,
 )
 from pi0_bringup.drivers.images import check_aspect, encode
 from pi0_bringup.drivers.readings import JointReading
+from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.loop import SimulationLoop, Timing
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.simulation.viperx import CAMERA_OF_SLOT
+from pi0_msgs.msg import ExecutorStatus
 from pi0_msgs.srv import ResetSimulation
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
@@ -56,6 +59,7 @@ class MujocoRobot(ManagedNode):
         self.declare_parameter("joint_state_hz", 0.0)
         self.declare_parameter("clock_hz", 100.0)
         self.declare_parameter("real_time_factor", 1.0)
+        self.declare_parameter("lockstep", False)
         self._clean: list[Any] = []
         self._begin_ns = 0
 
@@ -78,8 +82,11 @@ class MujocoRobot(ManagedNode):
         self._clean.append(self._renderer.close)
         self._outputs = _Outputs(self, self._embodiment, self._commands, self._scene.max_reward)
         self._clean.append(self._outputs.destroy)
+        self._lockstep: Lockstep | None = None
+        if self.get_parameter("lockstep").value:
+            self._lockstep = Lockstep(round(1e9 / self._embodiment.rates.control_hz))
         self._loop = SimulationLoop(
-            self._scene, self._renderer, timing, self._outputs, self._begin_ns
+            *(self._scene, self._renderer, timing, self._outputs, self._begin_ns, self._lockstep)
         )
         self._clean.append(self._keep_time)
         self._target_factor = timing.real_time_factor
@@ -107,6 +114,11 @@ class MujocoRobot(ManagedNode):
             self, self._embodiment, self._commands, now_s=lambda: self._loop.now_ns * 1e-9
         )
         service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
+        if self._lockstep is not None:
+            status = self.create_subscription(
+                ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS
+            )
+            self._clean.append(lambda: self.destroy_subscription(status))
         report = DiagnosticsPublisher(self, "mujoco", "simulation", self._diagnose)
         self._clean += [
             subscriptions.destroy,
@@ -141,6 +153,11 @@ class MujocoRobot(ManagedNode):
         response.message = f"seed {request.seed}: cube at ({x:.3f}, {y:.3f}, {z:.3f}) m"
         return response
 
+    def _on_status(self, message: ExecutorStatus) -> None:
+        assert self._lockstep is not None  # nobody listens otherwise
+        active = message.state != ExecutorStatus.INACTIVE
+        self._lockstep.heard(to_nanoseconds(message.header.stamp), active)
+
     def _forget(self) -> None:
         # Called between two physics steps; afterwards the cube falls onto the table.
         self._cube = self._scene.cube_pose[:3]
@@ -159,6 +176,8 @@ class MujocoRobot(ManagedNode):
             "render_p50_ms": f"{statistics.median(durations) * 1e3:.1f}" if durations else "",
             **self._commands.summary(),
         }
+        if self._lockstep is not None:
+            values["unanswered_ticks"] = str(self._lockstep.unanswered)
         if self._outputs.failure is not None:
             return ERROR, f"the simulation has ended: {self._outputs.failure}", values
         if 0.0 < achieved < _SLOW * self._target_factor:

@@ -61,8 +61,9 @@ def processes(options: CollectOptions) -> tuple[Process, ...]:
     )
     (simulation,) = declare_hardware(graph)
     size = {"render_width": options.width, "render_height": options.width * 3 // 4}
-    factor = {"real_time_factor": options.real_time_factor}
-    simulation = replace(simulation, parameters={**simulation.parameters, **size, **factor})
+    # No tick is missed then, however busy the machine is, and the pace is free to choose.
+    pace = {"real_time_factor": options.real_time_factor, "lockstep": True}
+    simulation = replace(simulation, parameters={**simulation.parameters, **size, **pace})
     (executor,) = declare_executor(graph)
     (recorder,) = declare_recorder(graph)
     expert = replace(
