@@ -18,6 +18,8 @@ from pi0_ros.nodes.record_screen import Sight, draw
 
 _SPIN_S = 0.05
 _DRAW_S = 0.2
+# A recorder that writes an episode still reports twice a second.
+_SILENT_S = 5.0
 _ESCAPE = "\x1b"
 _OUTCOMES = {
     StopEpisode.Request.UNMARKED: "unmarked",
@@ -38,6 +40,8 @@ class Console:
         self._tally: Counter[str] = Counter()
         self._typing: str | None = None
         self._asked: tuple[Future[Any], int | None] | None = None
+        self._answered_s = 0.0
+        self._ahead = ""
         self._whole = True
         self._leaving = False
         self._done = False
@@ -56,8 +60,8 @@ class Console:
                 self._link.spin(_SPIN_S)
                 self._take_answer()
                 pressed = keys.pressed()
-                for key in pressed:
-                    self.press(key)
+                self._ahead += pressed
+                self._work_off()
                 if self._own.ended:
                     break
                 if pressed or time.monotonic() - drawn_s > _DRAW_S:
@@ -75,6 +79,22 @@ class Console:
             silent_s=time.monotonic() - self._link.heard_s,
         )
 
+    def _work_off(self) -> None:
+        """Press what was typed, as long as it is known in which state it is meant."""
+        if self._asked is not None and time.monotonic() - self._link.heard_s > _SILENT_S:
+            self._asked = None
+            self._say("the recorder does not answer; q quits")
+        while self._ahead and not self._done:
+            if self._asked is not None or not self._up_to_date():
+                return
+            key, self._ahead = self._ahead[0], self._ahead[1:]
+            self.press(key)
+
+    def _up_to_date(self) -> bool:
+        """Whether a status came since the last answer, or none comes any more."""
+        silent_s = time.monotonic() - self._link.heard_s
+        return self._link.heard_s >= self._answered_s or silent_s > _SILENT_S
+
     def press(self, key: str) -> None:
         """Do what a key says."""
         if self._typing is not None:
@@ -83,8 +103,6 @@ class Console:
         leaving, self._leaving = self._leaving, False
         if key in ("q", "\x04"):
             self._quit(leaving)
-        elif self._asked is not None:
-            self._say("wait: the last request is not answered yet")
         elif not self.recording:
             if key in (" ", "\n", "\r"):
                 self._ask(self._link.start(self._task, self._notes))
@@ -126,6 +144,7 @@ class Console:
         if self._asked is None or not self._asked[0].done():
             return
         (asked, outcome), self._asked = self._asked, None
+        self._answered_s = time.monotonic()
         answer: Any = asked.result()
         self._say(answer.message)
         for problem in getattr(answer, "problems", ()):
@@ -136,7 +155,8 @@ class Console:
                 self._tally[_OUTCOMES[outcome]] += 1
 
     def _say(self, text: str) -> None:
-        self._log.append(text)
+        if self._log[-1:] != [text]:
+            self._log.append(text)
         del self._log[:-100]
 
     def _farewell(self) -> int:

@@ -28,6 +28,7 @@ _KEYS_RECORDING = (
 )
 _SLOW = 0.9  # of the expected rate
 _STALE_S = 1.0
+_LOG_LINES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +49,14 @@ class Sight:
 def draw(status: Any, sight: Sight) -> RenderableType:
     """The whole screen."""
     parts: list[RenderableType] = [_headline(status, sight), _streams(status)]
-    if status.reason:
-        parts.append(_lines("", status.reason.split("; "), "yellow"))
-    if status.warnings:
-        parts.append(_lines("", status.warnings, "bold yellow"))
-    if sight.log:
-        parts.append(_lines("", sight.log[-5:], "dim"))
-    parts.append(_footer(status, sight))
+    for lines, style in (
+        (status.reason.split("; ") if status.reason else (), "yellow"),
+        (status.warnings, "bold yellow"),
+        (sight.log[-_LOG_LINES:], "dim"),
+    ):
+        if len(lines):
+            parts.append(Text("\n" + "\n".join(lines), style))
+    parts += [Text(), _footer(status, sight)]
     return Group(*parts)
 
 
@@ -128,10 +130,6 @@ def _footer(status: Any, sight: Sight) -> Text:
         text.append(f" {key} ", "reverse")
         text.append(f" {what}  ")
     return text
-
-
-def _lines(title: str, lines: Sequence[str], style: str) -> Text:
-    return Text("\n".join([title, *lines]) if title else "\n".join(lines), style)
 
 
 def _size(count: float) -> str:

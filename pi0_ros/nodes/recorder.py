@@ -29,7 +29,7 @@ from pi0_ros.recording.take import TakePlan
 from pi0_ros.recording.topics import EpisodeTopic, Role, episode_topics
 
 _STATUS_S = 0.5
-# The quality gate looks at the take so often, and publishers are looked for.
+# The quality gate looks at the take so often.
 _LOOK_S = 1.0
 _MIB = 1 << 20
 
@@ -58,7 +58,8 @@ class Recorder(ManagedNode):
     def setup(self) -> None:
         """Read the parameters, and look at the disk."""
         robot = embodiment.load(self.get_parameter("embodiment").value)
-        topics = (*episode_topics(robot), *self._extra_topics())
+        commands = bool(self.get_parameter("require_commands").value)
+        topics = (*episode_topics(robot, with_commands=commands), *self._extra_topics())
         directory, unfinished = prepare_directory(self.get_parameter("directory").value)
         if unfinished:
             self.get_logger().warning(
@@ -86,7 +87,6 @@ class Recorder(ManagedNode):
             self._plan,
             self._streams,
             lambda: int(self.get_clock().now().nanoseconds),
-            with_commands=bool(self.get_parameter("require_commands").value),
             reserve_bytes=self._reserve_bytes,
         )
         self._desk = RecorderDesk(self, self.session, self.publish_status, self._fill_feedback)
@@ -137,9 +137,9 @@ class Recorder(ManagedNode):
         for state in streams.states:
             state.sample(now_s)
         session.watch()
+        streams.match_publishers()
         if now_s - self._looked_s >= _LOOK_S:
             self._looked_s = now_s
-            streams.match_publishers()
             self._look_at_take(session)
         self.publish_status()
 

@@ -193,11 +193,11 @@ def dropped(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Ite
     for stream in evidence.streams:
         total = len(stream.log_ns) + stream.lost + stream.missed
         if stream.lost > limits.dropped_share * total:
-            text = f"{stream.source}: {stream.lost} messages lost, the disk was too slow"
+            text = f"{stream.source}: {_count(stream.lost)} lost, the disk was too slow"
             yield Finding(kind=Kind.DROPPED, source=stream.source, text=text)
         if stream.missed > limits.dropped_share * total:
             refuse = stream.missed > (1 - limits.rate_share) * total
-            text = f"{stream.source}: {stream.missed} messages never arrived"
+            text = f"{stream.source}: {_count(stream.missed)} never arrived"
             yield Finding(kind=Kind.DROPPED, source=stream.source, text=text, refuse=refuse)
 
 
@@ -209,6 +209,10 @@ CHECKS: tuple[Check, ...] = (
 
 def _expected(evidence: Evidence) -> Iterator[StreamEvidence]:
     return (stream for stream in evidence.streams if stream.expected_hz > 0)
+
+
+def _count(messages: int) -> str:
+    return "1 message" if messages == 1 else f"{messages} messages"
 
 
 def _rate(stamps: Stamps) -> float:

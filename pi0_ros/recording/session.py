@@ -52,7 +52,6 @@ class Session:
         source: Source,
         now_ns: Callable[[], int],
         *,
-        with_commands: bool = True,
         reserve_bytes: int = 512 << 20,
     ) -> None:
         self.plan = plan
@@ -63,7 +62,6 @@ class Session:
         self.last: tuple[Take, Ended | None] | None = None
         self._source = source
         self._now_ns = now_ns
-        self._with_commands = with_commands
         self._reserve = reserve_bytes
         self._started = 0
         self._lock = threading.RLock()
@@ -81,7 +79,7 @@ class Session:
 
     def obstacles(self) -> tuple[str, ...]:
         """What keeps an episode from starting, one sentence each."""
-        found = not_ready(self._source.states, with_commands=self._with_commands)
+        found = not_ready(self._source.states)
         free = self.bytes_free
         if free < 2 * self._reserve:
             text = (

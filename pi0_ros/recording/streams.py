@@ -51,35 +51,26 @@ class StreamState:
         return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
 
 
-def not_ready(
-    states: Sequence[StreamState], *, with_commands: bool, now_s: float | None = None
-) -> tuple[str, ...]:
+def not_ready(states: Sequence[StreamState], now_s: float | None = None) -> tuple[str, ...]:
     """Which streams keep an episode from starting, one sentence each.
 
-    Cameras and joint states have to be fresh, and with ``with_commands`` the commands that
-    the embodiment expects all the time: an episode without them has no actions.
+    Those of which a rate is expected have to be fresh, and those that the operator added.
     """
     now_s = time.monotonic() if now_s is None else now_s
     return tuple(
         problem
         for state in states
-        if _required(state.topic, with_commands) and (problem := _stale(state, now_s))
+        if (state.topic.expected_hz or state.topic.role is Role.EXTRA)
+        and (problem := _stale(state, now_s))
     )
-
-
-def _required(topic: EpisodeTopic, with_commands: bool) -> bool:
-    commanded = topic.role is Role.COMMAND and topic.expected_hz > 0 and with_commands
-    return topic.sensed or commanded or topic.role is Role.EXTRA
 
 
 def _stale(state: StreamState, now_s: float) -> str:
+    name, expected_hz = state.topic.name, state.topic.expected_hz
     age_s = state.age_s(now_s)
     if age_s is None:
-        why = "nobody publishes it" if not state.publishers else "no message yet"
-        return f"{state.topic.name}: {why}"
-    limit_s = (
-        max(_FRESH_S, _FRESH_PERIODS / state.topic.expected_hz)
-        if (state.topic.expected_hz)
-        else float("inf")
-    )
-    return f"{state.topic.name}: silent for {age_s:.1f} s" if age_s > limit_s else ""
+        return f"{name}: {'no message yet' if state.publishers else 'nobody publishes it'}"
+    if not state.offered:
+        return f"{name}: its publisher is not known yet"
+    stale = expected_hz and age_s > max(_FRESH_S, _FRESH_PERIODS / expected_hz)
+    return f"{name}: silent for {age_s:.1f} s" if stale else ""

@@ -41,8 +41,12 @@ class EpisodeTopic:
         return self.role in (Role.CAMERA, Role.JOINT_STATE)
 
 
-def episode_topics(embodiment: Embodiment) -> tuple[EpisodeTopic, ...]:
+def episode_topics(
+    embodiment: Embodiment, *, with_commands: bool = True
+) -> tuple[EpisodeTopic, ...]:
     """Every topic of the embodiment in its order, then those of the suite.
+
+    ``with_commands`` false: commands are recorded, but may be silent.
 
     The aligned ``observation`` is left out: it repeats the cameras, and is made again
     from them, by the same code, wherever it is needed.
@@ -72,7 +76,7 @@ def episode_topics(embodiment: Embodiment) -> tuple[EpisodeTopic, ...]:
             role=Role.COMMAND,
             # A base at rest is not commanded: its own timeout holds it.
             expected_hz=0.0
-            if controller.stop is StopBehaviour.RAMP_TO_ZERO
+            if controller.stop is StopBehaviour.RAMP_TO_ZERO or not with_commands
             else embodiment.rates.control_hz,
         )
         for controller in embodiment.controllers

@@ -47,7 +47,7 @@ def test_records_what_is_published_and_nothing_is_lost(
     operator.await_ready()
     started = operator.start()
     assert started.success, started.message
-    operator.await_messages(150)
+    operator.await_messages(60)
     stopped = operator.stop()
     assert stopped.success, stopped.message
     path = Path(stopped.path)
@@ -57,8 +57,8 @@ def test_records_what_is_published_and_nothing_is_lost(
     assert info.embodiment_yaml == UR5E.path.read_text(encoding="utf-8")
     assert all(t.missed == t.lost == 0 and t.received == t.written for t in info.topics)
     counts = topics_of(path)
-    assert counts[f"/{JOINTS}"] >= 150
-    assert counts[f"/{CAMERA}"] >= 40
+    assert counts[f"/{JOINTS}"] >= 60
+    assert counts[f"/{CAMERA}"] >= 10
     assert counts["/prompt"] == 1  # latched before the episode began
     with Reader(path) as reader:
         (prompt,) = (d for c, _, d in reader.messages() if c.topic == "/prompt")
@@ -90,7 +90,7 @@ def test_a_topic_that_dies_is_warned_of_at_once_and_marked(
 ) -> None:
     operator.await_ready()
     operator.start()
-    operator.await_messages(100)
+    operator.await_messages(20)
     sensors.silent.add(WRIST)
     operator.await_status(
         lambda s: any(w.startswith(f"{WRIST}: silent for") for w in s.warnings), "a live warning"
@@ -179,10 +179,10 @@ class Client:
 def test_the_action_records_for_its_time_with_feedback(ros: Graph, operator: Operator) -> None:
     operator.await_ready()
     client = Client(ros)
-    result = client.result(client.send(task="fold", max_duration_s=1.2))
+    result = client.result(client.send(task="fold", max_duration_s=0.8))
     assert result.termination in (result.KEPT, result.DOUBTFUL), result.message
-    assert result.duration_s >= 1.2
-    assert topics_of(Path(result.path))[f"/{JOINTS}"] > 50
+    assert result.duration_s >= 0.8
+    assert topics_of(Path(result.path))[f"/{JOINTS}"] > 20
     assert client.feedback
     rates = dict(zip(client.feedback[-1].topics, client.feedback[-1].rates_hz, strict=True))
     assert rates[JOINTS] > 0.0
@@ -192,7 +192,7 @@ def test_a_cancelled_action_keeps_the_episode_unmarked(ros: Graph, operator: Ope
     operator.await_ready()
     client = Client(ros)
     handle = client.send(task="fold")
-    operator.await_messages(120)
+    operator.await_messages(20)
     cancelled = handle.cancel_goal_async()
     ros.spin_until(cancelled.done, what="the cancellation")
     result = client.result(handle)

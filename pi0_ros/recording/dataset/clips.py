@@ -146,6 +146,15 @@ class VideoReader:
         return True
 
 
+def frame_times(path: Path) -> NDArray[np.float64]:
+    """When each frame of a file is shown [s], in order; nothing is decoded."""
+    with _opened(path) as container:
+        video = container.streams.video[0]
+        base = video.time_base
+        found = [float(p.pts * base) for p in container.demux(video) if p.pts is not None]
+    return np.sort(np.array(found))
+
+
 def duration_s(path: Path) -> float:
     """Length of the video in a file [s]; 0 if the file does not say."""
     with _opened(path) as container:

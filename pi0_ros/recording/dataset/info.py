@@ -49,8 +49,8 @@ class Info:
     total_frames: int = 0
     total_tasks: int = 0
     chunks_size: int = 1000
-    data_files_size_in_mb: int = 100
-    video_files_size_in_mb: int = 200
+    data_files_size_in_mb: float = 100
+    video_files_size_in_mb: float = 200
     data_path: str = DATA_PATH
     video_path: str | None = VIDEO_PATH
     splits: Mapping[str, str] = field(default_factory=dict)
@@ -66,12 +66,12 @@ class Info:
         return tuple(name for name, feature in self.features.items() if feature.is_image)
 
     @property
-    def data_bytes(self) -> int:
+    def data_bytes(self) -> float:
         """A data file ends before it would grow beyond this."""
         return self.data_files_size_in_mb * _BYTES_PER_MB
 
     @property
-    def video_bytes(self) -> int:
+    def video_bytes(self) -> float:
         """A video file ends before it would grow beyond this."""
         return self.video_files_size_in_mb * _BYTES_PER_MB
 

@@ -205,15 +205,20 @@ def _run(
     jobs: Sequence[_Job], options: ConvertOptions, workers: int, on_step: Callable[[Step], None]
 ) -> list[tuple[Path, str]]:
     """Convert in worker processes; the bags that could not be, with reasons."""
-    if not jobs:
-        return []
+    for job in jobs:
+        on_step(Step(bag=job.bag.path, done_s=0.0, total_s=job.bag.info.duration_s))
+    if workers == 1 or len(jobs) <= 1:
+        done = [(job.bag.path, _work(job.bag.path, options, job.folder, on_step)) for job in jobs]
+        return [(path, reason) for path, reason in done if reason is not None]
     refused: list[tuple[Path, str]] = []
     context = multiprocessing.get_context("spawn")
     steps = context.Queue()
     with ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_begin, initargs=(steps,)
     ) as pool:
-        futures = {pool.submit(_work, job.bag.path, options, job.folder): job for job in jobs}
+        futures = {
+            pool.submit(_work_in_pool, job.bag.path, options, job.folder): job for job in jobs
+        }
         try:
             for future in _finished(futures, steps, on_step):
                 reason = future.result()
@@ -237,12 +242,20 @@ def _finished(
     left = set(futures)
     while left:
         ended, left = wait(left, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-        while True:
-            try:
-                on_step(steps.get_nowait())
-            except Empty:
-                break
+        _report(steps, on_step)
+        for future in ended:
+            whole_s = futures[future].bag.info.duration_s
+            on_step(Step(bag=futures[future].bag.path, done_s=whole_s, total_s=whole_s))
         yield from ended
+
+
+def _report(steps: Any, on_step: Callable[[Step], None]) -> None:
+    """Pass on what the workers have reported."""
+    while True:
+        try:
+            on_step(steps.get_nowait())
+        except Empty:
+            return
 
 
 _steps: Any = None
@@ -254,15 +267,21 @@ def _begin(steps: Any) -> None:
     _steps = steps
 
 
-def _work(path: Path, options: ConvertOptions, folder: Path) -> str | None:
-    """In a worker: convert a bag; the reason if it is refused."""
+def _work_in_pool(path: Path, options: ConvertOptions, folder: Path) -> str | None:
+    return _work(path, options, folder, _steps.put)
+
+
+def _work(
+    path: Path, options: ConvertOptions, folder: Path, on_step: Callable[[Step], None]
+) -> str | None:
+    """Convert a bag into its folder; the reason if it is refused."""
     partial = folder.with_name(folder.name + ".partial")
     try:
         convert_bag(
             Bag.open(path),
             options,
             partial,
-            lambda done_s, total_s: _steps.put(Step(bag=path, done_s=done_s, total_s=total_s)),
+            lambda done_s, total_s: on_step(Step(bag=path, done_s=done_s, total_s=total_s)),
         )
     except RecordingError as error:
         return str(error)

@@ -24,7 +24,7 @@ from pi0_ros.recording.dataset.features import ACTION, STATE
 from pi0_ros.recording.dataset.info import STATS_PATH, TASKS_PATH, Info, read_info, read_json
 from pi0_ros.recording.dataset.manifest import EpisodeSource, Manifest, read_manifest
 from pi0_ros.recording.dataset.part import EpisodePart
-from pi0_ros.recording.dataset.stats import FeatureStats, stats_from_json
+from pi0_ros.recording.dataset.stats import FeatureStats, stats_from_json, vector_stats
 from pi0_ros.recording.dataset.tasks import read_tasks
 
 #: Open mp4 files kept per dataset, and decoded groups of images in parquet files.
@@ -226,6 +226,18 @@ class Dataset:
             stats={key: s for key, s in record.stats.items() if key in self.cameras},
             source=self.source(episode),
         )
+
+    def number_stats(self) -> dict[str, FeatureStats]:
+        """True statistics of every numeric feature over all frames."""
+        for record in self.records:
+            self._numbers(record)
+        files = dict.fromkeys(self.info.data_file(record.data) for record in self.records)
+        tables = [self._tables[self.root / file] for file in files]
+        return {
+            name: vector_stats(np.concatenate([table[name] for table in tables]))
+            for name, feature in self.info.features.items()
+            if feature.is_numeric
+        }
 
     def close(self) -> None:
         """Close the video files."""

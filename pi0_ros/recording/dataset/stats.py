@@ -66,6 +66,11 @@ def sample_count(frames: int) -> int:
     return min(frames, max(100, min(int(frames**0.75), 10_000)))
 
 
+def sample_indices(frames: int) -> list[int]:
+    """Which frames of an episode to count: :func:`sample_count` of them, evenly spread."""
+    return np.linspace(0, frames - 1, sample_count(frames)).round().astype(int).tolist()
+
+
 class ImageCounter:
     """Counts the grey levels of sampled RGB images per channel."""
 

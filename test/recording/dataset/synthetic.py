@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.embodiment import Embodiment, load
+from pi0_ros.embodiment import Embodiment
+from pi0_ros.embodiment import load as load_embodiment
 from pi0_ros.recording.dataset.bag_out import RobotBag
 from pi0_ros.recording.dataset.messages import CommandMessages, image_message, joint_messages
 from pi0_ros.recording.episode import EpisodeInfo, Instruction, Outcome
 
 START_NS = 1_700_000_000_000_000_000
 NS = 1_000_000_000
+
+load = cache(load_embodiment)
 
 
 @dataclass(frozen=True, kw_only=True)
