@@ -40,12 +40,19 @@ class EvidenceCollector:
     def __init__(self, embodiment: Embodiment, topics: Sequence[EpisodeTopic]) -> None:
         self._lock = threading.Lock()
         packer = JointStatePacker(embodiment)
+        self._newest_ns = 0
         self._streams = [_stream(topic, packer) for topic in topics]
 
     def observe(self, topic: int, log_ns: int, data: bytes) -> None:
         """Look at one message of the topic with this place in ``topics``."""
         with self._lock:
+            self._newest_ns = max(self._newest_ns, log_ns)
             self._streams[topic].observe(log_ns, data)
+
+    @property
+    def newest_ns(self) -> int:
+        """When the newest message looked at came in; 0 if none did."""
+        return self._newest_ns
 
     def evidence(
         self,

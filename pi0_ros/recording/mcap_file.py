@@ -188,6 +188,10 @@ class McapFile:
             {channel: len(entries) for channel, entries in offsets.items()},
         )
 
+    def sync(self) -> None:
+        """Have the disk confirm what was written so far; other threads may write meanwhile."""
+        os.fdatasync(self._fd)
+
     def finish(self) -> None:
         """Write the summary, have the disk confirm it, close."""
         builder = RecordBuilder()
