@@ -17,7 +17,7 @@ from pi0_ros.control.blend import Blender
 from pi0_ros.control.chunk import ChunkGate, IncomingChunk, Refusal, Rule
 from pi0_ros.control.drivers import ChunkDriver, Driver
 from pi0_ros.control.latch import Latch
-from pi0_ros.control.measured import JointWatch
+from pi0_ros.control.measured import JointWatch, ObservationWatch
 from pi0_ros.control.mover import Mover
 from pi0_ros.control.state import State, Tick
 from pi0_ros.control.teleop import TeleopCommand, TeleopDoor
@@ -54,6 +54,7 @@ class Executor:
         self._veto = veto
         self.latch = latch or Latch()
         self.joints = JointWatch(embodiment, tuning.joint_state_timeout_s)
+        self.observations = ObservationWatch(embodiment.sync.observation_timeout_s)
         self.gate = ChunkGate(embodiment, tuning)
         self.door = TeleopDoor(embodiment, tuning)
         self.last_refusal = ""
@@ -65,12 +66,12 @@ class Executor:
         self.driver: Driver | None = None
         self._whereabouts = Whereabouts(embodiment, self.joints, tuning.resync_tolerance)
         self._pending: Timeline | None = None
-        self._observed_ns: int | None = None
         self._now_ns: int | None = None
         self._ending: str | None = None
         self._blocked: str | None = None
         self._reason = self.latch.reason or _FIRST_CHUNK
         self._silent = (False,) * len(embodiment.controllers)
+        self._no_hits = np.zeros((4, len(embodiment.action)), dtype=np.uint64)
         self._unknown: NDArray[np.float64] = np.full(len(embodiment.action), np.nan)
         self.ticks = 0
         self.underruns = 0
@@ -86,17 +87,14 @@ class Executor:
         """Whether a requested end has been reached."""
         return self.mover is None or (self._ending is not None and self.mover.is_stopped)
 
-    def observation_age_s(self, now_ns: int) -> float | None:
-        """Age of the newest observation, or None before the first."""
-        if self._observed_ns is None:
-            return None
-        return (now_ns - self._observed_ns) * _NS
+    @property
+    def hits(self) -> NDArray[np.uint64]:
+        """Limited ticks by position, velocity, acceleration and jerk, shape (4, A)."""
+        return self._no_hits if self.mover is None else self.mover.hits
 
     def observe(self, stamp_ns: int, now_ns: int) -> None:
-        """Note an observation. Its age counts from its stamp, even if it repeats."""
-        fresh_ns = min(stamp_ns, now_ns)
-        if self._observed_ns is None or fresh_ns > self._observed_ns:
-            self._observed_ns = fresh_ns
+        """Note an observation."""
+        self.observations.seen(stamp_ns, now_ns)
 
     def offer(self, incoming: IncomingChunk, now_ns: int) -> Refusal | None:
         """Take a chunk, to be executed from its stamp on; or say why not.
@@ -189,8 +187,9 @@ class Executor:
                 return self._waiting(now_ns, waiting)
             position, rate = self.joints.action(), self.joints.rate()
             self.mover = Mover(self.robot, position, rate, self._veto)
-        self._look_for_the_arm(now_ns, self.mover)
-        problem = self.problem(now_ns)
+        outage = self.joints.problem(now_ns)
+        self._look_for_the_arm(now_ns, self.mover, outage)
+        problem = self._problem(outage)
         if problem is not None:
             self.hold(problem)
         else:
@@ -200,12 +199,10 @@ class Executor:
 
     def problem(self, now_ns: int) -> str | None:
         """Why nothing may drive the robot now, or None."""
-        return (
-            self._ending
-            or self.joints.problem(now_ns)
-            or self._whereabouts.problem
-            or self._blocked
-        )
+        return self._problem(self.joints.problem(now_ns))
+
+    def _problem(self, outage: str | None) -> str | None:
+        return self._ending or outage or self._whereabouts.problem or self._blocked
 
     def _unknown_pose(self, now_ns: int) -> str | None:
         problem = self.joints.problem(now_ns)
@@ -221,10 +218,11 @@ class Executor:
         if passed_s < 0.0:
             self._lose_the_arm(f"the clock jumped back by {-passed_s:.3f} s", now_ns)
             self.gate.clock_went_back()
-            self.joints.clock_went_back(now_ns)
-            self._observed_ns = None
+            self.joints.clock_jumped(now_ns)
+            self.observations.forget()
         elif passed_s > self._tuning.tick_gap_s:
             self._lose_the_arm(f"no tick for {passed_s:.2f} s", now_ns, entirely=True)
+            self.joints.clock_jumped(now_ns)
             if self.mover is not None:  # the robot came to rest long ago
                 self.mover.settle(self.mover.at_rest()[0])
 
@@ -233,8 +231,7 @@ class Executor:
         if self.mover is not None:
             self._whereabouts.lose(reason, now_ns, entirely=entirely)
 
-    def _look_for_the_arm(self, now_ns: int, mover: Mover) -> None:
-        outage = self.joints.problem(now_ns)
+    def _look_for_the_arm(self, now_ns: int, mover: Mover, outage: str | None) -> None:
         if outage is not None:
             self._whereabouts.lose(outage, now_ns)
             return
@@ -246,7 +243,7 @@ class Executor:
         """Drop chunks that nothing fresh backs; start the pending one when it is due."""
         if self.latch.closed or self.door.holder is not None:
             return
-        stale = self._stale_observation(now_ns)
+        stale = self.observations.problem(now_ns)
         if stale is not None:
             self.hold(stale)
         elif self._pending is not None and self._pending.chunk.stamp_ns <= now_ns:
@@ -261,12 +258,6 @@ class Executor:
         else:
             path = self.blender.begin(chunk, now_ns, commanded)
         return ChunkDriver(path)
-
-    def _stale_observation(self, now_ns: int) -> str | None:
-        age_s, longest_s = self.observation_age_s(now_ns), self.robot.sync.observation_timeout_s
-        if age_s is None or age_s <= longest_s:
-            return None
-        return f"observation is {age_s:.2f} s old (limit {longest_s:g} s)"
 
     def _advance(self, now_ns: int, mover: Mover) -> None:
         """Move one tick: as the driver says, or to the stop where none may or can."""

@@ -22,7 +22,7 @@ class JointWatch:
     message, :meth:`update` unpacks one and is called when its numbers are needed.
 
     A rate is the driver's own velocity where it gives one; else it takes two messages, and
-    their stamps. Two messages without different stamps say nothing of motion: rate 0.
+    their stamps. Messages without different stamps say nothing of motion: rate 0.
     """
 
     def __init__(self, embodiment: Embodiment, timeout_s: float) -> None:
@@ -88,10 +88,10 @@ class JointWatch:
         return rates
 
     def _estimated_rate(self, topic: str, moved: FloatArray, stamp_ns: int) -> FloatArray:
-        """Rates from two messages; NaN after the first."""
+        """Rates from two messages with stamps; NaN after the first."""
         before_ns = self._stamp_ns.get(topic)
         if before_ns is None:
-            return np.full_like(moved, np.nan)
+            return np.full_like(moved, np.nan if stamp_ns else 0.0)
         elapsed_s = (stamp_ns - before_ns) * _NS
         return moved / elapsed_s if elapsed_s > 0.0 else np.zeros_like(moved)
 
@@ -127,9 +127,38 @@ class JointWatch:
         """Measured rate of change of :meth:`action` [unit/s], shape (A,); 0 for velocities."""
         return measured_action(self._embodiment, self._rate)
 
-    def clock_went_back(self, now_ns: int) -> None:
+    def clock_jumped(self, now_ns: int) -> None:
         """Count the age of every topic from ``now_ns``."""
         self._heard_ns = dict.fromkeys(self._heard_ns, now_ns)
 
     def _joints(self, topic: str) -> str:
         return ", ".join(d.joint for d in self._embodiment.state if d.topic == topic)
+
+
+class ObservationWatch:
+    """How old the newest observation is; a chunk needs eyes that are open."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._seen_ns: int | None = None
+
+    def seen(self, stamp_ns: int, now_ns: int) -> None:
+        """Note an observation. Its age counts from its stamp, even if it repeats."""
+        fresh_ns = min(stamp_ns, now_ns)
+        if self._seen_ns is None or fresh_ns > self._seen_ns:
+            self._seen_ns = fresh_ns
+
+    def forget(self) -> None:
+        """As before the first."""
+        self._seen_ns = None
+
+    def age_s(self, now_ns: int) -> float | None:
+        """Age of the newest one, or None before the first."""
+        return None if self._seen_ns is None else (now_ns - self._seen_ns) * _NS
+
+    def problem(self, now_ns: int) -> str | None:
+        """Why no chunk may drive the robot, or None."""
+        age_s = self.age_s(now_ns)
+        if age_s is None or age_s <= self._timeout_s:
+            return None
+        return f"observation is {age_s:.2f} s old (limit {self._timeout_s:g} s)"

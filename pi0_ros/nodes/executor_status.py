@@ -55,7 +55,7 @@ class StatusWriter:
         message.last_refusal = executor.last_refusal
         if executor.mover is not None:
             message.vetoed_ticks = executor.mover.vetoed_ticks
-            self._fill_hits(executor.mover.hits)
+        self._fill_hits(executor.hits)
         return message
 
     def fill_inactive(self, reason: str) -> ExecutorStatus:
