@@ -42,7 +42,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--use-sim-time",
         choices=("auto", "true", "false"),
         default="auto",
-        help="whether to follow /clock (default: auto, if there is one)",
+        help="whether to follow /clock (default: auto, if the executor does)",
     )
     parser.set_defaults(func=run)
 

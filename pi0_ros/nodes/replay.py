@@ -34,8 +34,8 @@ _LEAD_S = 0.04
 #: The executor reports every tick; silent for longer, it is gone [s].
 _SILENCE_S = 1.0
 _FAILED, _REFUSED, _INTERRUPTED = 1, 2, 130
-#: States in which a chunk may be taken.
-_FREE = (ExecutorStatus.HOLDING, ExecutorStatus.EXECUTING)
+#: Stamps this far from the clock are of another one: simulated time, mostly [s].
+_CLOCKS_APART_S = 1.0
 
 
 class ReplayError(RuntimeError):
@@ -75,8 +75,8 @@ class Replay(Node):
         played_s = min(max((self._now_ns() - self._begin_ns) * _NS, 0.0), plan.duration_s)
         return played_s, plan.duration_s, played_s < plan.approach_steps * plan.step_ns * _NS
 
-    def begin(self) -> None:
-        """Plan from the pose that the executor commands now. Raises :class:`ReplayError`."""
+    def check(self) -> ExecutorStatus:
+        """The executor's report. Raises :class:`ReplayError` if it takes no chunks of ours."""
         status = self._status
         if status is None:
             raise ReplayError(
@@ -88,10 +88,20 @@ class Replay(Node):
                 f"the executor drives {status.embodiment!r} and the episode was recorded on "
                 f"{self._robot.name!r}"
             )
-        if status.state not in _FREE:
-            raise ReplayError(f"the executor takes no chunks now: {status.reason}")
         if status.state == ExecutorStatus.EXECUTING:
             raise ReplayError(f"{status.source_id or 'a policy'} drives the robot; stop it first")
+        if status.state != ExecutorStatus.HOLDING:
+            raise ReplayError(f"the executor takes no chunks now: {status.reason}")
+        return status
+
+    def begin(self) -> None:
+        """Plan from the pose that the executor commands now. Raises :class:`ReplayError`."""
+        status = self.check()
+        if not self.is_connected:
+            raise ReplayError(
+                "the executor does not listen on action_chunk, or its stamps are not of this "
+                "clock: it follows another /clock, or the clocks of two machines differ"
+            )
         places = [list(status.action_names).index(name) for name in self._robot.action_names]
         commanded = np.array(status.command)[places]
         recorded = self._recorded
@@ -108,7 +118,7 @@ class Replay(Node):
         """Send what is due. Raises :class:`ReplayError` if the robot does not follow."""
         plan = self._plan
         assert plan is not None  # begin() made it
-        self._check(plan)
+        self._watch(plan)
         now_ns = self._now_ns()
         due_ns = self._begin_ns + self._next * plan.step_ns - round(_LEAD_S / _NS)
         if self._next < len(plan.rows) and now_ns >= due_ns:
@@ -116,7 +126,7 @@ class Replay(Node):
             self._next += plan.hop
         self.finished = (now_ns - self._begin_ns) * _NS > plan.duration_s
 
-    def _check(self, plan: ReplayPlan) -> None:
+    def _watch(self, plan: ReplayPlan) -> None:
         status = self._status
         assert status is not None  # begin() saw it
         if time.monotonic() - self._heard_s > _SILENCE_S:
@@ -159,8 +169,24 @@ class Replay(Node):
 
     @property
     def heard(self) -> bool:
-        """Whether the executor was heard."""
-        return self._status is not None
+        """Whether the executor was heard, and knows where the robot is."""
+        return self._status is not None and self._status.state != ExecutorStatus.WAITING
+
+    @property
+    def is_on_its_clock(self) -> bool:
+        """Whether this node's clock is the one of the executor's stamps."""
+        if self._status is None:
+            return False
+        stamp = self._status.header.stamp
+        stamp_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+        now_ns = self._now_ns()
+        # Simulated time is 0 until /clock is heard.
+        return now_ns > 0 and abs(now_ns - stamp_ns) * _NS < _CLOCKS_APART_S
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the executor listens, on the same clock."""
+        return self._chunks.get_subscription_count() > 0 and self.is_on_its_clock
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -213,12 +239,10 @@ def _play(node: Replay, use_sim_time: str) -> int:
     executor = EventsExecutor()
     executor.add_node(node)
     _spin_until(executor, lambda: node.heard)
-    simulated = use_sim_time == "true"
-    if use_sim_time == "auto":
-        simulated = bool(node.get_publishers_info_by_topic("/clock"))
-    if simulated:
+    node.check()
+    if use_sim_time == "true" or (use_sim_time == "auto" and not node.is_on_its_clock):
         node.set_parameters([Parameter("use_sim_time", value=True)])
-        _spin_until(executor, lambda: node.get_clock().now().nanoseconds > 0)
+    _spin_until(executor, lambda: node.is_connected)
     node.begin()
     with ReplayProgress(sys.stdout) as progress:
         while not node.finished:
