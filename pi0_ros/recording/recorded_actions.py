@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.recording.dataset.actions import CommandTrack
+from pi0_ros.recording.dataset.actions import STATUS_TOPIC, CommandTrack, StatusTrack
 from pi0_ros.recording.dataset.bags import Bag, find_bags
 from pi0_ros.recording.dataset.errors import DatasetError
 from pi0_ros.recording.dataset.reader import Dataset
@@ -57,6 +57,36 @@ def read_actions(source: str) -> RecordedActions:
 
 
 def _of_bag(bag: Bag) -> RecordedActions:
+    robot = bag.embodiment
+    reported = any(t.source == STATUS_TOPIC and t.written for t in bag.info.topics)
+    times_ns, actions = _reported(bag) if reported else _commanded(bag)
+    if len(times_ns) < 2:
+        raise DatasetError(f"{bag.path}: {len(times_ns)} steps were commanded; nothing to play")
+    return RecordedActions(
+        embodiment=robot.name,
+        names=robot.action_names,
+        actions=actions,
+        rate_hz=robot.rates.chunk_hz,
+        task=bag.info.task,
+        title=str(bag.path),
+    )
+
+
+def _reported(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
+    """What the executor says it commanded: its stamps do not depend on a busy recorder."""
+    track, stamps = StatusTrack(bag.embodiment), []
+    for _, _, message in bag.messages([STATUS_TOPIC]):
+        stamp = message.header.stamp
+        stamps.append(stamp.sec * 1_000_000_000 + stamp.nanosec)
+        track.add(stamps[-1], message)
+    known = [stamp_ns for stamp_ns in stamps if track.known_at(stamp_ns)]
+    if not known:
+        raise DatasetError(f"{bag.path}: the executor commanded nothing while it was recorded")
+    times_ns = _steps(bag.embodiment, known[0], known[-1])
+    return times_ns, track.at(times_ns)
+
+
+def _commanded(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
     """What was in force at each step, from the first time that everything was commanded."""
     robot = bag.embodiment
     tracks = {c.topic: CommandTrack(robot, c) for c in robot.controllers}
@@ -69,18 +99,16 @@ def _of_bag(bag: Bag) -> RecordedActions:
     silent = [topic for topic, track in tracks.items() if track.silent]
     if silent or not first_ns:
         raise DatasetError(f"{bag.path}: nothing was commanded on {', '.join(silent or tracks)}")
-    times_ns = np.arange(first_ns, last_ns + 1, robot.rates.step_duration_s * 1e9).astype(np.int64)
+    times_ns = _steps(robot, first_ns, last_ns)
     actions = np.zeros((len(times_ns), len(robot.action)))
     for track in tracks.values():
         actions[:, track.packer.indices] = track.at(times_ns)
-    return RecordedActions(
-        embodiment=robot.name,
-        names=robot.action_names,
-        actions=actions,
-        rate_hz=robot.rates.chunk_hz,
-        task=bag.info.task,
-        title=str(bag.path),
-    )
+    return times_ns, actions
+
+
+def _steps(robot: Embodiment, first_ns: int, last_ns: int) -> NDArray[np.int64]:
+    step_ns = robot.rates.step_duration_s * 1e9
+    return np.arange(first_ns, last_ns + 1, step_ns).astype(np.int64)
 
 
 def _of_dataset(path: Path, episode: int) -> RecordedActions:

@@ -43,3 +43,8 @@ def test_a_bag_in_which_a_controller_was_never_commanded_is_refused(tmp_path: Pa
     path = write_bag(tmp_path, steps=5, without="left_gripper")
     with pytest.raises(RecordingError, match=r"nothing was commanded on .*left/gripper"):
         read_actions(str(path))
+
+
+def test_the_executors_own_stamps_count_where_its_reports_were_recorded(tmp_path: Path) -> None:
+    recorded = read_actions(str(write_bag(tmp_path, steps=20, reported=True)))
+    np.testing.assert_allclose(recorded.actions[:, 0], 0.1 + 0.01 * np.arange(20), atol=1e-6)
