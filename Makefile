@@ -5,7 +5,8 @@ PYTHON ?= python3
 EMBODIMENT ?= bimanual_trossen
 DURATION ?= 20
 TESTS ?= test
-# Not among them: load, which writes a full-size checkpoint where it is told to.
+# Not among them: load, which writes a full-size checkpoint where it is told to, and recording,
+# which writes 50 GB in ten minutes.
 BENCHES ?= executor camera_sync sampling infer checkpoint_swap
 
 VENV := .venv

@@ -22,12 +22,16 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from pi0_ros.recording.metadata import Offered
 from pi0_ros.recording.streams import StreamState
 from pi0_ros.recording.take import Take
-from pi0_ros.recording.topics import EpisodeTopic
+from pi0_ros.recording.topics import EpisodeTopic, Role
 
 _PERIOD_S = 0.005
 # Room in the middleware for this much of a stream, should this process be kept from running.
 _BUFFERED_S = 2.0
-_LEAST_DEPTH = 100
+# At least so many messages of a kind that may be large, and of the small ones of the suite.
+_LEAST_DEPTH = 60
+_SMALL_DEPTH = 2000
+# Taken of one topic before the next has its turn.
+_TURN = 100
 # A larger step in the publisher's numbering is another publisher.
 _LARGEST_GAP = 100_000
 
@@ -110,7 +114,7 @@ class RawStreams:
         for i, subscription in enumerate(self._subscriptions):
             handle, kind = subscription.handle, subscription.msg_type
             state = self.states[i]
-            for _ in range(_LEAST_DEPTH):
+            for _ in range(_TURN):
                 taken = handle.take_message(kind, True)
                 if taken is None:
                     break
@@ -124,15 +128,15 @@ class RawStreams:
         take = self._take
         if take is None:
             return
-        received_ns = info["received_timestamp"]
-        if self._on_sim_time or not received_ns:
-            received_ns = self._clock.now().nanoseconds
+        received_ns, sent_ns = info["received_timestamp"], info["source_timestamp"]
+        if self._on_sim_time or not received_ns:  # the middleware knows the wall clock only
+            received_ns = sent_ns = self._clock.now().nanoseconds
         sequence = info["publication_sequence_number"] or 0
         last = self._sequence[i]
         if last is not None and state.publishers == 1 and 1 < sequence - last < _LARGEST_GAP:
             take.spool.missed[i] += sequence - last - 1
         self._sequence[i] = sequence
-        take.offer(i, received_ns, info["source_timestamp"] or received_ns, sequence, data)
+        take.offer(i, received_ns, sent_ns or received_ns, sequence, data)
 
 
 def subscription_is_latched(state: StreamState) -> bool:
@@ -143,9 +147,11 @@ def subscription_is_latched(state: StreamState) -> bool:
 def _wanted(state: StreamState) -> QoSProfile:
     reliable = bool(state.offered) and all(offered.reliable for offered in state.offered)
     latched = subscription_is_latched(state)
+    large = state.topic.role in (Role.CAMERA, Role.EXTRA)
+    depth = max(_LEAST_DEPTH, math.ceil(_BUFFERED_S * state.topic.expected_hz))
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=max(_LEAST_DEPTH, math.ceil(_BUFFERED_S * state.topic.expected_hz)),
+        depth=depth if large else _SMALL_DEPTH,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )

@@ -68,6 +68,10 @@ class BagWriter:
         """Note what has changed, so that it survives the death of this process."""
         self._file.add_metadata(RECORD_NAME, info.to_map())
 
+    def sync(self) -> None:
+        """Have the disk confirm what was written so far; another thread may write meanwhile."""
+        self._file.sync()
+
     def finish(self, info: EpisodeInfo, extra: dict[str, str] | None = None) -> Path:
         """Write the end, have the disk confirm everything, give the folder its name.
 

@@ -193,7 +193,7 @@ def dropped(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Ite
     for stream in evidence.streams:
         total = len(stream.log_ns) + stream.lost + stream.missed
         if stream.lost > limits.dropped_share * total:
-            text = f"{stream.source}: {_count(stream.lost)} lost, the disk was too slow"
+            text = f"{stream.source}: {_count(stream.lost)} lost, written too slowly"
             yield Finding(kind=Kind.DROPPED, source=stream.source, text=text)
         if stream.missed > limits.dropped_share * total:
             refuse = stream.missed > (1 - limits.rate_share) * total

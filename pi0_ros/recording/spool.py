@@ -20,6 +20,10 @@ from pi0_ros.recording.mcap_file import Message
 CHUNK_BYTES = 4 << 20
 CHUNK_PERIOD_S = 0.25
 
+# The disk is made to confirm what was written so often: what a power cut may cost, and not
+# so much that a commit of the file system, for whomever, keeps this writer waiting for long.
+_SYNC_PERIOD_S = 2.0
+
 
 class Spool:
     """Queue and writer of one bag.
@@ -48,8 +52,11 @@ class Spool:
         self._taken = 0  # bytes, counted by the writing thread
         self._wake = threading.Event()
         self._closing = False
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bag-writer", daemon=True)
+        self._syncer = threading.Thread(target=self._sync, name="bag-sync", daemon=True)
         self._thread.start()
+        self._syncer.start()
 
     @property
     def waiting_bytes(self) -> int:
@@ -77,6 +84,8 @@ class Spool:
         self._closing = True
         self._wake.set()
         self._thread.join()
+        self._ended.set()
+        self._syncer.join()
 
     def drop(self) -> None:
         """End the thread without writing what waits."""
@@ -92,6 +101,10 @@ class Spool:
                 return
             self._wake.clear()
             self._wake.wait(max(0.0, CHUNK_PERIOD_S - (time.monotonic() - started_s)))
+
+    def _sync(self) -> None:
+        while not self._ended.wait(_SYNC_PERIOD_S):
+            self._guarded(self._bag.sync)
 
     def _write_all(self) -> None:
         batch: list[Message] = []

@@ -27,18 +27,22 @@ from pi0_ros.recording.topics import EpisodeTopic
 
 # What a warning during the take is about [ns].
 _LIVE_NS = 10_000_000_000
+# So much in the queue is more than the writer's pace explains.
+_BEHIND_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakePlan:
     """What all episodes of a recorder have in common.
 
-    ``directory``: where they go; ``queue_bytes``: memory for what waits for the disk.
+    ``directory``: where they go; ``embodiment_yaml``: the text the embodiment was read from,
+    by default what its file says now; ``queue_bytes``: memory for what waits for the disk.
     """
 
     embodiment: Embodiment
     topics: tuple[EpisodeTopic, ...]
     directory: Path
+    embodiment_yaml: str = ""
     queue_bytes: int = 256 << 20
     software: Mapping[str, str] = field(default_factory=dict)
     limits: QualityLimits = field(default_factory=QualityLimits)
@@ -73,7 +77,8 @@ class Take:
         self._bag_topics = tuple(bag_topics)
         self._info = EpisodeInfo(
             embodiment=plan.embodiment.name,
-            embodiment_yaml=plan.embodiment.path.read_text(encoding="utf-8"),
+            embodiment_yaml=plan.embodiment_yaml
+            or plan.embodiment.path.read_text(encoding="utf-8"),
             task=task,
             notes=notes,
             instructions=(Instruction(stamp_ns=start_ns, text=task),),
@@ -127,11 +132,17 @@ class Take:
 
     def warnings(self, now_ns: int) -> tuple[str, ...]:
         """What the quality gate says about the last seconds."""
+        waiting = self.spool.waiting_bytes
+        behind = waiting > _BEHIND_BYTES
+        if behind:  # judged is what has been written; the streams may well be alive
+            now_ns = self._collector.newest_ns or now_ns
         start_ns = max(self._info.start_ns, now_ns - _LIVE_NS)
         evidence = self._collector.evidence(
             start_ns, now_ns, live=True, lost=self.spool.lost, missed=self.spool.missed
         )
-        return assess(evidence, self._plan.embodiment, self._plan.limits).problems
+        lag = f"writing is behind: {waiting / 1e6:.0f} MB wait in memory"
+        problems = assess(evidence, self._plan.embodiment, self._plan.limits).problems
+        return (lag, *problems) if behind else problems
 
     def stop(self, outcome: Outcome, notes: str, end_ns: int, fault: str = "") -> Ended:
         """Write what waits, judge the take, finish the bag. Offer nothing meanwhile.
@@ -155,7 +166,7 @@ class Take:
             accepted=complete and report.accepted,
             problems=(*((fault,) if fault else ()), *report.problems),
             termination=Termination.STOPPED if complete else Termination.INCOMPLETE,
-            reason=fault or ("" if complete else "the disk was slower than the streams"),
+            reason=fault or ("" if complete else "disk or processor were slower than the streams"),
         )
         try:
             path = self._bag.finish(info, {REPORT_NAME: report.to_json()})

@@ -164,7 +164,7 @@ BAD: dict[str, tuple[Callable[[dict[str, StreamEvidence]], None], Kind, str]] = 
     "messages_the_disk_lost": (
         edit(WRIST, lost=lambda s: 3),
         Kind.DROPPED,
-        "wrist: 3 messages lost, the disk was too slow",
+        "wrist: 3 messages lost, written too slowly",
     ),
     "messages_that_never_came": (
         edit(WRIST, missed=lambda s: 30),
