@@ -6,6 +6,8 @@ the stop is made here.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,8 @@ class Mover:
         veto: Veto | None = None,
     ) -> None:
         self._limits = embodiment.limits
-        self._limiter = Limiter(self._limits, 1.0 / embodiment.rates.control_hz, position)
+        self._period_s = 1.0 / embodiment.rates.control_hz
+        self._limiter = Limiter(self._limits, self._period_s, position)
         bound = self._limits.velocity
         self._limiter.velocity = np.clip(velocity, -bound, bound)
         self._stop = StopPlan(embodiment)
@@ -97,12 +100,11 @@ class Mover:
 
     def follow(self, motion: FloatArray) -> str | None:
         """Advance one tick towards a motion (3, A); or, vetoed, do not move and say why."""
-        limiter = self._limiter
-        before = limiter.position, limiter.velocity, limiter.acceleration
-        limiter.track(*motion)
+        before = None if self._veto is None else copy.deepcopy(self._limiter)
+        self._limiter.track(*motion)
         vetoed = self._ask_veto()
-        if vetoed is not None:
-            limiter.position, limiter.velocity, limiter.acceleration = before
+        if vetoed is not None and before is not None:
+            self._limiter = before
             self.vetoed_ticks += 1
             return vetoed
         self.publish = self._stop.executing()
@@ -114,9 +116,9 @@ class Mover:
 
     def settle(self, position: FloatArray) -> None:
         """Take a pose, at rest, as the last command."""
-        self._limiter.position = np.array(position)
-        self._limiter.velocity = np.zeros_like(position)
-        self._limiter.acceleration = np.zeros_like(position)
+        hits = self._limiter.hits
+        self._limiter = Limiter(self._limits, self._period_s, position)
+        self._limiter.hits = hits
 
     def at_rest(self) -> tuple[FloatArray, FloatArray]:
         """Position and velocity to leave behind: the last command, ramps at zero, at rest."""

@@ -299,7 +299,7 @@ class ChunkExecutor(ManagedNode):
         extra |= {f"teleop_refused_{rule.value}": str(n) for rule, n in door.refused.items()}
         unheard = [*self._unheard[0], *self._unheard[1]]
         return ExecutorFacts(
-            observation_age_s=self.core.observations.age_s(self._now_ns()),
+            observation_age_s=self.core.observation_age_s(self._now_ns()),
             off=off,
             refused={rule.value: n for rule, n in self.core.gate.refused.items()},
             faults=self._faults,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from pi0_ros.model.gemma import KeysValues
@@ -41,3 +42,16 @@ def with_room(keys_values: KeysValues, tokens: int) -> KeysValues:
     for room, t in zip(roomy, keys_values, strict=True):
         room[:, :, : t.shape[2]] = t
     return roomy
+
+
+def joined(room: Tensor, start: int, new: Tensor) -> Tensor:
+    """The first ``start`` tokens of ``room`` (B, heads, T, d) and ``new`` ones behind them.
+
+    They are written into the room, or copied out of it where a backward pass will read them:
+    the next step would otherwise write over what it needs.
+    """
+    if torch.is_grad_enabled():
+        return torch.cat((room[:, :, :start], new), dim=2)
+    end = start + new.shape[2]
+    room[:, :, start:end] = new
+    return room[:, :, :end]

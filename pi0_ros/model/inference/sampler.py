@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,9 +18,10 @@ from torch.nn.functional import embedding, linear, pad, silu
 from pi0_ros.model import flow
 from pi0_ros.model.flops import Flops, reduced_flops
 from pi0_ros.model.gemma import KeysValues
+from pi0_ros.model.guidance import Continuation
 from pi0_ros.model.inference.dropping import Layout, drop
 from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
-from pi0_ros.model.inference.memory import Context, Memory, with_room
+from pi0_ros.model.inference.memory import Context, Memory, joined, with_room
 from pi0_ros.model.inference.packing import (
     LayerNorms,
     PackedStack,
@@ -112,19 +113,42 @@ class Sampler:
         self.model.check_suffix(state, noise, context.batch)
         schedule = self._schedule(flow.euler_times(num_steps) if times is None else tuple(times))
         inputs = [t.to(self._device, non_blocking=True) for t in (state, noise)]
-        recording = context.recording
-        if self.graphs is None or recording is None:
-            return self._denoise(context.memory, schedule, *inputs)
-        if recording.replays != context.replay:
-            raise ValueError("the context is of an earlier observation: prefill again")
 
         def denoise(state: Tensor, noise: Tensor) -> Tensor:
             return self._denoise(context.memory, schedule, state, noise)
 
         # The schedule is part of what is recorded, and lives as long as the recording.
-        denoising = self.graphs.recording(schedule, denoise, inputs, of=recording)
-        actions: Tensor = denoising.run(inputs)
-        return actions.clone()
+        return self._replayed(context, schedule, denoise, inputs)
+
+    @torch.no_grad()
+    def continue_actions(
+        self,
+        context: Context,
+        state: Tensor,
+        noise: Tensor,
+        continuation: Continuation,
+        num_steps: int = 10,
+    ) -> Tensor:
+        """Normalised actions (B, H, D) that continue another chunk, by ``num_steps`` steps.
+
+        Recorded as plain sampling is, backward passes included.
+        """
+        self.model.check_suffix(state, noise, context.batch)
+        times = flow.euler_times(num_steps)
+        schedule = self._schedule(times)
+        steps = dict(zip(times, schedule.steps, strict=False))
+
+        def denoise(state: Tensor, noise: Tensor, *tensors: Tensor) -> Tensor:
+            if not self.config.pi05:
+                self._write_state(context.memory, state)
+            return continuation.on(tensors).integrate(
+                lambda x, t: self._velocity(context.memory, schedule, steps[t], x), noise, times
+            )
+
+        inputs = [
+            t.to(self._device, non_blocking=True) for t in (state, noise, *continuation.tensors)
+        ]
+        return self._replayed(context, (schedule, continuation.kind), denoise, inputs)
 
     def sample(
         self,
@@ -196,6 +220,18 @@ class Sampler:
                 self._schedules.popitem(last=False)
         self._schedules.move_to_end(times)
         return self._schedules[times]
+
+    def _replayed(
+        self, context: Context, key: Hashable, denoise: Callable[..., Tensor], inputs: list[Tensor]
+    ) -> Tensor:
+        """``denoise(*inputs)``, by the recording for ``key`` where the context is one."""
+        recording = context.recording
+        if self.graphs is None or recording is None:
+            return denoise(*inputs)
+        if recording.replays != context.replay:
+            raise ValueError("the context is of an earlier observation: prefill again")
+        actions: Tensor = self.graphs.recording(key, denoise, inputs, of=recording).run(inputs)
+        return actions.clone()
 
     def _placement(self, layout: Layout) -> list[Tensor]:
         """Positions of prefix and suffix, and the key bias where there is padding."""
@@ -290,8 +326,6 @@ class Sampler:
             self._expert.layers, norms, memory.keys_values, strict=True
         ):
             q, k, v = layer.queries_keys_values(pair[0](x), (cos, sin))
-            keys[:, :, start:end] = k
-            values[:, :, start:end] = v
-            attended = attend_all(q, keys[:, :, :end], values[:, :, :end], bias)
+            attended = attend_all(q, joined(keys, start, k), joined(values, start, v), bias)
             x = layer.finish(x, attended, pair)
         return x

@@ -14,10 +14,18 @@ import torch
 from pi0_ros.checkpoint import Manifest, check_compatibility, load, load_manifest
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.model import Pi0, Pi0Small
-from pi0_ros.model.inference import Sampler
+from pi0_ros.model.guidance import Continuation, Guidance, Inpainting, prefix_weights
+from pi0_ros.model.inference import Context, Sampler
 from pi0_ros.policy.backends.small import SmallSampler
 from pi0_ros.policy.pipeline import ModelInputs, Pipeline
-from pi0_ros.policy.types import Chunk, IncompatibleError, Observation, PolicyError
+from pi0_ros.policy.types import (
+    Chunk,
+    IncompatibleError,
+    Leftover,
+    Observation,
+    PolicyError,
+    RtcOptions,
+)
 
 _WARM_UP_PROMPT = "warm up"
 # The second pass no longer allocates: what follows is as fast as it gets.
@@ -27,13 +35,15 @@ _WARM_UP_PASSES = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalOptions:
     """``num_steps``: Euler steps; ``device``: "cpu", "cuda", "cuda:1"; ``seed``: of the noise,
-    -1 for a random one; ``threads``: of torch, 0 for its own choice.
+    -1 for a random one; ``threads``: of torch, 0 for its own choice; ``continuing``: how
+    chunks will be continued, if they will, so that it is tried out before a robot moves.
     """
 
     num_steps: int = 10
     device: str = "cpu"
     seed: int = -1
     threads: int = 0
+    continuing: RtcOptions | None = None
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
@@ -87,8 +97,7 @@ class LocalPolicy:
         self._watch = _StageWatch(towers, self._device)
         self._noise_shape = (1, loaded.manifest.horizon, loaded.manifest.model.action_dim)
         self._generator = torch.Generator(device=self._device)
-        for _ in range(_WARM_UP_PASSES):
-            self.infer(example_observation(embodiment, self.image_size))
+        self._warm_up(example_observation(embodiment, self.image_size))
         if self._options.seed >= 0:
             self._generator.manual_seed(self._options.seed)
         else:
@@ -99,7 +108,12 @@ class LocalPolicy:
         """Side of the views the model takes [pixels]."""
         return self._pipeline.image_size
 
-    def infer(self, observation: Observation) -> Chunk:
+    @property
+    def can_continue(self) -> bool:
+        """True of π0 and π0.5."""
+        return isinstance(self._model, Sampler)
+
+    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
         """Compute a chunk; ``total`` is measured from here. Raises :class:`PolicyError`."""
         watch = self._watch
         watch.restart()
@@ -110,12 +124,60 @@ class LocalPolicy:
         prefix = self._model.prefill(**batch)
         watch.mark("prefix")
         noise = torch.randn(self._noise_shape, generator=self._generator, device=self._device)
-        sampled = self._model.sample_actions(prefix, state, noise, self._options.num_steps)
+        steps = self._options.num_steps
+        if leftover is None:
+            sampled = self._model.sample_actions(prefix, state, noise, steps)
+            if self._options.continuing is not None and _is_new_recording(prefix):
+                self._record_continuing(prefix, state, noise, observation)
+        else:
+            onward = self._continuation(leftover, observation)
+            sampled = self._sampler.continue_actions(prefix, state, noise, onward, steps)
         output = sampled[0].float().cpu().numpy()
         watch.mark("denoise")
         actions = self._pipeline.actions(output, observation.state)
         watch.mark("postprocess")
         return Chunk(actions=actions, stage_ms=watch.stage_ms())
+
+    def _warm_up(self, example: Observation) -> None:
+        """The first backward pass would otherwise come late to a robot in motion."""
+        for _ in range(_WARM_UP_PASSES):
+            chunk = self.infer(example)
+        if self._options.continuing is not None and self.can_continue:
+            self.infer(
+                example,
+                Leftover(actions=chunk.actions, delay=1, options=self._options.continuing),
+            )
+
+    def _record_continuing(
+        self, prefix: Context, state: torch.Tensor, noise: torch.Tensor, observation: Observation
+    ) -> None:
+        """A prompt of another length is recorded anew, which takes a second: all of it now,
+        and not in the midst of the motion that the next chunk is to continue.
+        """
+        if self._options.continuing is not None:
+            nothing = np.zeros((0, len(self._pipeline.embodiment.action)), dtype=np.float32)
+            leftover = Leftover(actions=nothing, delay=0, options=self._options.continuing)
+            onward = self._continuation(leftover, observation)
+            self._sampler.continue_actions(prefix, state, noise, onward, self._options.num_steps)
+
+    @property
+    def _sampler(self) -> Sampler:
+        if isinstance(self._model, Sampler):
+            return self._model
+        raise PolicyError("π0-small cannot continue a chunk; use strategy:=sequential")
+
+    def _continuation(self, leftover: Leftover, observation: Observation) -> Continuation:
+        """The old chunk's absolute actions in model space, relative to the state of now."""
+        _, horizon, width = self._noise_shape
+        rows = len(leftover.actions)
+        target = np.zeros((1, horizon, width), dtype=np.float32)
+        target[0, :rows] = self._pipeline.targets(
+            leftover.actions.astype(np.float64), observation.state
+        )
+        executed = torch.from_numpy(self._pipeline.executed)
+        return continuation(
+            torch.from_numpy(target), executed, leftover.delay, rows, leftover.options
+        )
 
     def _batch(self, inputs: ModelInputs) -> dict[str, torch.Tensor]:
         """Arguments of the sampler, a batch of one; it moves to the device what it needs there."""
@@ -134,12 +196,36 @@ def example_observation(embodiment: Embodiment, size: int) -> Observation:
     )
 
 
+def continuation(
+    target: torch.Tensor, executed: torch.Tensor, delay: int, rows: int, options: RtcOptions
+) -> Continuation:
+    """How to continue ``target`` (B, H, D), of which the first ``rows`` rows are meant.
+
+    ``executed`` (D,) bool: dimensions that are no padding; the first ``delay`` rows are frozen.
+    """
+    horizon = target.shape[1]
+    if options.mode == "prefix":
+        frozen = torch.arange(horizon) < delay
+        return Inpainting(target=target, mask=frozen[:, None] & executed)
+    weights = prefix_weights(options.schedule, delay=delay, end=rows, horizon=horizon)
+    return Guidance(
+        target=target,
+        weights=weights[:, None] * executed,
+        max_guidance=options.max_guidance,
+    )
+
+
 def _network(model: Pi0 | Pi0Small) -> tuple[Network, tuple[torch.nn.Module, ...]]:
     """The network as it is sampled from, and its vision towers."""
     if isinstance(model, Pi0Small):
         return SmallSampler(model.eval()), tuple(model.vision)
     sampler = Sampler.on_device(model.eval())
     return sampler, (sampler.vision,)
+
+
+def _is_new_recording(prefix: Any) -> bool:
+    """Whether this is the first observation of its shape on a GPU."""
+    return isinstance(prefix, Context) and prefix.recording is not None and prefix.replay == 1
 
 
 def _check_fit(manifest: Manifest, embodiment: Embodiment) -> None:
