@@ -172,6 +172,7 @@ def figures(run: Soak, robot: Embodiment) -> dict[str, Any]:
         "seconds": round(run.elapsed_s, 1),
         "states": watch.states,
         "ticks": last.ticks if last else 0,
+        "ticks_per_s": round(sum(watch.states.values()) / max(run.elapsed_s, 1.0), 1),
         "ticks_audited": audit.ticks,
         "ticks_not_received": audit.missing,
         "begun_anew": watch.beginnings,
