@@ -110,7 +110,7 @@ def _each(paths: Sequence[Path], verb: Callable[[Path], None]) -> int:
     for path in bags_below(paths):
         try:
             verb(path)
-        except RecordingError as error:
+        except (RecordingError, OSError) as error:
             failed = True
             print(f"pi0: {error}", file=sys.stderr)
     return int(failed)

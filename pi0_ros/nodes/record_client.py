@@ -13,7 +13,7 @@ from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from pi0_ros.embodiment import EmbodimentError
+from pi0_ros.embodiment import EmbodimentError, load
 from pi0_ros.graph.arguments import RECORDER_ARGUMENTS
 from pi0_ros.graph.declaration import Process, declare_recorder
 from pi0_ros.graph.options import GraphError, parse_options
@@ -71,10 +71,13 @@ def _record(given: argparse.Namespace, process: Process, link: RecorderLink) -> 
             link.await_(lambda: link.connected or own.ended, _START_S)
         if not link.connected:
             return _refuse("\n".join([*own.lines(), "no recorder answers"]))
-        status = link.status
-        assert status is not None
-        if status.embodiment != process.parameters["embodiment"] and not own.started:
-            sys.stderr.write(f"pi0: the recorder that runs is of {status.embodiment}\n")
+        found = link.status.embodiment if link.status else ""
+        wanted = load(str(process.parameters["embodiment"])).name
+        if found != wanted:
+            return _refuse(
+                f"the recorder that runs is of {found}, not of {wanted}; end it, or give the"
+                " --namespace of another robot"
+            )
         if given.episodes:
             return Script(link, given, sys.stdout).run()
         return Console(link, own, given.task, given.notes).run()

@@ -70,6 +70,7 @@ class Recorder(ManagedNode):
             embodiment=robot,
             topics=topics,
             directory=Path(directory),
+            embodiment_yaml=robot.path.read_text(encoding="utf-8"),
             queue_bytes=self._size("queue_mb", least=16),
             software=_software(),
         )
@@ -145,7 +146,10 @@ class Recorder(ManagedNode):
 
     def _look_at_take(self, session: Session) -> None:
         take = session.take
-        warnings = () if take is None else take.warnings(self.get_clock().now().nanoseconds)
+        try:
+            warnings = () if take is None else take.warnings(self.get_clock().now().nanoseconds)
+        except Exception as error:  # judging must not be what ends a recording
+            warnings = (f"the take cannot be judged: {error!r}",)
         for text in warnings:
             self.get_logger().warning(text, throttle_duration_sec=10.0)
         self._warnings = warnings

@@ -128,15 +128,15 @@ class RawStreams:
         take = self._take
         if take is None:
             return
-        received_ns = info["received_timestamp"]
-        if self._on_sim_time or not received_ns:
-            received_ns = self._clock.now().nanoseconds
+        received_ns, sent_ns = info["received_timestamp"], info["source_timestamp"]
+        if self._on_sim_time or not received_ns:  # the middleware knows the wall clock only
+            received_ns = sent_ns = self._clock.now().nanoseconds
         sequence = info["publication_sequence_number"] or 0
         last = self._sequence[i]
         if last is not None and state.publishers == 1 and 1 < sequence - last < _LARGEST_GAP:
             take.spool.missed[i] += sequence - last - 1
         self._sequence[i] = sequence
-        take.offer(i, received_ns, info["source_timestamp"] or received_ns, sequence, data)
+        take.offer(i, received_ns, sent_ns or received_ns, sequence, data)
 
 
 def subscription_is_latched(state: StreamState) -> bool:

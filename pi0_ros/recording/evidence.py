@@ -47,7 +47,11 @@ class EvidenceCollector:
         """Look at one message of the topic with this place in ``topics``."""
         with self._lock:
             self._newest_ns = max(self._newest_ns, log_ns)
-            self._streams[topic].observe(log_ns, data)
+            stream = self._streams[topic]
+            try:
+                stream.observe(log_ns, data)
+            except Exception as error:  # whatever a driver sends, the writing goes on
+                stream.refused = f"a message of {len(data)} bytes cannot be read: {error!r}"
 
     @property
     def newest_ns(self) -> int:
@@ -85,13 +89,13 @@ class _Stream:
         self.refused = ""
 
     def observe(self, log_ns: int, data: bytes) -> None:
-        self.log_ns.append(log_ns)
+        stamp_ns = log_ns  # a command may be stamped for later, or not at all
         if self.topic.sensed:
             sec, nanosec = _STAMP.unpack_from(data)
-            self.stamp_ns.append(sec * 1_000_000_000 + nanosec)
+            stamp_ns = sec * 1_000_000_000 + nanosec
             self.look(log_ns, data)
-        else:  # a command may be stamped for later, or not at all
-            self.stamp_ns.append(log_ns)
+        self.log_ns.append(log_ns)
+        self.stamp_ns.append(stamp_ns)
 
     def look(self, log_ns: int, data: bytes) -> None:
         """Look at the content, if this kind of topic has any."""
@@ -131,12 +135,14 @@ class _CameraStream(_Stream):
     def look(self, log_ns: int, data: bytes) -> None:
         if self.topic.type == _COMPRESSED:
             # Two frames of the same picture differ in their stamps only, which come first.
-            self.digest.append(zlib.crc32(memoryview(data)[_HEAD_BYTES:]))
-            self.brightness.append(self._decoded_brightness(log_ns, data))
-            return
-        sample = np.frombuffer(data, np.uint8)[_HEAD_BYTES::_SAMPLE_STEP]
-        self.digest.append(zlib.crc32(sample.tobytes()))
-        self.brightness.append(float(sample.mean()) if len(sample) else 0.0)
+            digest = zlib.crc32(memoryview(data)[_HEAD_BYTES:])
+            brightness = self._decoded_brightness(log_ns, data)
+        else:
+            sample = np.frombuffer(data, np.uint8)[_HEAD_BYTES::_SAMPLE_STEP]
+            digest = zlib.crc32(sample.tobytes())
+            brightness = float(sample.mean()) if len(sample) else 0.0
+        self.digest.append(digest)
+        self.brightness.append(brightness)
 
     def _decoded_brightness(self, log_ns: int, data: bytes) -> float:
         if log_ns < self._next_picture_ns:

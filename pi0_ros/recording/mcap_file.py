@@ -2,7 +2,7 @@
 
 A chunk is handed to the kernel as the list of its messages (``writev``), and nothing of it
 is kept: what was written survives the death of this process, and a chunk is all that can
-be lost. Measured against the writers of `rosbags` and `mcap`, which copy each message four
+be lost. Measured against the writers of `rosbags` and `mcap`, which copy each message several
 times, this takes a tenth of the processor time. Format: https://mcap.dev/spec
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def _from_mcap(path: Path) -> EpisodeInfo:
             for record in make_reader(stream).iter_metadata():
                 if record.name == RECORD_NAME:
                     last = record.metadata
-    except (OSError, McapError, ValueError, AssertionError) as error:
+    except (OSError, McapError, ValueError, AssertionError, struct.error) as error:
         raise RecordingError(
             f"{path}: cannot be read: {error}; `pi0 bag repair` it if its recorder was killed"
         ) from error

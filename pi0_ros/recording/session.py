@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -68,8 +69,11 @@ class Session:
 
     @property
     def bytes_free(self) -> int:
-        """Free space where the episodes go."""
-        return shutil.disk_usage(self.plan.directory).free
+        """Free space where the episodes go; 0 if the place is gone."""
+        try:
+            return shutil.disk_usage(self.plan.directory).free
+        except OSError:
+            return 0
 
     @property
     def elapsed_s(self) -> float:
@@ -115,8 +119,14 @@ class Session:
             self.state = State.FINISHING
             end_ns = self._now_ns()
             self._source.deliver_to(None)
-            ended = take.stop(outcome, notes, end_ns, fault)
-            self.take = None
+            try:
+                ended = take.stop(outcome, notes, end_ns, fault)
+            except Exception as error:  # nothing may keep the next episode from starting
+                self.state = State.FAILED
+                self.reason = f"{take.folder}: {error!r}; `pi0 bag repair` it"
+                raise RecordingError(self.reason) from error
+            finally:
+                self.take = None
             self.last = take, ended
             if ended.finished and ended.info.complete:
                 self.kept += 1
@@ -163,7 +173,7 @@ class Session:
         elif free < self._reserve:
             fault = f"the disk is nearly full: {free / 1e6:.0f} MB left"
         if fault:
-            with self._lock:
+            with self._lock, contextlib.suppress(RecordingError):  # it is in `reason`
                 if self.take is take:
                     self.stop(Outcome.FAILED, fault=fault)
 

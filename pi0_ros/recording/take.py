@@ -35,12 +35,14 @@ _BEHIND_BYTES = 32 << 20
 class TakePlan:
     """What all episodes of a recorder have in common.
 
-    ``directory``: where they go; ``queue_bytes``: memory for what waits for the disk.
+    ``directory``: where they go; ``embodiment_yaml``: the text the embodiment was read from,
+    by default what its file says now; ``queue_bytes``: memory for what waits for the disk.
     """
 
     embodiment: Embodiment
     topics: tuple[EpisodeTopic, ...]
     directory: Path
+    embodiment_yaml: str = ""
     queue_bytes: int = 256 << 20
     software: Mapping[str, str] = field(default_factory=dict)
     limits: QualityLimits = field(default_factory=QualityLimits)
@@ -75,7 +77,8 @@ class Take:
         self._bag_topics = tuple(bag_topics)
         self._info = EpisodeInfo(
             embodiment=plan.embodiment.name,
-            embodiment_yaml=plan.embodiment.path.read_text(encoding="utf-8"),
+            embodiment_yaml=plan.embodiment_yaml
+            or plan.embodiment.path.read_text(encoding="utf-8"),
             task=task,
             notes=notes,
             instructions=(Instruction(stamp_ns=start_ns, text=task),),

@@ -68,6 +68,13 @@ def test_leaves_a_whole_bag_alone(broken: Path) -> None:
     assert (path / "episode_0.mcap").read_bytes() == before
 
 
+def test_the_lone_file_says_that_it_is_broken(broken: Path) -> None:
+    with pytest.raises(RecordingError, match="`pi0 bag repair` it"):
+        read_episode(broken / "episode_0.mcap")
+    with pytest.raises(RecordingError, match="it was not finished: `pi0 bag repair` it"):
+        read_episode(broken)
+
+
 def test_makes_lost_metadata_again(broken: Path) -> None:
     path = repair(broken).path
     (path / "metadata.yaml").unlink()

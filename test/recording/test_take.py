@@ -239,3 +239,17 @@ def test_no_episode_starts_where_the_disk_has_no_room_for_its_end(tmp_path: Path
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_malformed_message_is_written_told_of_and_stops_nothing(tmp_path: Path) -> None:
+    take = begin(plan(tmp_path))
+    for i in EXPECTED:
+        take.offer(i, START_NS, START_NS, 0, b"odd")
+    play(take)
+    ended = take.stop(Outcome.SUCCEEDED, "", START_NS + 2 * SECOND)
+    assert all(t.received == t.written for t in ended.info.topics)
+    camera = TOPICS[EXPECTED[0]].name
+    assert any(
+        problem.startswith(f"{camera}: a message of 3 bytes cannot be read")
+        for problem in ended.info.problems
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from harness import Graph
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
@@ -19,6 +20,7 @@ from pi0_msgs.msg import RecorderStatus
 from pi0_msgs.srv import SetInstruction, StartEpisode, StopEpisode
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
+from pi0_ros.nodes.observations import time_message
 
 UR5E = load("ur5e")
 CAMERA = UR5E.cameras[0].topic
@@ -30,10 +32,13 @@ ARM = UR5E.controllers[0].topic
 class Sensors:
     """Publishes every expected topic of the ur5e until closed; ``silent``: topics left out.
 
-    ``sent`` counts by topic. Frames are noise, small, and of the embodiment's aspect.
+    ``sent`` counts by topic. ``simulated``: on a clock of their own, which starts at 100 s.
+    Frames are noise, small, and of the embodiment's aspect.
     """
 
-    def __init__(self, ros: Graph) -> None:
+    def __init__(self, ros: Graph, *, simulated: bool = False) -> None:
+        self._time = ros.publisher(Clock, "/clock", SENSOR_QOS) if simulated else None
+        self._began_s = time.monotonic()
         self.silent: set[str] = set()
         self.sent: dict[str, int] = {}
         self._clock = ros.node.get_clock()
@@ -62,16 +67,23 @@ class Sensors:
             time.sleep(max(0.0, entry[0] - time.monotonic()))
             entry[0] += entry[1]
             _, _, kind, topic, publisher = entry
+            if self._time is not None:
+                self._time.publish(Clock(clock=self._now()))
             if topic not in self.silent:
                 count = self.sent.get(topic, 0)
                 publisher.publish(self._message(kind, topic, count))
                 self.sent[topic] = count + 1
 
+    def _now(self) -> Any:
+        if self._time is None:
+            return self._clock.now().to_msg()
+        return time_message(100 * 10**9 + int((time.monotonic() - self._began_s) * 1e9))
+
     def _message(self, kind: type, topic: str, count: int) -> Any:
         angle = 0.2 + 0.2 * math.sin(time.monotonic())
         if kind is Float64MultiArray:
             return Float64MultiArray(data=[angle] * 6)
-        stamp = self._clock.now().to_msg()
+        stamp = self._now()
         if kind is Image:
             image = Image(height=48, width=64, encoding="rgb8", step=192)
             image.data = self._frames[count % len(self._frames)]

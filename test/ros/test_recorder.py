@@ -73,9 +73,9 @@ def test_starts_only_when_every_stream_is_fresh_and_names_the_others(
 ) -> None:
     operator.await_ready()
     sensors.silent.update({WRIST, ARM})
-    status = operator.await_status(lambda s: not s.ready, "not ready")
-    assert WRIST in status.reason
-    operator.await_status(lambda s: ARM in s.reason, "the silent commands named")
+    operator.await_status(
+        lambda s: not s.ready and WRIST in s.reason and ARM in s.reason, "both silent ones named"
+    )
     refused = operator.start()
     assert not refused.success
     assert refused.message.startswith(f"not ready: {WRIST}: silent for")
@@ -236,3 +236,49 @@ def test_bad_parameters_fail_configure(
 ) -> None:
     node = ros.add(Recorder, {"embodiment": "ur5e", "directory": str(tmp_path), **parameters})
     assert message in node.failure
+
+
+def test_beside_a_simulation_the_bag_is_on_its_clock(ros: Graph, tmp_path: Path) -> None:
+    sensors = Sensors(ros, simulated=True)
+    operator = Operator(ros, tmp_path)
+    parameters = {"embodiment": "ur5e", "directory": str(tmp_path), "reserve_mb": 1}
+    ros.add(Recorder, {**parameters, "use_sim_time": True})
+    operator.await_ready()
+    operator.start()
+    operator.await_messages(30)
+    stopped = operator.stop()
+    sensors.close()
+    info = read_episode(Path(stopped.path))
+    assert 100e9 < info.start_ns < info.end_ns < 200e9
+    assert not any("clock" in problem for problem in info.problems), info.problems
+    with Reader(Path(stopped.path)) as reader:
+        assert all(100e9 < time_ns < 200e9 for _, time_ns, _ in reader.messages())
+
+
+def test_waits_for_extra_topics_and_records_them_in_its_namespace(
+    ros: Graph, tmp_path: Path
+) -> None:
+    parameters = {
+        "embodiment": "ur5e",
+        "directory": str(tmp_path),
+        "extra_topics": "depth/image sensor_msgs/msg/Image, /tf_static sensor_msgs/msg/JointState",
+    }
+    node = ros.add(Recorder, parameters, namespace="cell")
+    assert node.failure is None
+    names = [state.name for state in node._streams.states]
+    assert names[0] == f"/cell/{CAMERA}"
+    assert names[-2:] == ["/cell/depth/image", "/tf_static"]
+    assert "depth/image: nobody publishes it" in node.session.obstacles()
+
+
+def test_without_commands_being_required_their_silence_is_no_fault(
+    ros: Graph, sensors: Sensors, tmp_path: Path
+) -> None:
+    sensors.silent.update(controller.topic for controller in UR5E.controllers)
+    operator = Operator(ros, tmp_path)
+    parameters = {"embodiment": "ur5e", "directory": str(tmp_path), "reserve_mb": 1}
+    ros.add(Recorder, {**parameters, "require_commands": False})
+    operator.await_ready()
+    operator.start()
+    operator.await_messages(20)
+    assert not any(ARM in problem for problem in operator.stop().problems)
