@@ -38,8 +38,8 @@ from pi0_ros.nodes.chunk_executor import ChunkExecutor
 from pi0_ros.nodes.executor_inputs import to_incoming
 
 ROOT = Path(__file__).resolve().parents[1]
-WARM_UP_S = 3.0
 WINDOW_S = 10.0
+WARM_UP_S = WINDOW_S + 1.0  # so that no window reaches back to the start
 TIMER_S = 60.0
 STAGE_TICKS = 1500
 STAGES = (
@@ -160,7 +160,7 @@ class Stages:
         messages = timed(
             "tick: fill the commands",
             lambda: [
-                writer.fill(tick.command, tick.velocity, now_ns) for writer in node.outputs.writers
+                writer.fill(tick.command, tick.tangent, now_ns) for writer in node.outputs.writers
             ],
         )
         timed(

@@ -54,7 +54,7 @@ class Executor:
         self._veto = veto
         self.latch = latch or Latch()
         self.joints = JointWatch(embodiment, tuning.joint_state_timeout_s)
-        self.observations = ObservationWatch(embodiment.sync.observation_timeout_s)
+        self._observations = ObservationWatch(embodiment.sync.observation_timeout_s)
         self.gate = ChunkGate(embodiment, tuning)
         self.door = TeleopDoor(embodiment, tuning)
         self.last_refusal = ""
@@ -94,7 +94,11 @@ class Executor:
 
     def observe(self, stamp_ns: int, now_ns: int) -> None:
         """Note an observation."""
-        self.observations.seen(stamp_ns, now_ns)
+        self._observations.seen(stamp_ns, now_ns)
+
+    def observation_age_s(self, now_ns: int) -> float | None:
+        """Age of the newest observation, or None before the first."""
+        return self._observations.age_s(now_ns)
 
     def offer(self, incoming: IncomingChunk, now_ns: int) -> Refusal | None:
         """Take a chunk, to be executed from its stamp on; or say why not.
@@ -219,7 +223,7 @@ class Executor:
             self._lose_the_arm(f"the clock jumped back by {-passed_s:.3f} s", now_ns)
             self.gate.clock_went_back()
             self.joints.clock_jumped(now_ns)
-            self.observations.forget()
+            self._observations.forget()
         elif passed_s > self._tuning.tick_gap_s:
             self._lose_the_arm(f"no tick for {passed_s:.2f} s", now_ns, entirely=True)
             self.joints.clock_jumped(now_ns)
@@ -243,7 +247,7 @@ class Executor:
         """Drop chunks that nothing fresh backs; start the pending one when it is due."""
         if self.latch.closed or self.door.holder is not None:
             return
-        stale = self.observations.problem(now_ns)
+        stale = self._observations.problem(now_ns)
         if stale is not None:
             self.hold(stale)
         elif self._pending is not None and self._pending.chunk.stamp_ns <= now_ns:
@@ -286,6 +290,7 @@ class Executor:
             reason="" if driver else _both(self.latch.reason, self._reason),
             command=mover.position,
             velocity=mover.velocity,
+            tangent=mover.tangent,
             publish=mover.publish_quietly if quiet else mover.publish,
             source_id=driver.source_id if driver else "",
             chunk=chunk,
@@ -301,6 +306,7 @@ class Executor:
             reason=_both(self._ending or self.latch.reason, reason),
             command=self._unknown,
             velocity=self._unknown,
+            tangent=self._unknown,
             publish=self._silent,
         )
 
@@ -312,7 +318,7 @@ class Executor:
         if self.mover is None:
             return tick
         command, velocity = self.mover.at_rest()
-        return replace(tick, command=command, velocity=velocity)
+        return replace(tick, command=command, velocity=velocity, tangent=velocity)
 
 
 def _both(first: str, second: str) -> str:

@@ -6,6 +6,8 @@ the stop is made here.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,8 @@ class Mover:
         veto: Veto | None = None,
     ) -> None:
         self._limits = embodiment.limits
-        self._limiter = Limiter(self._limits, 1.0 / embodiment.rates.control_hz, position)
+        self._period_s = 1.0 / embodiment.rates.control_hz
+        self._limiter = Limiter(self._limits, self._period_s, position)
         bound = self._limits.velocity
         self._limiter.velocity = np.clip(velocity, -bound, bound)
         self._stop = StopPlan(embodiment)
@@ -54,6 +57,20 @@ class Mover:
     def motion(self) -> FloatArray:
         """Position, velocity and acceleration (3, A) at the time of the last command."""
         return self._limiter.motion
+
+    @property
+    def tangent(self) -> FloatArray:
+        """Rate of change (A,) at the very time of the last command, for those who interpolate.
+
+        A cubic through the commands with their mean velocities for slopes would swing between
+        4 and -2 times the acceleration in every period; with this it is the acceleration.
+        It never points back, so that a robot that came to rest is not sent past it.
+        """
+        mean, slope = self._limiter.velocity, self._limiter.motion[1]
+        low, high = np.minimum(0.0, 2.0 * mean), np.maximum(0.0, 2.0 * mean)
+        bound = self._limits.velocity
+        tangent: FloatArray = np.clip(np.clip(slope, low, high), -bound, bound)
+        return tangent
 
     @property
     def to_zero(self) -> NDArray[np.bool_]:
@@ -83,12 +100,11 @@ class Mover:
 
     def follow(self, motion: FloatArray) -> str | None:
         """Advance one tick towards a motion (3, A); or, vetoed, do not move and say why."""
-        limiter = self._limiter
-        before = limiter.position, limiter.velocity, limiter.acceleration
-        limiter.track(*motion)
+        before = None if self._veto is None else copy.deepcopy(self._limiter)
+        self._limiter.track(*motion)
         vetoed = self._ask_veto()
-        if vetoed is not None:
-            limiter.position, limiter.velocity, limiter.acceleration = before
+        if vetoed is not None and before is not None:
+            self._limiter = before
             self.vetoed_ticks += 1
             return vetoed
         self.publish = self._stop.executing()
@@ -100,9 +116,9 @@ class Mover:
 
     def settle(self, position: FloatArray) -> None:
         """Take a pose, at rest, as the last command."""
-        self._limiter.position = np.array(position)
-        self._limiter.velocity = np.zeros_like(position)
-        self._limiter.acceleration = np.zeros_like(position)
+        hits = self._limiter.hits
+        self._limiter = Limiter(self._limits, self._period_s, position)
+        self._limiter.hits = hits
 
     def at_rest(self) -> tuple[FloatArray, FloatArray]:
         """Position and velocity to leave behind: the last command, ramps at zero, at rest."""

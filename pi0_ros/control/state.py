@@ -26,8 +26,9 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Result of one tick. ``command`` and ``velocity`` have shape (A,); NaN while waiting.
+    """Result of one tick. ``command``, ``velocity``, ``tangent``: shape (A,); NaN while waiting.
 
+    ``velocity`` is the mean since the tick before; ``tangent`` that of the command's own time.
     ``publish`` says for each controller of the embodiment whether its command is sent.
     ``source_id`` names who drives. ``step`` and ``steps_consumed`` belong to ``chunk``, the
     one being executed.
@@ -38,6 +39,7 @@ class Tick:
     reason: str
     command: NDArray[np.float64]
     velocity: NDArray[np.float64]
+    tangent: NDArray[np.float64]
     publish: tuple[bool, ...]
     source_id: str = ""
     chunk: ActionChunk | None = None

@@ -38,7 +38,7 @@ from pi0_ros.nodes.executor_status import StatusWriter
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.nodes.operator_services import OperatorServices
-from pi0_ros.nodes.realtime import lock_memory, raise_priority, unlock_memory
+from pi0_ros.nodes.realtime import lock_memory, ordinary_priority, raise_priority, unlock_memory
 from pi0_ros.nodes.ticking import ClockTicks, QuietCollector, SteadyTicks
 
 #: Longest controlled stop; limits that need more are cut off by the final command.
@@ -81,8 +81,8 @@ class ChunkExecutor(ManagedNode):
         self._tuning = Tuning(**{f.name: self.get_parameter(f.name).value for f in fields(Tuning)})
         self._veto = load_veto(self.get_parameter("veto").value)
         self._priority = self.get_parameter("priority").value
-        if not 0 <= self._priority <= 99:
-            raise ValueError(f"priority is {self._priority}; give 1 to 99, or 0 for none")
+        if self._priority not in (0, *range(2, 100)):
+            raise ValueError(f"priority is {self._priority}; give 2 to 99, or 0 for none")
         self._begin_anew()
         self._create_entities()
 
@@ -121,6 +121,7 @@ class ChunkExecutor(ManagedNode):
         if self._collector is not None:
             self._collector.end()
             unlock_memory()
+            ordinary_priority()
 
     def teardown(self) -> None:
         while self._clean:
@@ -297,7 +298,7 @@ class ChunkExecutor(ManagedNode):
         extra |= {f"teleop_refused_{rule.value}": str(n) for rule, n in door.refused.items()}
         unheard = [*self._unheard[0], *self._unheard[1]]
         return ExecutorFacts(
-            observation_age_s=self.core.observations.age_s(self._now_ns()),
+            observation_age_s=self.core.observation_age_s(self._now_ns()),
             tracking_error=float(error),
             refused={rule.value: n for rule, n in self.core.gate.refused.items()},
             faults=self._faults,

@@ -35,7 +35,7 @@ class Outputs:
             tick.publish, self.writers, self.publishers, strict=True
         ):
             if publishes:
-                publisher.publish(writer.fill(tick.command, tick.velocity, tick.now_ns))
+                publisher.publish(writer.fill(tick.command, tick.tangent, tick.now_ns))
 
     def unheard(self) -> tuple[list[str], list[str]]:
         """Topics without a subscriber: those of arms, then those of grippers and bases."""

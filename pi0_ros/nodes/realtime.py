@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 
 # <sys/mman.h> of Linux
@@ -14,21 +15,39 @@ _CAP_IPC_LOCK = 14
 
 
 def raise_priority(priority: int) -> str:
-    """Run the calling thread under SCHED_FIFO; what came of it, in words.
+    """Run every thread of this process under SCHED_FIFO, the calling one ahead of the others.
 
-    ``priority``: 1 to 99, 0 to leave it alone. Threads that this one starts are ordinary.
+    All of them, because a tick waits for what they hold: the interpreter, and the locks of
+    the middleware. ``priority``: 2 to 99, 0 to leave everything alone. Returns what came of
+    it, in words. Threads that start later are ordinary.
     """
     if priority == 0:
         return "ordinary scheduling (priority is 0)"
     try:
-        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
+        _schedule_threads(os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, priority - 1)
+        _schedule(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, priority)
     except PermissionError:
         return (
             f"ordinary scheduling: no permission for real-time priority {priority}; "
             "raise rtprio in /etc/security/limits.conf"
         )
     return f"real-time priority {priority}"
+
+
+def ordinary_priority() -> None:
+    """Undo :func:`raise_priority`."""
+    with suppress(PermissionError):
+        _schedule_threads(os.SCHED_OTHER, 0)
+
+
+def _schedule_threads(policy: int, priority: int) -> None:
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            _schedule(int(thread), policy, priority)
+
+
+def _schedule(thread: int, policy: int, priority: int) -> None:
+    os.sched_setscheduler(thread, policy, os.sched_param(priority))
 
 
 def lock_memory() -> str:

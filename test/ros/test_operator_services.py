@@ -143,7 +143,7 @@ def wall(command: np.ndarray, _velocity: np.ndarray) -> str | None:
     ("parameter", "value", "words"),
     [
         ("veto", "no_such:thing", "veto is 'no_such:thing'"),
-        ("priority", 100, "priority is 100; give 1 to 99, or 0 for none"),
+        ("priority", 100, "priority is 100; give 2 to 99, or 0 for none"),
         ("homing_share", 1.5, "homing_share is 1.5"),
     ],
 )
