@@ -71,13 +71,12 @@ def run_repair(arguments: argparse.Namespace) -> int:
 
 def page(path: Path, info: EpisodeInfo) -> str:
     """Everything an episode says about itself, for reading."""
-    began = datetime.fromtimestamp(info.start_ns / 1e9).astimezone()
     state = "complete" if info.complete else f"incomplete: {info.reason or 'not finished'}"
     lines = [
         f"{path}",
         f"  task         {info.task}",
         f"  robot        {info.embodiment}",
-        f"  recorded     {began:%Y-%m-%d %H:%M:%S}, {info.duration_s:.1f} s",
+        f"  recorded     {_when(info.start_ns)}, {info.duration_s:.1f} s",
         f"  outcome      {info.outcome.value}, {state}",
         f"  quality gate {'accepted' if info.accepted else 'REFUSED'}",
         *(f"    - {problem}" for problem in info.problems),
@@ -100,6 +99,13 @@ def page(path: Path, info: EpisodeInfo) -> str:
         )
     lines.append("  software     " + ", ".join(f"{k} {v}" for k, v in info.software.items()))
     return "\n".join(lines)
+
+
+def _when(stamp_ns: int) -> str:
+    """The time of day, or of the simulation: no episode is older than this millennium."""
+    if stamp_ns < 10**18:
+        return f"{stamp_ns / 1e9:.1f} s into a simulation"
+    return f"{datetime.fromtimestamp(stamp_ns / 1e9).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _each(paths: Sequence[Path], verb: Callable[[Path], None]) -> int:

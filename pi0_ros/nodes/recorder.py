@@ -135,8 +135,9 @@ class Recorder(ManagedNode):
         if session is None or streams is None:
             return
         now_s = time.monotonic()
+        ros_s = self.get_clock().now().nanoseconds / 1e9  # a simulation may be slow
         for state in streams.states:
-            state.sample(now_s)
+            state.sample(ros_s)
         session.watch()
         streams.match_publishers()
         if now_s - self._looked_s >= _LOOK_S:

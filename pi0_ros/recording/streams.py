@@ -38,7 +38,9 @@ class StreamState:
         return None if self.last_s is None else max(0.0, now_s - self.last_s)
 
     def sample(self, now_s: float) -> None:
-        """Note the count; call a few times a second."""
+        """Note the count; call a few times a second, with the time rates are to be of."""
+        if self._seen and now_s < self._seen[-1][0]:  # the clock was set back
+            self._seen.clear()
         self._seen.append((now_s, self.count))
         while len(self._seen) > 2 and self._seen[1][0] < now_s - _WINDOW_S:
             self._seen.popleft()

@@ -74,10 +74,10 @@ def episode_topics(
             name=controller.topic,
             type=controller.message_type,
             role=Role.COMMAND,
-            # A base at rest is not commanded: its own timeout holds it.
-            expected_hz=0.0
-            if controller.stop is StopBehaviour.RAMP_TO_ZERO or not with_commands
-            else embodiment.rates.control_hz,
+            # At rest only what holds is commanded: not a base, nor a gripper that keeps its last.
+            expected_hz=embodiment.rates.control_hz
+            if with_commands and controller.stop is StopBehaviour.HOLD
+            else 0.0,
         )
         for controller in embodiment.controllers
     ]

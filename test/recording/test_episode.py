@@ -83,6 +83,7 @@ def test_an_episode_holds_every_topic_of_the_embodiment_once() -> None:
     assert topics["cam_high/camera/color/image_rect_raw"].expected_hz == 30.0
     assert topics["follower_left/joint_states"].role is Role.JOINT_STATE
     assert topics["follower_left/arm_controller/joint_trajectory"].expected_hz == 50.0
+    assert topics["follower_left/gripper_controller/commands"].expected_hz == 0.0
     assert topics["mobile_base/cmd_vel"].expected_hz == 0.0
     assert "/diagnostics" in topics
     assert "observation" not in topics
