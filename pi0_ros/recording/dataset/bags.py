@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+import struct
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typest
 
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.dataset.errors import DatasetError
+from pi0_ros.recording.dataset.mapped import mapped
 from pi0_ros.recording.episode import EpisodeInfo
 from pi0_ros.recording.read import embodiment_of, read_episode
 
@@ -50,23 +52,42 @@ class Bag:
         """
         wanted = {self.topic(source): source for source in sources}
         try:
-            with Reader(self.path) as reader:
-                connections = [c for c in reader.connections if c.topic in wanted]
-                missing = sorted(wanted.keys() - {c.topic for c in connections})
-                if missing:
-                    known = ", ".join(sorted({c.topic for c in reader.connections}))
-                    raise DatasetError(
-                        f"{self.path}: no topic {', '.join(missing)}; it has {known}"
-                    )
-                store = _typestore(connections)
-                for connection, log_ns, data in reader.messages(connections):
-                    message = store.deserialize_cdr(data, connection.msgtype)
-                    yield wanted[connection.topic], log_ns, message
-        except (ReaderError, SerdeError, TypesysError, OSError) as error:
+            yield from self._read(wanted)
+        except (ReaderError, SerdeError, TypesysError, OSError, ValueError, struct.error) as error:
+            if isinstance(error, DatasetError):
+                raise
             raise DatasetError(
                 f"{self.path}: cannot be read: {error}; `pi0 bag repair` it if its recorder was"
                 " killed"
             ) from error
+
+    def _read(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, int, Any]]:
+        files = sorted(self.path.glob("*.mcap"))
+        file = mapped(files[0]) if len(files) == 1 else None
+        if file is None:
+            yield from self._read_slowly(wanted)
+            return
+        self._check_topics(wanted, {channel.topic for channel in file.channels.values()})
+        definitions = {channel.type: channel.definition for channel in file.channels.values()}
+        store = _typestore(definitions)
+        for channel, log_ns, data in file.messages(wanted):
+            yield wanted[channel.topic], log_ns, store.deserialize_cdr(data, channel.type)
+
+    def _read_slowly(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, int, Any]]:
+        """Whatever rosbags reads: compressed bags, several files, SQLite."""
+        with Reader(self.path) as reader:
+            self._check_topics(wanted, {c.topic for c in reader.connections})
+            connections = [c for c in reader.connections if c.topic in wanted]
+            store = _typestore({c.msgtype: c.msgdef.data for c in connections})
+            for connection, log_ns, data in reader.messages(connections):
+                message = store.deserialize_cdr(data, connection.msgtype)
+                yield wanted[connection.topic], log_ns, message
+
+    def _check_topics(self, wanted: Collection[str], present: Collection[str]) -> None:
+        if missing := sorted(set(wanted) - set(present)):
+            raise DatasetError(
+                f"{self.path}: no topic {', '.join(missing)}; it has {', '.join(sorted(present))}"
+            )
 
 
 def find_bags(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -108,11 +129,11 @@ def _is_bag(path: Path) -> bool:
     return (path / "metadata.yaml").is_file()
 
 
-def _typestore(connections: Collection[Any]) -> Any:
+def _typestore(definitions: Mapping[str, str]) -> Any:
     """The types of Jazzy, and those that the bag defines itself."""
     store = get_typestore(Stores.ROS2_JAZZY)
-    for connection in connections:
-        if connection.msgtype not in store.fielddefs:
-            types = get_types_from_msg(connection.msgdef.data, connection.msgtype)
+    for name, text in definitions.items():
+        if name not in store.fielddefs:
+            types = get_types_from_msg(text, name)
             store.register({n: t for n, t in types.items() if n not in store.fielddefs})
     return store
