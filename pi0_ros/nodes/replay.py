@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Duration, Time
+from numpy.typing import NDArray
+from rclpy.duration import Duration as Timeout
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -33,6 +35,8 @@ _DISCOVERY_S = 10.0
 _LEAD_S = 0.04
 #: The executor reports every tick; silent for longer, it is gone [s].
 _SILENCE_S = 1.0
+#: How long the last chunk may take to be acknowledged [s].
+_ACKNOWLEDGE_S = 0.5
 _FAILED, _REFUSED, _INTERRUPTED = 1, 2, 130
 #: Stamps this far from the clock are of another one: simulated time, mostly [s].
 _CLOCKS_APART_S = 1.0
@@ -122,9 +126,23 @@ class Replay(Node):
         now_ns = self._now_ns()
         due_ns = self._begin_ns + self._next * plan.step_ns - round(_LEAD_S / _NS)
         if self._next < len(plan.rows) and now_ns >= due_ns:
-            self._chunks.publish(self._message(plan, now_ns))
+            begin_ns = self._begin_ns + self._next * plan.step_ns
+            rows = plan.chunk(self._next).astype(np.float32)
+            self._chunks.publish(self._message(plan, rows, begin_ns, now_ns))
             self._next += plan.hop
         self.finished = (now_ns - self._begin_ns) * _NS > plan.duration_s
+
+    def halt(self) -> None:
+        """Do not play the rest of the chunk sent last: rest where the robot is commanded now."""
+        plan, status = self._plan, self._status
+        if plan is None or status is None or status.state != ExecutorStatus.EXECUTING:
+            return
+        places = [list(status.action_names).index(name) for name in self._robot.action_names]
+        pose = np.where(plan.is_velocity, 0.0, np.array(status.command)[places])
+        now_ns = self._now_ns()
+        rows = np.tile(pose, (plan.horizon, 1)).astype(np.float32)
+        self._chunks.publish(self._message(plan, rows, now_ns, now_ns))
+        self._chunks.wait_for_all_acked(Timeout(seconds=_ACKNOWLEDGE_S))
 
     def _watch(self, plan: ReplayPlan) -> None:
         status = self._status
@@ -142,8 +160,9 @@ class Replay(Node):
         elif self._followed or self._next > 3 * plan.hop:
             raise ReplayError(f"the executor no longer follows: {status.reason or 'held'}")
 
-    def _message(self, plan: ReplayPlan, now_ns: int) -> ActionChunk:
-        rows = plan.chunk(self._next).astype(np.float32)
+    def _message(
+        self, plan: ReplayPlan, rows: NDArray[np.float32], begin_ns: int, now_ns: int
+    ) -> ActionChunk:
         message = ActionChunk(
             step_duration=Duration(sec=0, nanosec=plan.step_ns),
             action_names=list(self._robot.action_names),
@@ -156,7 +175,7 @@ class Replay(Node):
             checkpoint_id=f"replay of {self._recorded.title}",
             prompt=self._recorded.task,
         )
-        message.header.stamp = _stamp(self._begin_ns + self._next * plan.step_ns)
+        message.header.stamp = _stamp(begin_ns)
         self._sequence += 1
         return message
 
@@ -213,6 +232,7 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"replay: {error}\n")
         return _FAILED
     except KeyboardInterrupt:
+        node.halt()
         sys.stderr.write("replay: interrupted; the executor holds\n")
         return _INTERRUPTED
     finally:

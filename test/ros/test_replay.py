@@ -103,6 +103,24 @@ def test_a_stop_ends_the_replay_for_good(ros: Graph, tmp_path: Path) -> None:
         node.begin()
 
 
+def test_an_interrupted_replay_plays_no_further(ros: Graph, tmp_path: Path) -> None:
+    site = Site(ros, "mobile_trossen")
+    node = site.replay(write_bag(tmp_path, steps=100))
+    node.begin()
+    for _ in range(40):
+        node.step()
+        site.tick()
+    assert site.statuses[-1].state == ExecutorStatus.EXECUTING
+    waist = site.statuses[-1].command[0]
+    node.halt()
+    for _ in range(50):
+        site.tick()
+    held = site.statuses[-1]
+    assert held.state == ExecutorStatus.HOLDING
+    assert held.command[0] == pytest.approx(waist, abs=0.02)
+    assert not any(held.command_velocity)
+
+
 def test_another_robot_is_refused(
     ros: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

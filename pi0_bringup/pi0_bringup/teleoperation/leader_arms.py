@@ -22,6 +22,8 @@ from pi0_ros.nodes.managed import SENSOR_QOS, run
 _SWITCHES = ("gesture", "topic")
 #: How long the gesture is made before it counts [s].
 _GESTURE_S = 0.3
+#: Between two lines that say why the gesture would start nothing [s].
+_SAY_S = 5.0
 
 
 class LeaderArmsNode(TeleopSource):
@@ -79,6 +81,9 @@ class LeaderArmsNode(TeleopSource):
             return pressed_ns is not None and now_ns - pressed_ns <= self._timeout_ns
         if self.engagement.reason:
             self._switch.off()  # the gesture has to be made again
+        problem = None if self._switch.on else self.problem(now_ns)
+        if problem is not None:
+            self.get_logger().warning(f"cannot start: {problem}", throttle_duration_sec=_SAY_S)
         self._switch.update(self._leaders.gesture(), now_ns)
         return self._switch.on
 
