@@ -15,9 +15,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 
-from pi0_ros.model.gemma import EPS, Gemma, GemmaLayer, KeysValues, RMSNorm, rotary, rotate
+from pi0_ros.model.gemma import Gemma, GemmaLayer, KeysValues, RMSNorm, rotary
+from pi0_ros.model.inference.arithmetic import PLAIN, Arithmetic, gelu_tanh
 from pi0_ros.model.siglip import SigLip, VisionBlock
 
 
@@ -28,14 +29,18 @@ class Modulation:
     scale: Tensor
     shift: Tensor | None = None
     gate: Tensor | None = None
+    arithmetic: Arithmetic = PLAIN
 
     def __call__(self, x: Tensor) -> Tensor:
-        y = rms_norm(x.float(), x.shape[-1:], self.scale, EPS)
-        return (y if self.shift is None else y + self.shift).to(x.dtype)
+        return self.arithmetic.normalise(x, self.scale, self.shift)
 
     def add(self, x: Tensor, branch: Tensor) -> Tensor:
         """The residual stream x with the branch that this norm feeds."""
-        return x + branch if self.gate is None else torch.addcmul(x, self.gate, branch)
+        return self.arithmetic.add_branch(x, branch, self.gate)
+
+    def add_and_pass(self, x: Tensor, branch: Tensor, to: Modulation) -> tuple[Tensor, Tensor]:
+        """:meth:`add`, and its result normalised by the norm ``to``, in one go."""
+        return self.arithmetic.add_and_normalise(x, branch, self.gate, to.scale, to.shift)
 
 
 #: Cosines and sines of rotary angles, each (B, T, 1, head_dim / 2).
@@ -85,7 +90,8 @@ def _pack(parameters: Sequence[Tensor]) -> Tensor:
 class PackedLayer:
     """One Gemma layer of one stack; its norms come from outside."""
 
-    def __init__(self, layer: GemmaLayer, *, packed: bool) -> None:
+    def __init__(self, layer: GemmaLayer, arithmetic: Arithmetic, *, packed: bool) -> None:
+        self._arithmetic = arithmetic
         attention, mlp = layer.self_attn, layer.mlp
         self.head_dim = attention.head_dim
         self.heads = attention.q_proj.out_features // self.head_dim
@@ -99,21 +105,24 @@ class PackedLayer:
     def keys_values(self, x: Tensor, angles: Angles) -> KeysValues:
         """Rotated keys and values of normed x (B, T, W): each (B, kv_heads, T, head_dim)."""
         k, v = _unflatten(self.kv.joined(x), 2, self.kv_heads, self.head_dim).unbind(2)
-        return rotate(k, angles).transpose(1, 2), v.transpose(1, 2)
+        return self._arithmetic.turn(k, *angles).transpose(1, 2), v.transpose(1, 2)
 
     def queries_keys_values(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries (B, T, heads, head_dim), and :meth:`keys_values`, in one go."""
         heads = _unflatten(self.qkv.joined(x), -1, self.head_dim)
         turning, v = torch.split(heads, [self.heads + self.kv_heads, self.kv_heads], dim=2)
-        q, k = torch.split(rotate(turning, angles), [self.heads, self.kv_heads], dim=2)
+        q, k = torch.split(
+            self._arithmetic.turn(turning, *angles), [self.heads, self.kv_heads], dim=2
+        )
         return q, k.transpose(1, 2), v.transpose(1, 2)
 
     def finish(self, x: Tensor, attended: Tensor, norms: LayerNorms) -> Tensor:
         """Residual stream after attention (its output, (B, T, heads * head_dim)) and MLP."""
         before_attention, before_mlp = norms
-        x = before_attention.add(x, linear(attended, self.output))
-        gate, up = self.gate_up.halves(before_mlp(x))
-        return before_mlp.add(x, linear(gelu(gate, approximate="tanh") * up, self.down))
+        branch = linear(attended, self.output)
+        x, normed = before_attention.add_and_pass(x, branch, to=before_mlp)
+        branch = linear(self._arithmetic.gated(*self.gate_up.halves(normed)), self.down)
+        return before_mlp.add(x, branch)
 
 
 def attend_all(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
@@ -141,16 +150,17 @@ def rotary_angles(positions: Tensor, head_dim: int) -> Angles:
 class PackedStack:
     """A Gemma stack's layers; ``norms`` is None for an adaptive one (π0.5's expert)."""
 
-    def __init__(self, stack: Gemma, *, packed: bool) -> None:
-        self.layers = tuple(PackedLayer(layer, packed=packed) for layer in stack.blocks)
+    def __init__(self, stack: Gemma, *, packed: bool, arithmetic: Arithmetic = PLAIN) -> None:
+        self.layers = tuple(PackedLayer(b, arithmetic, packed=packed) for b in stack.blocks)
+        self.arithmetic = arithmetic
         self.dtype = stack.dtype
         self._sources = [
             (layer.input_layernorm, layer.post_attention_layernorm) for layer in stack.blocks
         ]
         self._final_source = stack.norm
         plain = isinstance(stack.norm, RMSNorm)
-        self.norms = [(_norm(a), _norm(b)) for a, b in self._sources] if plain else None
-        self.final = _norm(stack.norm) if plain else None
+        self.norms = [(self._norm(a), self._norm(b)) for a, b in self._sources] if plain else None
+        self.final = self._norm(stack.norm) if plain else None
 
     def refresh(self) -> None:
         """Reads the norms' weights again, into the same memory."""
@@ -161,13 +171,12 @@ class PackedStack:
                 norm.scale.copy_(_scale(source))
         self.final.scale.copy_(_scale(self._final_source))
 
+    def _norm(self, source: nn.Module) -> Modulation:
+        return Modulation(scale=_scale(source), arithmetic=self.arithmetic)
+
 
 def _scale(norm: nn.Module) -> Tensor:
     return 1 + norm.get_parameter("weight").detach().float()
-
-
-def _norm(source: nn.Module) -> Modulation:
-    return Modulation(scale=_scale(source))
 
 
 def _unflatten(x: Tensor, *sizes: int) -> Tensor:
@@ -193,6 +202,6 @@ class PackedVision(nn.Module):
             q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
             attended = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
             x = x + block.self_attn.out_proj(attended)
-            x = x + block.mlp(block.layer_norm2(x))
+            x = x + block.mlp.fc2(gelu_tanh(block.mlp.fc1(block.layer_norm2(x))))
         out: Tensor = self.tower.projector(self.tower.post_layernorm(x))
         return out

@@ -18,6 +18,7 @@ from torch.nn.functional import embedding, linear, pad, silu
 from pi0_ros.model import flow
 from pi0_ros.model.flops import Flops, reduced_flops
 from pi0_ros.model.gemma import KeysValues
+from pi0_ros.model.inference.arithmetic import PLAIN, can_compile, compiled
 from pi0_ros.model.inference.dropping import Layout, drop
 from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
 from pi0_ros.model.inference.memory import Context, Memory, with_room
@@ -45,6 +46,7 @@ class Sampler:
     parameters are packed in place and keep their names; change them by
     :meth:`copy_weights_from`, never by assignment. With ``graphs``, computations at
     batch 1 are recorded per shape; ``multiple`` rounds prompts up so that shapes recur.
+    ``compile`` fuses what lies between the matrix products, which costs seconds per shape.
     """
 
     def __init__(
@@ -54,14 +56,16 @@ class Sampler:
         graphs: GraphCache | None = None,
         packed: bool | None = None,
         multiple: int | None = None,
+        compile: bool = False,
     ) -> None:
         self.model = model
         self.config = model.config
         self.graphs = graphs
         packed = self._device.type != "cpu" if packed is None else packed
         self.vision = PackedVision(model.vision, packed=packed)
-        self._backbone = PackedStack(model.backbone, packed=packed)
-        self._expert = PackedStack(model.expert, packed=packed)
+        arithmetic = compiled() if compile else PLAIN
+        self._backbone = PackedStack(model.backbone, packed=packed, arithmetic=arithmetic)
+        self._expert = PackedStack(model.expert, packed=packed, arithmetic=arithmetic)
         self._multiple = multiple or (1 if graphs is None else _GPU_PROMPT_MULTIPLE)
         self._prompts: OrderedDict[tuple[tuple[int, ...], ...], Tensor] = OrderedDict()
         self._schedules: OrderedDict[tuple[float, ...], Schedule] = OrderedDict()

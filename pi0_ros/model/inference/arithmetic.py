@@ -1,0 +1,92 @@
+"""What is done between the matrix products, as functions that a compiler can fuse.
+
+Eager, every line below is a pass over memory, and on a GPU a kernel of its own: some
+thousand of them in a chunk. :func:`compiled` makes one kernel of each function.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+from torch.nn.functional import gelu, rms_norm
+
+from pi0_ros.model.gemma import EPS, rotate
+
+#: Of the tanh form of GELU: x * sigmoid(x * (_LINEAR + _CUBIC * x²)).
+_LINEAR = 1.5957691216057308
+_CUBIC = 0.044715 * _LINEAR
+
+
+def normalise(x: Tensor, scale: Tensor, shift: Tensor | None) -> Tensor:
+    """``x / rms(x) * scale + shift`` in float32, in the dtype of x."""
+    y = rms_norm(x.float(), x.shape[-1:], scale, EPS)
+    return (y if shift is None else y + shift).to(x.dtype)
+
+
+def add_branch(x: Tensor, branch: Tensor, gate: Tensor | None) -> Tensor:
+    """The residual stream x with a branch, gated or not."""
+    return x + branch if gate is None else torch.addcmul(x, gate, branch)
+
+
+def add_and_normalise(
+    x: Tensor, branch: Tensor, gate: Tensor | None, scale: Tensor, shift: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """:func:`add_branch`, and its result normalised."""
+    x = add_branch(x, branch, gate)
+    return x, normalise(x, scale, shift)
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """GELU in its tanh form. On a CPU without gradients written with fewer, cheaper passes."""
+    if x.is_cuda or torch.is_grad_enabled() or x.dtype != torch.float32:
+        return gelu(x, approximate="tanh")
+    return (x * x).mul_(_CUBIC).add_(_LINEAR).mul_(x).sigmoid_().mul_(x)
+
+
+def gated(gate: Tensor, up: Tensor) -> Tensor:
+    """``gelu(gate) * up``."""
+    if gate.is_cuda or torch.is_grad_enabled():
+        return gelu_tanh(gate) * up
+    return gelu_tanh(gate).mul_(up)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding of x (B, T, heads, head_dim), angles (B, T, 1, head_dim / 2)."""
+    return rotate(x, (cos, sin))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arithmetic:
+    """The functions above, as they are or compiled."""
+
+    normalise: Callable[[Tensor, Tensor, Tensor | None], Tensor] = normalise
+    add_branch: Callable[[Tensor, Tensor, Tensor | None], Tensor] = add_branch
+    add_and_normalise: Callable[..., tuple[Tensor, Tensor]] = add_and_normalise
+    gated: Callable[[Tensor, Tensor], Tensor] = gated
+    turn: Callable[[Tensor, Tensor, Tensor], Tensor] = turn
+
+
+PLAIN = Arithmetic()
+
+
+@cache
+def compiled() -> Arithmetic:
+    """Compiled by torch at first use for each kind of shape, in seconds. One for the process."""
+    return Arithmetic(
+        normalise=torch.compile(normalise),
+        add_branch=torch.compile(add_branch),
+        add_and_normalise=torch.compile(add_and_normalise),
+        gated=torch.compile(gated),
+        turn=torch.compile(turn),
+    )
+
+
+def can_compile() -> bool:
+    """Whether this machine has what torch compiles GPU kernels with: Triton and a C compiler."""
+    return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
