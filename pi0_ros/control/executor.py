@@ -14,11 +14,12 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.control.blend import Blender, Path
 from pi0_ros.control.chunk import ActionChunk, ChunkGate, IncomingChunk, Refusal, Rule
 from pi0_ros.control.limits import Limiter
 from pi0_ros.control.measured import JointWatch
 from pi0_ros.control.stop import StopPlan
-from pi0_ros.control.timeline import Blend, Setpoint, Timeline
+from pi0_ros.control.timeline import Timeline
 from pi0_ros.control.tuning import Tuning
 from pi0_ros.embodiment import Embodiment
 
@@ -70,8 +71,8 @@ class Executor:
         self.gate = ChunkGate(embodiment, tuning)
         self._stop = StopPlan(embodiment)
         self._limiter: Limiter | None = None
-        self._current: Timeline | None = None
-        self._blend: Blend | None = None
+        self._blender = Blender(self._limits, tuning.splice_s, self._period_s)
+        self._current: Path | None = None
         self._pending: Timeline | None = None
         self._observed_ns: int | None = None
         self._now_ns: int | None = None
@@ -79,14 +80,14 @@ class Executor:
         self._reason = "waiting for the first chunk"
         self._silent = (False,) * len(embodiment.controllers)
         self._unknown: NDArray[np.float64] = np.full(len(embodiment.action), np.nan)
-        self._no_hits = np.zeros((3, len(embodiment.action)), dtype=np.uint64)
+        self._no_hits = np.zeros((4, len(embodiment.action)), dtype=np.uint64)
         self.ticks = 0
         self.underruns = 0
         self.chunks_executed = 0
 
     @property
     def hits(self) -> NDArray[np.uint64]:
-        """Limited ticks by position, velocity and acceleration, shape (3, A)."""
+        """Limited ticks by position, velocity, acceleration and jerk, shape (4, A)."""
         return self._limiter.hits if self._limiter is not None else self._no_hits
 
     @property
@@ -126,7 +127,7 @@ class Executor:
 
     def hold(self, reason: str) -> None:
         """Drop every chunk and hold until a newer one is accepted."""
-        self._current = self._pending = self._blend = None
+        self._current = self._pending = None
         self._reason = reason
 
     def request_stop(self, reason: str) -> None:
@@ -186,38 +187,23 @@ class Executor:
     def _advance(self, now_ns: int, limiter: Limiter) -> None:
         """Let the pending chunk begin if it is due; end the current one if it is over."""
         if self._pending is not None and self._pending.chunk.stamp_ns <= now_ns:
-            self._current, self._pending = self._pending, None
+            self._current = self._splice(self._pending, now_ns, limiter)
+            self._pending = None
             self.chunks_executed += 1
-            self._blend = self._blend_into(self._current, now_ns, limiter)
-        if self._current is not None and now_ns > self._current.chunk.end_ns:
+        if self._current is not None and now_ns > self._current.end_ns:
             self.underruns += 1
             self._reason = f"chunk {self._current.chunk.sequence} is exhausted"
-            self._current = self._blend = None
+            self._current = None
 
-    def _blend_into(self, timeline: Timeline, now_ns: int, limiter: Limiter) -> Blend:
-        """The command coasts for the tick of the splice, so the fade starts there."""
-        return Blend(
-            now_ns,
-            limiter.position + limiter.velocity * self._period_s,
-            limiter.velocity,
-            timeline,
-            self._limits,
-            self._tuning.splice_s,
-        )
+    def _splice(self, timeline: Timeline, now_ns: int, limiter: Limiter) -> Path:
+        old, commanded = self._current, limiter.motion
+        if old is None or now_ns > old.end_ns:
+            return self._blender.begin(timeline, now_ns, commanded)
+        return self._blender.splice(old, timeline, now_ns, commanded)
 
-    def _setpoint(self, now_ns: int, timeline: Timeline) -> Setpoint:
-        setpoint = timeline.sample(now_ns)
-        if self._blend is None:
-            return setpoint
-        if now_ns >= self._blend.end_ns:
-            self._blend = None
-            return setpoint
-        return self._blend.fade(setpoint, now_ns)
-
-    def _executing(self, now_ns: int, limiter: Limiter, timeline: Timeline) -> Tick:
-        setpoint = self._setpoint(now_ns, timeline)
-        limiter.track(setpoint.position, setpoint.rate)
-        step = timeline.step_at(now_ns)
+    def _executing(self, now_ns: int, limiter: Limiter, path: Path) -> Tick:
+        limiter.track(*path.sample(now_ns))
+        step = path.timeline.step_at(now_ns)
         return Tick(
             now_ns=now_ns,
             state=State.EXECUTING,
@@ -225,7 +211,7 @@ class Executor:
             command=limiter.position,
             velocity=limiter.velocity,
             publish=self._stop.executing(),
-            chunk=timeline.chunk,
+            chunk=path.chunk,
             step=step,
             steps_consumed=step + 1,
         )

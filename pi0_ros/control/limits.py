@@ -29,7 +29,7 @@ _POSITION_TOLERANCE = 1e-6
 #: Relative change of a velocity that is rounding and no hit.
 _HIT_TOLERANCE = 1e-6
 
-POSITION, VELOCITY, ACCELERATION = range(3)
+POSITION, VELOCITY, ACCELERATION, JERK = range(4)
 
 
 def stopping_speed(distance: FloatArray) -> FloatArray:
@@ -57,10 +57,23 @@ class Limiter:
         self._distances = np.empty((3, len(position)))
         self.position: FloatArray = np.array(position, dtype=np.float64)
         self.velocity: FloatArray = np.zeros(len(position))
-        #: Ticks in which a dimension was limited, (3, A): position, velocity, acceleration.
-        self.hits: NDArray[np.uint64] = np.zeros((3, len(position)), dtype=np.uint64)
+        self.acceleration: FloatArray = np.zeros(len(position))
+        #: Ticks in which a dimension was limited, (4, A): position, velocity, acceleration, jerk.
+        self.hits: NDArray[np.uint64] = np.zeros((4, len(position)), dtype=np.uint64)
 
-    def track(self, target: FloatArray, rate: FloatArray) -> None:
+    @property
+    def motion(self) -> FloatArray:
+        """Position, velocity and acceleration (3, A) at the time of the last tick.
+
+        The velocity of a tick is the mean over its period; the last tick's own is half a
+        period of acceleration further.
+        """
+        at_tick = self.velocity + (0.5 * self._period_s) * self.acceleration
+        return np.stack((self.position, at_tick, self.acceleration))
+
+    def track(
+        self, target: FloatArray, rate: FloatArray, _acceleration: FloatArray | None = None
+    ) -> None:
         """Advance towards a target (A,) that moves at ``rate`` (A,) and is due this tick.
 
         A reference within the limits is met exactly; one that is not is approached
@@ -111,6 +124,7 @@ class Limiter:
 
     def _move(self, velocity: FloatArray) -> None:
         self.position = self.position + velocity * self._period_s
+        self.acceleration = (velocity - self.velocity) / self._period_s
         self.velocity = velocity
 
     def _count(

@@ -90,12 +90,13 @@ class StateGroup(_Model):
 
 
 class LimitsPart(_Model):
-    """Limits of a group or of a row; together they must be complete."""
+    """Limits of a group or of a row; together they must be complete but for the jerk."""
 
     lower: float | None = None
     upper: float | None = None
     velocity: Positive | None = None
     acceleration: Positive | None = None
+    jerk: Positive | None = None
 
     def over(self, other: LimitsPart) -> LimitsPart:
         """These limits, with the gaps filled from ``other``."""

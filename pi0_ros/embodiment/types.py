@@ -11,6 +11,7 @@ Units are SI. A dimension's *value* is what the policy sees and predicts; the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -59,13 +60,15 @@ class Limits:
     ``acceleration`` [unit/s^2]. For a base velocity the bounded quantity is
     itself a velocity: ``lower``/``upper`` [unit] bound it, ``velocity`` bounds
     its first derivative (an acceleration, [unit/s]) and ``acceleration`` its
-    second (a jerk, [unit/s^2]).
+    second (a jerk, [unit/s^2]). ``jerk`` bounds the third derivative of either;
+    infinite where nothing is stated.
     """
 
     lower: float
     upper: float
     velocity: float
     acceleration: float
+    jerk: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +176,7 @@ class LimitArrays:
     upper: NDArray[np.float64]
     velocity: NDArray[np.float64]
     acceleration: NDArray[np.float64]
+    jerk: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +218,7 @@ class Embodiment:
             upper=np.array([r.upper for r in rows]),
             velocity=np.array([r.velocity for r in rows]),
             acceleration=np.array([r.acceleration for r in rows]),
+            jerk=np.array([r.jerk for r in rows]),
         )
 
     @property

@@ -2,7 +2,8 @@
 
 Time t runs from 1 (pure noise) to 0 (data), as in the public checkpoints; the
 paper's τ is 1 - t. ``x_t = t * noise + (1 - t) * actions`` and the network
-predicts the velocity ``noise - actions``.
+predicts the velocity ``noise - actions``. How a chunk is made to continue another one
+is in :mod:`pi0_ros.model.guidance`.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class StatusWriter:
         message.state = int(tick.state)
         message.reason = tick.reason
         message.command = array("d", tick.command.tobytes())
+        message.source_id = "" if tick.chunk is None else tick.chunk.source_id
         if tick.chunk is not None:
             message.chunk_sequence = tick.chunk.sequence
             message.checkpoint_id = tick.chunk.checkpoint_id

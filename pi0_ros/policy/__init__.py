@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 from pi0_ros.policy.policy import Policy
-from pi0_ros.policy.types import STAGES, Chunk, IncompatibleError, Observation, PolicyError
+from pi0_ros.policy.types import (
+    STAGES,
+    Chunk,
+    IncompatibleError,
+    Leftover,
+    Observation,
+    PolicyError,
+    RtcOptions,
+)
 
-__all__ = ["STAGES", "Chunk", "IncompatibleError", "Observation", "Policy", "PolicyError"]
+__all__ = [
+    "STAGES",
+    "Chunk",
+    "IncompatibleError",
+    "Leftover",
+    "Observation",
+    "Policy",
+    "PolicyError",
+    "RtcOptions",
+]

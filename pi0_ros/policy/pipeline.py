@@ -138,6 +138,12 @@ class Pipeline:
         normalised = self.action_norm.forward(relative)
         return pad_action(self.embodiment, normalised, self.width).astype(np.float32)
 
+    @property
+    def executed(self) -> NDArray[np.bool_]:
+        """Which of the D model dimensions are an action of the robot, and no padding."""
+        ones = np.ones(len(self.embodiment.action))
+        return pad_action(self.embodiment, ones, self.width) > 0.0
+
     def _tokens(self, prompt: str, normalised_state: FloatArray) -> Tokens:
         text = clean_prompt(prompt)
         if self.state_in_prompt:

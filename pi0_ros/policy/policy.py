@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pi0_ros.policy.types import Chunk, Observation
+from pi0_ros.policy.types import Chunk, Leftover, Observation
 
 
 class Policy(Protocol):
@@ -22,5 +22,12 @@ class Policy(Protocol):
     def image_size(self) -> int:
         """Side of the views the model takes [pixels]."""
 
-    def infer(self, observation: Observation) -> Chunk:
-        """Compute a chunk. Raises :class:`~pi0_ros.policy.PolicyError` rather than guess."""
+    @property
+    def can_continue(self) -> bool:
+        """Whether :meth:`infer` can make a chunk that continues another one."""
+
+    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
+        """Compute a chunk, one that continues ``leftover`` if given.
+
+        Raises :class:`~pi0_ros.policy.PolicyError` rather than guess.
+        """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,10 @@ from numpy.typing import NDArray
 
 #: Stages of one inference, in order; "vision" and "prefix" run once per observation.
 STAGES = ("preprocess", "vision", "prefix", "denoise", "postprocess", "total")
+
+RTC_MODES = ("guided", "prefix")
+#: As in :data:`pi0_ros.model.guidance.SCHEDULES`; torch is not imported for it.
+RTC_SCHEDULES = ("exp", "linear", "ones", "zeros")
 
 
 class PolicyError(ValueError):
@@ -38,6 +43,53 @@ class Observation:
     state: NDArray[np.float64]
     prompt: str
     stamp_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtcOptions:
+    """How a chunk is made to continue another one.
+
+    ``mode`` "guided": the sampler is led towards the old chunk, with a backward pass in every
+    step; "prefix": the first rows are replaced by those of the old chunk in every step.
+    ``schedule`` and ``max_guidance`` are of "guided": how the weight falls over the rows,
+    and the largest guidance coefficient.
+    """
+
+    mode: str = "guided"
+    schedule: str = "exp"
+    max_guidance: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in RTC_MODES:
+            raise PolicyError(f"rtc_mode is {self.mode!r}; give one of {', '.join(RTC_MODES)}")
+        if self.schedule not in RTC_SCHEDULES:
+            raise PolicyError(
+                f"rtc_schedule is {self.schedule!r}; give one of {', '.join(RTC_SCHEDULES)}"
+            )
+        if not (math.isfinite(self.max_guidance) and self.max_guidance > 0.0):
+            raise PolicyError(
+                f"rtc_max_guidance is {self.max_guidance}; give a number above 0 (the paper: 5)"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Leftover:
+    """What the chunk being executed has left when an inference begins.
+
+    ``actions`` float32 (n, A), absolute, in embodiment order and units: row i is due when row
+    i of the new chunk is; n is H - s. The first ``delay`` rows will
+    have been executed when the new chunk arrives.
+    """
+
+    actions: NDArray[np.float32]
+    delay: int
+    options: RtcOptions
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.delay <= len(self.actions):
+            raise PolicyError(
+                f"delay is {self.delay} steps and {len(self.actions)} are left of the old chunk"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ def limits(velocity: float = 100.0) -> LimitArrays:
         upper=np.array([1.0]),
         velocity=np.array([velocity]),
         acceleration=np.array([1.0]),
+        jerk=np.array([np.inf]),
     )
 
 

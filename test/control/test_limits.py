@@ -19,6 +19,7 @@ def _limits(lower=-1.0, upper=1.0, velocity=2.0, acceleration=10.0) -> LimitArra
         upper=np.array([upper]),
         velocity=np.array([velocity]),
         acceleration=np.array([acceleration]),
+        jerk=np.array([np.inf]),
     )
 
 

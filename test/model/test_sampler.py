@@ -220,7 +220,7 @@ def _tensors(result: Any) -> list[torch.Tensor]:
     if not isinstance(result, Memory):
         return [result]
     bias = [] if result.bias is None else [result.bias]
-    return [t for pair in result.keys_values for t in pair] + bias + list(result.angles)
+    return [*result.rooms, *bias, *result.angles]
 
 
 def test_replays_give_the_actions_of_the_padded_network(model: Pi0) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from websockets.sync.server import ServerConnection, serve
 
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.policy import Chunk, Observation
+from pi0_ros.policy import Chunk, Leftover, Observation
 from pi0_ros.policy.remote.protocol import pack, unpack
 from pi0_ros.policy.remote.server import PolicyServer, ServerOptions
 
@@ -25,6 +25,7 @@ class Scripted:
 
     checkpoint_id = "scripted@0"
     trained = True
+    can_continue = False
 
     def __init__(self, embodiment: Embodiment, size: int = 224) -> None:
         self.image_size = size
@@ -32,7 +33,7 @@ class Scripted:
         self.before_answer: Callable[[], None] = lambda: None
         self._shape = (embodiment.rates.horizon, len(embodiment.action))
 
-    def infer(self, observation: Observation) -> Chunk:
+    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
         self.seen.append(observation)
         self.before_answer()
         actions = np.arange(np.prod(self._shape), dtype=np.float32).reshape(self._shape)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pi0_ros.policy import Chunk, IncompatibleError, Observation, Policy, PolicyError
+from pi0_ros.policy import Chunk, IncompatibleError, Leftover, Observation, Policy, PolicyError
 from pi0_ros.policy.loading import BackgroundLoader
 
 
@@ -16,12 +16,13 @@ class Named:
     """A policy that is only asked its name."""
 
     trained = True
+    can_continue = False
     image_size = 224
 
     def __init__(self, checkpoint_id: str) -> None:
         self.checkpoint_id = checkpoint_id
 
-    def infer(self, observation: Observation) -> Chunk:
+    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
         raise NotImplementedError
 
 

@@ -16,7 +16,7 @@ from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.observations import time_message
 from pi0_ros.nodes.policy import PolicyNode
-from pi0_ros.policy import Chunk, Observation, Policy
+from pi0_ros.policy import Chunk, Leftover, Observation, Policy
 
 UR5E = load("ur5e")
 SIZE = 14
@@ -27,14 +27,23 @@ class Scripted:
 
     trained = True
 
-    def __init__(self, checkpoint_id: str = "scripted@0", image_size: int = SIZE) -> None:
+    def __init__(
+        self,
+        checkpoint_id: str = "scripted@0",
+        image_size: int = SIZE,
+        *,
+        can_continue: bool = False,
+    ) -> None:
+        self.can_continue = can_continue
+        self.leftovers: list[Leftover | None] = []
         self.checkpoint_id = checkpoint_id
         self.image_size = image_size
         self.seen: list[Observation] = []
         self.answer: Callable[[], None] = lambda: None
 
-    def infer(self, observation: Observation) -> Chunk:
+    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
         self.seen.append(observation)
+        self.leftovers.append(leftover)
         self.answer()
         actions = np.arange(50 * 7, dtype=np.float32).reshape(50, 7)
         return Chunk(actions=actions, stage_ms=(1.0, 3.0), stage_names=("denoise", "total"))
@@ -88,6 +97,8 @@ class Scene:
 
     def report(self, steps: int, sequence: int = 0, state: int = ExecutorStatus.EXECUTING) -> None:
         message = ExecutorStatus(state=state, chunk_sequence=sequence, steps_consumed=steps)
+        message.chunk_step = max(steps - 1, 0)
+        message.source_id = self.chunks[-1].source_id if self.chunks else ""
         message.checkpoint_id = self.chunks[-1].checkpoint_id if self.chunks else ""
         message.header.stamp = time_message(self.now_ns())
         self._status.publish(message)

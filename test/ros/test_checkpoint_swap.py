@@ -84,7 +84,7 @@ def test_the_next_chunk_is_of_the_new_checkpoint_and_sequences_go_on(scene: Scen
 def test_progress_of_the_old_checkpoints_chunk_still_brings_the_next(scene: Scene) -> None:
     scene.first_chunk()
     scene.report(0)
-    scene.ros.spin_until(lambda: scene.node._strategy._taken_up, what="the uptake")
+    scene.ros.spin_until(lambda: scene.node._source.strategy._follower.current, what="the uptake")
     scene.loads["new"] = lambda: Scripted("new@1")
     assert ask(scene.ros, "new").success
     scene.report(UR5E.rates.execution_steps)

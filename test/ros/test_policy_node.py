@@ -56,11 +56,11 @@ def test_infers_again_when_the_execution_steps_are_consumed(scene: Scene) -> Non
 
 def test_does_not_infer_while_the_chunk_is_being_executed(ros: Graph) -> None:
     scene = Scene(ros)
-    strategy = scene.node._strategy
+    follower = scene.node._source.strategy._follower
     scene.first_chunk()
     # Publishing the next status makes the one before it seen.
     scene.report(UR5E.rates.execution_steps - 1)
-    ros.spin_until(lambda: strategy._taken_up, what="the uptake")
+    ros.spin_until(lambda: follower.current, what="the uptake")
     stamps = {nanoseconds(scene.observe().header.stamp)}
     ros.spin_until(lambda: scene.node._newest is not None, what="an observation kept")
     ros.spin_some()
@@ -203,7 +203,7 @@ def test_cleanup_ends_the_inference_thread(scene: Scene) -> None:
 
 def test_two_nodes_have_two_source_ids(ros: Graph) -> None:
     one, other = (PolicyNode() for _ in range(2))
-    assert one._source_id != other._source_id
+    assert one._source.source_id != other._source.source_id
     one.destroy_node()
     other.destroy_node()
 

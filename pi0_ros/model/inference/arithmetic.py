@@ -14,6 +14,7 @@ from importlib.util import find_spec
 
 import torch
 from torch import Tensor
+from torch._dynamo import config as dynamo_config
 from torch.nn.functional import gelu, rms_norm
 
 from pi0_ros.model.gemma import EPS, rotate
@@ -21,6 +22,7 @@ from pi0_ros.model.gemma import EPS, rotate
 #: Of the tanh form of GELU: x * sigmoid(x * (_LINEAR + _CUBIC * x²)).
 _LINEAR = 1.5957691216057308
 _CUBIC = 0.044715 * _LINEAR
+_KINDS_OF_SHAPES = 64
 
 
 def normalise(x: Tensor, scale: Tensor, shift: Tensor | None) -> Tensor:
@@ -29,16 +31,11 @@ def normalise(x: Tensor, scale: Tensor, shift: Tensor | None) -> Tensor:
     return (y if shift is None else y + shift).to(x.dtype)
 
 
-def add_branch(x: Tensor, branch: Tensor, gate: Tensor | None) -> Tensor:
-    """The residual stream x with a branch, gated or not."""
-    return x + branch if gate is None else torch.addcmul(x, gate, branch)
-
-
 def add_and_normalise(
     x: Tensor, branch: Tensor, gate: Tensor | None, scale: Tensor, shift: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """:func:`add_branch`, and its result normalised."""
-    x = add_branch(x, branch, gate)
+    """The residual stream x with a branch, gated or not; and the same normalised."""
+    x = x + branch if gate is None else torch.addcmul(x, gate, branch)
     return x, normalise(x, scale, shift)
 
 
@@ -61,15 +58,32 @@ def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return rotate(x, (cos, sin))
 
 
+def turn_and_stack(heads: Tensor, cos: Tensor, sin: Tensor, kv_heads: int) -> tuple[Tensor, Tensor]:
+    """Rotated queries, and rotated keys beside values (B, T, 2, kv_heads, head_dim).
+
+    ``heads`` (B, T, heads, head_dim): those of queries, keys and values, in this order.
+    """
+    turned = turn(heads[:, :, :-kv_heads], cos, sin)
+    own = torch.stack((turned[:, :, -kv_heads:], heads[:, :, -kv_heads:]), dim=2)
+    return turned[:, :, :-kv_heads], own
+
+
+def turn_and_store(heads: Tensor, cos: Tensor, sin: Tensor, room: Tensor) -> Tensor:
+    """:func:`turn_and_stack`, keys and values written to ``room``; returns the queries."""
+    q, own = turn_and_stack(heads, cos, sin, room.shape[3])
+    room.copy_(own)
+    return q
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arithmetic:
     """The functions above, as they are or compiled."""
 
     normalise: Callable[[Tensor, Tensor, Tensor | None], Tensor] = normalise
-    add_branch: Callable[[Tensor, Tensor, Tensor | None], Tensor] = add_branch
     add_and_normalise: Callable[..., tuple[Tensor, Tensor]] = add_and_normalise
     gated: Callable[[Tensor, Tensor], Tensor] = gated
     turn: Callable[[Tensor, Tensor, Tensor], Tensor] = turn
+    turn_and_store: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = turn_and_store
 
 
 PLAIN = Arithmetic()
@@ -78,12 +92,14 @@ PLAIN = Arithmetic()
 @cache
 def compiled() -> Arithmetic:
     """Compiled by torch at first use for each kind of shape, in seconds. One for the process."""
+    # Prefix, suffix and state token, of every network that was loaded: more than torch expects.
+    dynamo_config.recompile_limit = max(dynamo_config.recompile_limit, _KINDS_OF_SHAPES)
     return Arithmetic(
         normalise=torch.compile(normalise),
-        add_branch=torch.compile(add_branch),
         add_and_normalise=torch.compile(add_and_normalise),
         gated=torch.compile(gated),
         turn=torch.compile(turn),
+        turn_and_store=torch.compile(turn_and_store),
     )
 
 

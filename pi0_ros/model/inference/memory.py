@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from pi0_ros.model.gemma import KeysValues
 from pi0_ros.model.inference.graphs import Recording
-from pi0_ros.model.inference.packing import Angles
+from pi0_ros.model.inference.packing import Angles, PackedLayer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Keys and values (B, kv_heads, P' + S, head_dim) per layer, the suffix's to be written.
+    """Keys and values of every layer, those of the suffix to be written by each step.
 
-    ``bias`` (B, 1, 1, P' + S) hides padding, None without any; ``angles`` of the suffix.
+    ``rooms`` (B, P' + S, 2, kv_heads, head_dim): keys, then values; ``bias``
+    (B, 1, 1, P' + S) hides padding, None without any; ``angles`` of the suffix.
     """
 
-    keys_values: tuple[KeysValues, ...]
+    rooms: tuple[Tensor, ...]
     bias: Tensor | None
     angles: Angles
 
@@ -33,11 +33,6 @@ class Context:
     replay: int = 0
 
 
-def with_room(keys_values: KeysValues, tokens: int) -> KeysValues:
-    """The same with uninitialised room for more tokens behind."""
-    k, v = keys_values
-    shape = (*k.shape[:2], k.shape[2] + tokens, k.shape[3])
-    roomy = k.new_empty(shape), v.new_empty(shape)
-    for room, t in zip(roomy, keys_values, strict=True):
-        room[:, :, : t.shape[2]] = t
-    return roomy
+def open_room(layer: PackedLayer, x: Tensor, tokens: int) -> Tensor:
+    """Uninitialised room of a layer for the tokens of x (B, T, W) and more behind them."""
+    return x.new_empty(len(x), x.shape[1] + tokens, 2, layer.kv_heads, layer.head_dim)

@@ -14,10 +14,18 @@ import torch
 from pi0_ros.checkpoint import Manifest, check_compatibility, load, load_manifest
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.model import Pi0, Pi0Small
+from pi0_ros.model.guidance import Continuation, Guidance, Inpainting, prefix_weights
 from pi0_ros.model.inference import Sampler
 from pi0_ros.policy.backends.small import SmallSampler
 from pi0_ros.policy.pipeline import ModelInputs, Pipeline
-from pi0_ros.policy.types import Chunk, IncompatibleError, Observation, PolicyError
+from pi0_ros.policy.types import (
+    Chunk,
+    IncompatibleError,
+    Leftover,
+    Observation,
+    PolicyError,
+    RtcOptions,
+)
 
 _WARM_UP_PROMPT = "warm up"
 # The second pass no longer allocates: what follows is as fast as it gets.
@@ -27,13 +35,15 @@ _WARM_UP_PASSES = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalOptions:
     """``num_steps``: Euler steps; ``device``: "cpu", "cuda", "cuda:1"; ``seed``: of the noise,
-    -1 for a random one; ``threads``: of torch, 0 for its own choice.
+    -1 for a random one; ``threads``: of torch, 0 for its own choice; ``continuing``: whether
+    chunks that continue another one will be asked for, so that loading tries that out too.
     """
 
     num_steps: int = 10
     device: str = "cpu"
     seed: int = -1
     threads: int = 0
+    continuing: bool = False
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
@@ -87,8 +97,7 @@ class LocalPolicy:
         self._watch = _StageWatch(towers, self._device)
         self._noise_shape = (1, loaded.manifest.horizon, loaded.manifest.model.action_dim)
         self._generator = torch.Generator(device=self._device)
-        for _ in range(_WARM_UP_PASSES):
-            self.infer(example_observation(embodiment, self.image_size))
+        self._warm_up(example_observation(embodiment, self.image_size))
         if self._options.seed >= 0:
             self._generator.manual_seed(self._options.seed)
         else:
@@ -99,7 +108,12 @@ class LocalPolicy:
         """Side of the views the model takes [pixels]."""
         return self._pipeline.image_size
 
-    def infer(self, observation: Observation) -> Chunk:
+    @property
+    def can_continue(self) -> bool:
+        """True of π0 and π0.5."""
+        return isinstance(self._model, Sampler)
+
+    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
         """Compute a chunk; ``total`` is measured from here. Raises :class:`PolicyError`."""
         watch = self._watch
         watch.restart()
@@ -110,12 +124,48 @@ class LocalPolicy:
         prefix = self._model.prefill(**batch)
         watch.mark("prefix")
         noise = torch.randn(self._noise_shape, generator=self._generator, device=self._device)
-        sampled = self._model.sample_actions(prefix, state, noise, self._options.num_steps)
+        steps = self._options.num_steps
+        if leftover is None:
+            sampled = self._model.sample_actions(prefix, state, noise, steps)
+        else:
+            onward = self._continuation(leftover, observation)
+            sampled = self._sampler.continue_actions(prefix, state, noise, onward, steps)
         output = sampled[0].float().cpu().numpy()
         watch.mark("denoise")
         actions = self._pipeline.actions(output, observation.state)
         watch.mark("postprocess")
         return Chunk(actions=actions, stage_ms=watch.stage_ms())
+
+    def _warm_up(self, example: Observation) -> None:
+        """The first backward pass would otherwise come late to a robot in motion."""
+        for _ in range(_WARM_UP_PASSES):
+            chunk = self.infer(example)
+        if self._options.continuing and self.can_continue:
+            whole = Leftover(actions=chunk.actions, delay=1, options=RtcOptions())
+            for _ in range(_WARM_UP_PASSES):
+                self.infer(example, whole)
+
+    @property
+    def _sampler(self) -> Sampler:
+        if isinstance(self._model, Sampler):
+            return self._model
+        raise PolicyError("π0-small cannot continue a chunk; use strategy:=sequential")
+
+    def _continuation(self, leftover: Leftover, observation: Observation) -> Continuation:
+        """The old chunk's absolute actions in model space, relative to the state of now."""
+        _, horizon, width = self._noise_shape
+        rows = len(leftover.actions)
+        target = np.zeros((1, horizon, width), dtype=np.float32)
+        target[0, :rows] = self._pipeline.targets(
+            leftover.actions.astype(np.float64), observation.state
+        )
+        return continuation(
+            torch.from_numpy(target).to(self._device),
+            torch.from_numpy(self._pipeline.executed).to(self._device),
+            leftover.delay,
+            rows,
+            leftover.options,
+        )
 
     def _batch(self, inputs: ModelInputs) -> dict[str, torch.Tensor]:
         """Arguments of the sampler, a batch of one; it moves to the device what it needs there."""
@@ -131,6 +181,25 @@ def example_observation(embodiment: Embodiment, size: int) -> Observation:
         state=np.zeros(len(embodiment.state)),
         prompt=_WARM_UP_PROMPT,
         stamp_ns=0,
+    )
+
+
+def continuation(
+    target: torch.Tensor, executed: torch.Tensor, delay: int, rows: int, options: RtcOptions
+) -> Continuation:
+    """How to continue ``target`` (B, H, D), of which the first ``rows`` rows are meant.
+
+    ``executed`` (D,) bool: dimensions that are no padding; the first ``delay`` rows are frozen.
+    """
+    horizon = target.shape[1]
+    if options.mode == "prefix":
+        frozen = torch.arange(horizon, device=target.device) < delay
+        return Inpainting(target=target, mask=frozen[:, None] & executed)
+    weights = prefix_weights(options.schedule, delay=delay, end=rows, horizon=horizon)
+    return Guidance(
+        target=target,
+        weights=weights.to(target.device)[:, None] * executed,
+        max_guidance=options.max_guidance,
     )
 
 

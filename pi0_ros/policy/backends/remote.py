@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.policy.remote.client import RemoteClient, RemoteOptions
 from pi0_ros.policy.remote.layouts import NESTED, WireFormat
-from pi0_ros.policy.types import Chunk, Observation, PolicyError
+from pi0_ros.policy.types import Chunk, Leftover, Observation, PolicyError
 
 #: Side of the views that are sent [pixels]; what the public checkpoints take.
 IMAGE_SIZE = 224
@@ -38,6 +38,7 @@ class RemotePolicy:
     """
 
     image_size = IMAGE_SIZE
+    can_continue = False  # the protocol has no place for what is left of a chunk
 
     def __init__(
         self,
@@ -66,8 +67,10 @@ class RemotePolicy:
         """What the server said about itself at the latest connection."""
         return self._client.metadata
 
-    def infer(self, observation: Observation) -> Chunk:
+    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
         """Ask the server for a chunk. Raises :class:`PolicyError` within the timeout."""
+        if leftover is not None:
+            raise PolicyError("a remote policy cannot continue a chunk; use strategy:=sequential")
         marks_s = [time.perf_counter()]
         message = self._wire.encode(observation, self._layout)
         marks_s.append(time.perf_counter())

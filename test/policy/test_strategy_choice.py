@@ -1,0 +1,55 @@
+"""Which strategy the parameters mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from closed_loop import PACE
+
+from pi0_ros.model import guidance
+from pi0_ros.policy import Leftover, PolicyError, RtcOptions
+from pi0_ros.policy.strategy import STRATEGIES, StrategyOptions, make_strategy
+from pi0_ros.policy.types import RTC_SCHEDULES
+
+
+def chosen(name: str, *, can_continue: bool) -> str:
+    return make_strategy(StrategyOptions(name=name), PACE, can_continue=can_continue).name
+
+
+def test_the_default_is_the_best_that_the_backend_can() -> None:
+    assert chosen("", can_continue=True) == "rtc"
+    assert chosen("", can_continue=False) == "sequential"
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_explicit_choice_is_followed(name: str) -> None:
+    assert chosen(name, can_continue=True) == name
+
+
+def test_rtc_with_a_backend_that_cannot_is_an_error() -> None:
+    with pytest.raises(PolicyError, match=r"cannot continue a chunk.*use strategy:=sequential"):
+        chosen("rtc", can_continue=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: StrategyOptions(name="fast"), "strategy is 'fast'; give one of sequential,"),
+        (lambda: RtcOptions(mode="hard"), "rtc_mode is 'hard'; give one of guided, prefix"),
+        (lambda: RtcOptions(schedule="cosine"), "rtc_schedule is 'cosine'; give one of exp,"),
+        (lambda: RtcOptions(max_guidance=0.0), "rtc_max_guidance is 0.0; give a number above 0"),
+        (lambda: RtcOptions(max_guidance=float("inf")), "rtc_max_guidance is inf"),
+    ],
+)
+def test_refuses_values_that_mean_nothing(make: object, message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
+        make()  # type: ignore[operator]
+
+
+def test_schedules_are_those_of_the_model() -> None:
+    assert RTC_SCHEDULES == guidance.SCHEDULES
+
+
+def test_a_leftover_has_the_rows_that_its_delay_freezes() -> None:
+    with pytest.raises(PolicyError, match="delay is 3 steps and 2 are left"):
+        Leftover(actions=np.zeros((2, 7), np.float32), delay=3, options=RtcOptions())

@@ -1,0 +1,94 @@
+"""Averages over overlapping chunks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from closed_loop import PACE, A, Loop
+from numpy.typing import NDArray
+
+from pi0_ros.policy import PolicyError
+from pi0_ros.policy.strategy import Start, TemporalEnsemble
+
+DECAY = 0.5
+
+
+class Counting:
+    """A network whose chunks hold its number in every row."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, _start: Start, _position: float) -> NDArray[np.float32]:
+        self.calls += 1
+        return np.full((PACE.horizon, A), 0.01 * self.calls, dtype=np.float32)
+
+
+def loop(*delays: int) -> Loop:
+    return Loop(TemporalEnsemble(PACE, DECAY), list(delays), network=Counting())
+
+
+def weighted(*numbers: int) -> float:
+    """Oldest first, number i weighing exp(-decay i)."""
+    weights = [math.exp(-DECAY * i) for i in range(len(numbers))]
+    return 0.01 * sum(w * n for w, n in zip(weights, numbers, strict=True)) / sum(weights)
+
+
+def test_infers_as_often_as_it_can() -> None:
+    run = loop(2).run(100)
+    # Three steps for the inference, and one until the executor has said that it begun.
+    assert len(run.published) >= 100 / 4 - 1
+
+
+def test_rows_are_averaged_over_the_chunks_that_cover_their_time_oldest_heaviest() -> None:
+    run = loop(4).run_until(lambda run: len(run.published) == 3)
+    first, second, third = (c.placed for c in run.published)
+    step = (second.stamp_ns - first.stamp_ns) // PACE.step_ns
+    late = (third.stamp_ns - first.stamp_ns) // PACE.step_ns
+    assert 0 < step < late
+    assert first.actions[:, 0] == pytest.approx(0.01)
+    overlap = PACE.horizon - step
+    assert second.actions[:overlap, 0] == pytest.approx(weighted(1, 2))
+    assert second.actions[overlap:, 0] == pytest.approx(0.02)
+    ends = PACE.horizon - late, PACE.horizon - (late - step)
+    assert third.actions[: ends[0], 0] == pytest.approx(weighted(1, 2, 3))
+    assert third.actions[ends[0] : ends[1], 0] == pytest.approx(weighted(2, 3))
+    assert third.actions[ends[1] :, 0] == pytest.approx(0.03)
+
+
+def test_forgets_chunks_that_are_over() -> None:
+    run = loop(9).run(300)
+    averaged = int(run.strategy.values()["chunks averaged"])
+    assert averaged == math.ceil(PACE.horizon / 10)
+
+
+@pytest.mark.parametrize("change", [{"prompt": "unfold"}, {"checkpoint_id": "robot@2"}])
+def test_a_new_prompt_or_checkpoint_is_not_averaged_with_the_old_one(
+    change: dict[str, str],
+) -> None:
+    run = loop(4).run_until(lambda run: len(run.published) == 3)
+    for name, value in change.items():
+        setattr(run, name, value)
+    run.run_until(lambda run: run.newest.start.prompt == run.prompt and len(run.published) == 4)
+    assert run.newest.placed.actions[:, 0] == pytest.approx(0.04)
+    assert run.newest.placed.stamp_ns == run.published_ns
+
+
+def test_after_a_hold_the_next_chunk_stands_alone_from_its_first_row() -> None:
+    run = loop(4).run_until(lambda run: len(run.published) == 3)
+    run.run_until(lambda run: not run.inferring or len(run.published) > 3)
+    run.executor.hold("operator")
+    count = len(run.published)
+    run.run_until(lambda run: len(run.published) > count)
+    assert not run.newest.start.continues
+    assert len(set(run.newest.placed.actions[:, 0].tolist())) == 1
+    run.step()
+    assert run.newest.taken_up_at == 0
+
+
+@pytest.mark.parametrize("decay", [-0.1, float("nan"), float("inf")])
+def test_refuses_a_decay_that_is_none(decay: float) -> None:
+    with pytest.raises(PolicyError, match="ensemble_decay is"):
+        TemporalEnsemble(PACE, decay)
