@@ -120,7 +120,7 @@ def aloha(pipeline: Pipeline, delta_mask: list[bool]) -> Pipeline:
     arrays(np.float64, (14,), elements=st.floats(0.0, 1.0)),
     st.lists(st.booleans(), min_size=14, max_size=14),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_targets_undo_actions_in_a_robots_own_conventions(
     pipeline: Pipeline, actions: np.ndarray, state: np.ndarray, delta_mask: list[bool]
 ) -> None:
@@ -183,6 +183,16 @@ def test_refuses_an_observation_that_does_not_fit(
 ) -> None:
     with pytest.raises(PolicyError, match=message):
         pipeline.prepare(observation(**changes))
+
+
+def test_pi05_trained_without_the_state_never_sees_it(checkpoint: Path) -> None:
+    manifest = load_manifest(checkpoint)
+    unseen = replace(manifest, model=replace(manifest.model, pi05=True), state_in_prompt=False)
+    pi0, pi05 = (Pipeline.of(m, checkpoint / m.tokenizer, UR5E) for m in (manifest, unseen))
+    one = pi05.prepare(observation(state=np.zeros(7)))
+    other = pi05.prepare(observation(state=np.ones(7)))
+    np.testing.assert_array_equal(one.tokens, other.tokens)
+    np.testing.assert_array_equal(one.tokens, pi0.prepare(observation()).tokens)
 
 
 def test_pi05_carries_the_state_in_the_prompt(pipeline: Pipeline, checkpoint: Path) -> None:
