@@ -103,6 +103,8 @@ def compiled() -> Arithmetic:
     )
 
 
-def can_compile() -> bool:
-    """Whether this machine has what torch compiles GPU kernels with: Triton and a C compiler."""
+def can_compile(device: torch.device) -> bool:
+    """Whether torch finds what it compiles with: for a GPU Triton and C, for a CPU C++."""
+    if device.type == "cpu":
+        return any(map(shutil.which, ("g++", "clang++")))
     return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))

@@ -84,10 +84,10 @@ class Sampler:
         device = model.action_in_proj.weight.device
         if device.type != "cuda":
             return cls(model)
-        if not can_compile():
+        if not can_compile(device):
             _logger.warning("no Triton or no C compiler: chunks take longer; install gcc")
         recorded = GraphCache(cuda_capture(device), capacity=_REMEMBERED_SHAPES)
-        return cls(model, graphs=recorded, compile=can_compile())
+        return cls(model, graphs=recorded, compile=can_compile(device))
 
     @torch.no_grad()
     def prefill(
