@@ -287,6 +287,17 @@ def test_without_a_gpu_nothing_is_recorded_or_packed() -> None:
     assert [p.data_ptr() for p in model.parameters()] == before
 
 
+@pytest.mark.parametrize(("pi05", "shapes"), [(False, 3), (True, 1)])
+def test_only_prompts_that_change_with_the_state_are_rounded_up(pi05: bool, shapes: int) -> None:
+    model = perturbed(small_config(pi05=pi05))
+    cache = GraphCache(Replay())
+    sampler, x = Sampler(model, graphs=cache), random_inputs(model.config, batch=1)
+    for words in (1, 2, 3):
+        said = masked(x, [[True, False, True]], [[i < words for i in range(11)]])
+        agree(model, sampler, said, num_steps=2)
+    assert len(cache) == shapes
+
+
 def test_batches_are_not_recorded(model: Pi0) -> None:
     capture = Replay()
     agree(model, Sampler(model, graphs=GraphCache(capture)), random_inputs(model.config, batch=2))

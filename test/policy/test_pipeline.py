@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,17 +76,6 @@ def test_tokens_are_bos_text_and_a_line_break_on_its_own(
     assert inputs.tokens[:count].tolist() == expected
     assert (inputs.tokens[count:] == 0).all()
     assert inputs.token_mask.tolist() == [True] * count + [False] * (48 - count)
-
-
-def test_a_long_prompt_is_cut_with_one_warning(
-    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        for _ in range(3):
-            inputs = pipeline.prepare(observation(prompt="fold the towel " * 50))
-    assert inputs.token_mask.all()
-    assert len(caplog.records) == 1
-    assert "cut to 48" in caplog.text
 
 
 def test_targets_undo_actions(pipeline: Pipeline) -> None:
@@ -169,6 +157,7 @@ def test_refuses_model_output_with_nan_and_names_the_dimension(pipeline: Pipelin
     ("changes", "message"),
     [
         ({"prompt": ""}, "the prompt is empty"),
+        ({"prompt": "fold the towel " * 50}, r"prompt 'fold the .* tokens and the model takes 48"),
         ({"state": np.full(7, np.nan)}, "7 finite numbers expected"),
         ({"state": np.zeros(6)}, "7 finite numbers expected"),
         ({"images": np.zeros((2, 96, 96, 3), np.uint8)}, "image_size:=224"),
