@@ -153,18 +153,19 @@ def _verify(args: argparse.Namespace) -> int:
     from pi0_ros.checkpoint import verify
 
     comparisons = verify(args.directory, args.reference)
-    failed = 0
-    print(f"{'output':<32}{'shape':<18}{'largest error':>14}  within {args.tolerance:g}")
+    failed, scaled = 0, False
+    print(f"{'output':<32}{'shape':<14}{'error':>9}{'counted':>9}  within {args.tolerance:g}")
     for comparison in comparisons:
         good = comparison.counted <= args.tolerance
         failed += not good
         shape = "x".join(map(str, comparison.shape))
-        scaled = comparison.counted != comparison.error
-        note = f" ({comparison.counted:.1e} of the velocity)" if scaled else ""
+        scaled |= comparison.counted != comparison.error
         print(
-            f"{comparison.name:<32}{shape:<18}{comparison.error:>14.1e}  "
-            f"{'yes' if good else 'NO'}{note}"
+            f"{comparison.name:<32}{shape:<14}{comparison.error:>9.1e}{comparison.counted:>9.1e}  "
+            f"{'yes' if good else 'NO'}"
         )
+    if scaled:
+        print("error: largest absolute difference; counted: of the loss, a square, over 2 √loss")
     print(f"{len(comparisons) - failed} of {len(comparisons)} outputs agree")
     return 1 if failed else 0
 

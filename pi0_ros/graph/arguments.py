@@ -93,6 +93,12 @@ ARGUMENTS = (
         description="Seed of the policy's sampling noise; -1 draws one",
         default="-1",
     ),
+    Argument(
+        name="strategy",
+        description="How chunks follow each other; auto: rtc where the policy can, else sequential",
+        default="auto",
+        choices=("auto", "sequential", "temporal_ensemble", "rtc"),
+    ),
 )
 
 #: The part of the table that the hardware alone understands.

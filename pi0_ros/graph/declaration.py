@@ -68,6 +68,7 @@ def declare(options: GraphOptions) -> tuple[Process, ...]:
         "device": options.device,
         "threads": options.threads,
         "seed": options.seed,
+        "strategy": "" if options.strategy == "auto" else options.strategy,
     }
     return (
         *hardware,

@@ -19,8 +19,8 @@ class GraphOptions:
     """One field for each of :data:`pi0_ros.graph.arguments.ARGUMENTS`.
 
     ``use_sim_time`` None follows the hardware: the simulation brings its clock.
-    ``seed`` -1 draws one. ``checkpoint`` is not needed with ``remote``, nor for
-    the hardware alone.
+    ``seed`` -1 draws one. ``strategy`` "auto" leaves it to the policy. ``checkpoint`` is not
+    needed with ``remote``, nor for the hardware alone.
     ``caller`` is the environment of the one who starts the graph.
     """
 
@@ -36,6 +36,7 @@ class GraphOptions:
     threads: int = 0
     num_steps: int = 10
     seed: int = -1
+    strategy: str = "auto"
     caller: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @property

@@ -9,8 +9,8 @@ towards it, ever more weakly, and the last ones are free.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
@@ -27,7 +27,20 @@ MAX_GUIDANCE = 5.0
 
 
 class Continuation(Protocol):
-    """A way to integrate the flow that continues another chunk."""
+    """A way to integrate the flow that continues another chunk.
+
+    ``tensors`` differ from chunk to chunk, ``kind`` says all the rest: what is recorded for a
+    kind can be replayed on other tensors.
+    """
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]: ...
+
+    @property
+    def kind(self) -> Hashable: ...
+
+    def on(self, tensors: tuple[Tensor, ...]) -> Continuation:
+        """The same with other tensors."""
 
     def integrate(self, velocity: Velocity, noise: Tensor, times: Sequence[float]) -> Tensor:
         """From noise (B, H, D) at ``times[0]`` to ``times[-1]``."""
@@ -46,6 +59,21 @@ class Guidance:
     weights: Tensor
     max_guidance: float = MAX_GUIDANCE
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """What differs from chunk to chunk."""
+        return self.target, self.weights
+
+    @property
+    def kind(self) -> Hashable:
+        """What does not."""
+        return "guidance", self.max_guidance
+
+    def on(self, tensors: tuple[Tensor, ...]) -> Guidance:
+        """The same with another target and weights."""
+        target, weights = tensors
+        return replace(self, target=target, weights=weights)
+
     def integrate(self, velocity: Velocity, noise: Tensor, times: Sequence[float]) -> Tensor:
         """Euler with a backward pass in every step; see :func:`guided_velocity`."""
         return flow.euler(guided_velocity(velocity, self), noise, times)
@@ -62,6 +90,21 @@ class Inpainting:
 
     target: Tensor
     mask: Tensor
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """What differs from chunk to chunk."""
+        return self.target, self.mask
+
+    @property
+    def kind(self) -> Hashable:
+        """What does not."""
+        return "inpainting"
+
+    def on(self, tensors: tuple[Tensor, ...]) -> Inpainting:
+        """The same with another target and mask."""
+        target, mask = tensors
+        return replace(self, target=target, mask=mask)
 
     def integrate(self, velocity: Velocity, noise: Tensor, times: Sequence[float]) -> Tensor:
         """Euler; the masked entries of the result equal the target."""

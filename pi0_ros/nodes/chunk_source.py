@@ -22,6 +22,7 @@ from pi0_ros.policy.strategy import (
     Pace,
     Placed,
     Progress,
+    RealTimeChunking,
     Start,
     StrategyOptions,
     make_strategy,
@@ -39,8 +40,8 @@ _DEFAULTS = {
 class ChunkSource:
     """Publishes on ``action_chunk`` for ``node`` and listens to ``executor_status``.
 
-    Make one per node; :meth:`configure` and :meth:`close` with it. Parameters: ``strategy``
-    and those of :class:`~pi0_ros.policy.strategy.StrategyOptions`.
+    Make one per node; :meth:`configure` and :meth:`close` with it. Parameters: ``strategy``,
+    ``rtc_mode``, ``rtc_schedule``, ``rtc_max_guidance``, ``ensemble_decay``.
     """
 
     def __init__(self, node: Node) -> None:
@@ -54,8 +55,26 @@ class ChunkSource:
         self._publisher: Any = None
         self._subscription: Any = None
 
+    def options(self) -> StrategyOptions:
+        """The parameters. Raises PolicyError for a bad one."""
+        values = {name: self._node.get_parameter(name).value for name in _DEFAULTS}
+        return StrategyOptions(
+            name=values["strategy"],
+            rtc=RtcOptions(
+                mode=values["rtc_mode"],
+                schedule=values["rtc_schedule"],
+                max_guidance=values["rtc_max_guidance"],
+            ),
+            ensemble_decay=values["ensemble_decay"],
+        )
+
+    def continuing(self) -> RtcOptions | None:
+        """How chunks will be continued, if the backend can and the parameters do not forbid it."""
+        options = self.options()
+        return options.rtc if options.name in ("", RealTimeChunking.name) else None
+
     def configure(self, embodiment: Embodiment, policy: Policy) -> None:
-        """Choose the strategy and create the topics. Raises PolicyError for a bad parameter."""
+        """Choose the strategy and create the topic. Raises PolicyError as :meth:`check`."""
         self._embodiment = embodiment
         rates = embodiment.rates
         pace = Pace(
@@ -64,7 +83,7 @@ class ChunkSource:
             step_ns=round(rates.step_duration_s * 1e9),
             uptake_ns=round(embodiment.sync.observation_timeout_s * 1e9),
         )
-        options = self._options()
+        options = self.options()
         self.strategy = make_strategy(options, pace, can_continue=policy.can_continue)
         self._pace = pace
         if not options.name and not policy.can_continue:
@@ -95,7 +114,7 @@ class ChunkSource:
 
     def check(self, policy: Policy) -> None:
         """Raises PolicyError for a policy that cannot follow the strategy asked for."""
-        make_strategy(self._options(), self._pace, can_continue=policy.can_continue)
+        make_strategy(self.options(), self._pace, can_continue=policy.can_continue)
 
     @property
     def active(self) -> bool:
@@ -175,18 +194,6 @@ class ChunkSource:
         )
         message.header.stamp = time_message(placed.stamp_ns)
         return message
-
-    def _options(self) -> StrategyOptions:
-        values = {name: self._node.get_parameter(name).value for name in _DEFAULTS}
-        return StrategyOptions(
-            name=values["strategy"],
-            rtc=RtcOptions(
-                mode=values["rtc_mode"],
-                schedule=values["rtc_schedule"],
-                max_guidance=values["rtc_max_guidance"],
-            ),
-            ensemble_decay=values["ensemble_decay"],
-        )
 
     def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)

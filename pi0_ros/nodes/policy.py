@@ -26,7 +26,7 @@ from pi0_ros.nodes.observations import ObservationReader
 from pi0_ros.nodes.remote_policy import RemoteSource
 from pi0_ros.policy import Observation, Policy, PolicyError
 from pi0_ros.policy.report import PolicyReport
-from pi0_ros.policy.strategy import RealTimeChunking, Start
+from pi0_ros.policy.strategy import Start
 from pi0_ros.policy.worker import Worker
 
 _LOG_AGAIN_S = 5.0
@@ -82,7 +82,7 @@ class PolicyNode(ManagedNode):
             device=self.get_parameter("device").value,
             seed=self.get_parameter("seed").value,
             threads=self.get_parameter("threads").value,
-            continuing=self.get_parameter("strategy").value in ("", RealTimeChunking.name),
+            continuing=self._source.continuing(),
         )
         return LocalPolicy(checkpoint, embodiment, options)
 
@@ -91,6 +91,7 @@ class PolicyNode(ManagedNode):
         embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._embodiment = embodiment
         self._prompt = str(self.get_parameter("prompt").value)
+        self._source.options()  # a bad one is said now, not after minutes of loading
         self._policy = self.load_policy(embodiment, self.get_parameter("checkpoint").value)
         self._warn_if_untrained(self._policy)
         # What torch brought along lives as long as the process: left out of garbage

@@ -64,7 +64,13 @@ def test_the_policy_gets_its_parameters(tmp_path: Path) -> None:
         "threads": 0,
         "num_steps": 5,
         "seed": 3,
+        "strategy": "",
     }
+
+
+def test_a_strategy_is_handed_on(tmp_path: Path) -> None:
+    policy = declare(options(tmp_path, strategy="sequential"))[-1]
+    assert policy.parameters["strategy"] == "sequential"
 
 
 def test_a_server_takes_the_place_of_the_checkpoint() -> None:

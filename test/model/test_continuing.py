@@ -108,19 +108,42 @@ def test_bfloat16_differs_by_rounding_only() -> None:
     assert (rough - exact).abs().mean() < 0.05
 
 
-def once(function: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
-    """Captures by running; good for one replay on the same inputs."""
-    result = function()
-    return lambda: None, result
+class Replay:
+    """Captures like a GPU: one run records, and a repeat writes into the same memory."""
+
+    def __init__(self) -> None:
+        self.captures = 0
+
+    def __call__(self, function: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
+        self.captures += 1
+        result = function()
+
+        def repeat() -> None:
+            again = function()
+            if isinstance(result, torch.Tensor):
+                result.copy_(again)
+
+        return repeat, result
+
+
+def test_recordings_of_a_kind_are_replayed_on_other_tensors(model: Pi0) -> None:
+    x = random_inputs(model.config, batch=1)
+    capture = Replay()
+    sampler = Sampler(model, graphs=GraphCache(capture))
+    context = sampler.prefill(*x.prefix)
+    first = guided(x)
+    second = Guidance(target=-first.target, weights=first.weights / 2)
+    for onward in (first, second, inpainted(x), first):
+        expected = plain(model, x, onward).detach()
+        actual = sampler.continue_actions(context, x.state, x.noise, onward, STEPS)
+        torch.testing.assert_close(actual, expected, atol=2e-5, rtol=0)
+    assert capture.captures == 3  # of the prefix, of guidance and of inpainting
 
 
 def test_an_overwritten_context_is_refused(model: Pi0) -> None:
     x = random_inputs(model.config, batch=1)
-    sampler = Sampler(model, graphs=GraphCache(once))
+    sampler = Sampler(model, graphs=GraphCache(Replay()))
     old = sampler.prefill(*x.prefix)
-    expected = plain(model, x, guided(x)).detach()
-    actual = sampler.continue_actions(old, x.state, x.noise, guided(x), STEPS)
-    torch.testing.assert_close(actual, expected, atol=2e-5, rtol=0)
     sampler.prefill(*x.prefix)
     with pytest.raises(ValueError, match="prefill again"):
         sampler.continue_actions(old, x.state, x.noise, guided(x), STEPS)

@@ -27,7 +27,7 @@ def policy(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalP
     directory = tmp_path_factory.mktemp("continuing") / "delta"
     manifest = replace(loaded.manifest, delta_mask=(True,) * 6 + (False,))
     save(directory, loaded.model, manifest, loaded.tokenizer_path.read_bytes())
-    return LocalPolicy(directory, UR5E, LocalOptions(seed=0, num_steps=5, continuing=True))
+    return LocalPolicy(directory, UR5E, LocalOptions(seed=0, num_steps=5, continuing=RtcOptions()))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_leftover_of_no_rows_is_plain_sampling(policy: LocalPolicy, old: np.nd
 
 def test_pi0_can_and_pi0_small_cannot(policy: LocalPolicy, small_checkpoint: Path) -> None:
     assert policy.can_continue
-    small = LocalPolicy(small_checkpoint, UR5E, LocalOptions(num_steps=2, continuing=True))
+    small = LocalPolicy(small_checkpoint, UR5E, LocalOptions(num_steps=2, continuing=RtcOptions()))
     assert not small.can_continue
     actions = small.infer(EXAMPLE).actions
     with pytest.raises(PolicyError, match="π0-small cannot continue a chunk"):

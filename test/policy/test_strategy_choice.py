@@ -35,6 +35,8 @@ def test_rtc_with_a_backend_that_cannot_is_an_error() -> None:
     ("make", "message"),
     [
         (lambda: StrategyOptions(name="fast"), "strategy is 'fast'; give one of sequential,"),
+        (lambda: StrategyOptions(ensemble_decay=-0.1), "ensemble_decay is -0.1; give 0"),
+        (lambda: StrategyOptions(ensemble_decay=float("nan")), "ensemble_decay is nan"),
         (lambda: RtcOptions(mode="hard"), "rtc_mode is 'hard'; give one of guided, prefix"),
         (lambda: RtcOptions(schedule="cosine"), "rtc_schedule is 'cosine'; give one of exp,"),
         (lambda: RtcOptions(max_guidance=0.0), "rtc_max_guidance is 0.0; give a number above 0"),

@@ -9,7 +9,6 @@ import pytest
 from closed_loop import PACE, A, Loop
 from numpy.typing import NDArray
 
-from pi0_ros.policy import PolicyError
 from pi0_ros.policy.strategy import Start, TemporalEnsemble
 
 DECAY = 0.5
@@ -86,9 +85,3 @@ def test_after_a_hold_the_next_chunk_stands_alone_from_its_first_row() -> None:
     assert len(set(run.newest.placed.actions[:, 0].tolist())) == 1
     run.step()
     assert run.newest.taken_up_at == 0
-
-
-@pytest.mark.parametrize("decay", [-0.1, float("nan"), float("inf")])
-def test_refuses_a_decay_that_is_none(decay: float) -> None:
-    with pytest.raises(PolicyError, match="ensemble_decay is"):
-        TemporalEnsemble(PACE, decay)

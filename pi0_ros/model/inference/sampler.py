@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -38,7 +38,6 @@ _logger = logging.getLogger(__name__)
 
 # Masked keys get this logit rather than minus infinity: a row of nothing else stays finite.
 _HIDDEN = -1e30
-_OUTDATED = "the context is of an earlier observation: prefill again"
 _RECURRING_MULTIPLE = 8
 _REMEMBERED_SHAPES = 16
 _REMEMBERED_PROMPTS = 16
@@ -128,19 +127,12 @@ class Sampler:
         self.model.check_suffix(state, noise, context.batch)
         schedule = self._schedule(flow.euler_times(num_steps) if times is None else tuple(times))
         inputs = [t.to(self._device, non_blocking=True) for t in (state, noise)]
-        recording = context.recording
-        if self.graphs is None or recording is None:
-            return self._denoise(context.memory, schedule, *inputs)
-        if recording.replays != context.replay:
-            raise ValueError(_OUTDATED)
 
         def denoise(state: Tensor, noise: Tensor) -> Tensor:
             return self._denoise(context.memory, schedule, state, noise)
 
         # The schedule is part of what is recorded, and lives as long as the recording.
-        denoising = self.graphs.recording(schedule, denoise, inputs, of=recording)
-        actions: Tensor = denoising.run(inputs)
-        return actions.clone()
+        return self._replayed(context, schedule, denoise, inputs)
 
     @torch.no_grad()
     def continue_actions(
@@ -153,22 +145,24 @@ class Sampler:
     ) -> Tensor:
         """Normalised actions (B, H, D) that continue another chunk, by ``num_steps`` steps.
 
-        Its tensors lie on the device. Nothing of this is recorded, with or without graphs.
+        Recorded as plain sampling is, backward passes included.
         """
         self.model.check_suffix(state, noise, context.batch)
-        if context.recording is not None and context.recording.replays != context.replay:
-            raise ValueError(_OUTDATED)
         times = flow.euler_times(num_steps)
         schedule = self._schedule(times)
         steps = dict(zip(times, schedule.steps, strict=False))
-        state, noise = (t.to(self._device, non_blocking=True) for t in (state, noise))
-        if not self.config.pi05:
-            self._write_state(context.memory, state)
 
-        def velocity(x: Tensor, t: float) -> Tensor:
-            return self._velocity(context.memory, schedule, steps[t], x)
+        def denoise(state: Tensor, noise: Tensor, *tensors: Tensor) -> Tensor:
+            if not self.config.pi05:
+                self._write_state(context.memory, state)
+            return continuation.on(tensors).integrate(
+                lambda x, t: self._velocity(context.memory, schedule, steps[t], x), noise, times
+            )
 
-        return continuation.integrate(velocity, noise, times)
+        inputs = [
+            t.to(self._device, non_blocking=True) for t in (state, noise, *continuation.tensors)
+        ]
+        return self._replayed(context, (schedule, continuation.kind), denoise, inputs)
 
     def sample(
         self,
@@ -240,6 +234,18 @@ class Sampler:
                 self._schedules.popitem(last=False)
         self._schedules.move_to_end(times)
         return self._schedules[times]
+
+    def _replayed(
+        self, context: Context, key: Hashable, denoise: Callable[..., Tensor], inputs: list[Tensor]
+    ) -> Tensor:
+        """``denoise(*inputs)``, by the recording for ``key`` where the context is one."""
+        recording = context.recording
+        if self.graphs is None or recording is None:
+            return denoise(*inputs)
+        if recording.replays != context.replay:
+            raise ValueError("the context is of an earlier observation: prefill again")
+        actions: Tensor = self.graphs.recording(key, denoise, inputs, of=recording).run(inputs)
+        return actions.clone()
 
     def _placement(self, layout: Layout) -> list[Tensor]:
         """Positions of prefix and suffix, and the key bias where there is padding."""

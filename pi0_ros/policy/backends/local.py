@@ -15,7 +15,7 @@ from pi0_ros.checkpoint import Manifest, check_compatibility, load, load_manifes
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.model import Pi0, Pi0Small
 from pi0_ros.model.guidance import Continuation, Guidance, Inpainting, prefix_weights
-from pi0_ros.model.inference import Sampler
+from pi0_ros.model.inference import Context, Sampler
 from pi0_ros.policy.backends.small import SmallSampler
 from pi0_ros.policy.pipeline import ModelInputs, Pipeline
 from pi0_ros.policy.types import (
@@ -35,15 +35,15 @@ _WARM_UP_PROMPTS = ("warm up", "warm up once more")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalOptions:
     """``num_steps``: Euler steps; ``device``: "cpu", "cuda", "cuda:1"; ``seed``: of the noise,
-    -1 for a random one; ``threads``: of torch, 0 for its own choice; ``continuing``: whether
-    chunks that continue another one will be asked for, so that loading tries that out too.
+    -1 for a random one; ``threads``: of torch, 0 for its own choice; ``continuing``: how
+    chunks will be continued, if they will, so that it is tried out before a robot moves.
     """
 
     num_steps: int = 10
     device: str = "cpu"
     seed: int = -1
     threads: int = 0
-    continuing: bool = False
+    continuing: RtcOptions | None = None
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
@@ -127,6 +127,8 @@ class LocalPolicy:
         steps = self._options.num_steps
         if leftover is None:
             sampled = self._model.sample_actions(prefix, state, noise, steps)
+            if self._options.continuing is not None and _is_new_recording(prefix):
+                self._record_continuing(prefix, state, noise, observation)
         else:
             onward = self._continuation(leftover, observation)
             sampled = self._sampler.continue_actions(prefix, state, noise, onward, steps)
@@ -140,10 +142,23 @@ class LocalPolicy:
         """The first backward pass would otherwise come late to a robot in motion."""
         for prompt in _WARM_UP_PROMPTS:
             chunk = self.infer(replace(example, prompt=prompt))
-        if self._options.continuing and self.can_continue:
-            whole = Leftover(actions=chunk.actions, delay=1, options=RtcOptions())
-            for prompt in _WARM_UP_PROMPTS:
-                self.infer(replace(example, prompt=prompt), whole)
+        if self._options.continuing is not None and self.can_continue:
+            self.infer(
+                example,
+                Leftover(actions=chunk.actions, delay=1, options=self._options.continuing),
+            )
+
+    def _record_continuing(
+        self, prefix: Context, state: torch.Tensor, noise: torch.Tensor, observation: Observation
+    ) -> None:
+        """A prompt of another length is recorded anew, which takes a second: all of it now,
+        and not in the midst of the motion that the next chunk is to continue.
+        """
+        if self._options.continuing is not None:
+            nothing = np.zeros((0, len(self._pipeline.embodiment.action)), dtype=np.float32)
+            leftover = Leftover(actions=nothing, delay=0, options=self._options.continuing)
+            onward = self._continuation(leftover, observation)
+            self._sampler.continue_actions(prefix, state, noise, onward, self._options.num_steps)
 
     @property
     def _sampler(self) -> Sampler:
@@ -159,12 +174,9 @@ class LocalPolicy:
         target[0, :rows] = self._pipeline.targets(
             leftover.actions.astype(np.float64), observation.state
         )
+        executed = torch.from_numpy(self._pipeline.executed)
         return continuation(
-            torch.from_numpy(target).to(self._device),
-            torch.from_numpy(self._pipeline.executed).to(self._device),
-            leftover.delay,
-            rows,
-            leftover.options,
+            torch.from_numpy(target), executed, leftover.delay, rows, leftover.options
         )
 
     def _batch(self, inputs: ModelInputs) -> dict[str, torch.Tensor]:
@@ -193,12 +205,12 @@ def continuation(
     """
     horizon = target.shape[1]
     if options.mode == "prefix":
-        frozen = torch.arange(horizon, device=target.device) < delay
+        frozen = torch.arange(horizon) < delay
         return Inpainting(target=target, mask=frozen[:, None] & executed)
     weights = prefix_weights(options.schedule, delay=delay, end=rows, horizon=horizon)
     return Guidance(
         target=target,
-        weights=weights.to(target.device)[:, None] * executed,
+        weights=weights[:, None] * executed,
         max_guidance=options.max_guidance,
     )
 
@@ -209,6 +221,11 @@ def _network(model: Pi0 | Pi0Small) -> tuple[Network, tuple[torch.nn.Module, ...
         return SmallSampler(model.eval()), tuple(model.vision)
     sampler = Sampler.on_device(model.eval())
     return sampler, (sampler.vision,)
+
+
+def _is_new_recording(prefix: Any) -> bool:
+    """Whether this is the first observation of its shape on a GPU."""
+    return isinstance(prefix, Context) and prefix.recording is not None and prefix.replay == 1
 
 
 def _check_fit(manifest: Manifest, embodiment: Embodiment) -> None:

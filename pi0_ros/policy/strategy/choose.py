@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from pi0_ros.policy.strategy.base import Pace, Strategy
@@ -27,6 +28,10 @@ class StrategyOptions:
             raise PolicyError(
                 f"strategy is {self.name!r}; give one of {', '.join(STRATEGIES)},"
                 " or leave it empty for the best the checkpoint can"
+            )
+        if not (math.isfinite(self.ensemble_decay) and self.ensemble_decay >= 0.0):
+            raise PolicyError(
+                f"ensemble_decay is {self.ensemble_decay}; give 0 (a plain average) or more"
             )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.policy.strategy.base import Pace, Placed, Start, Strategy, same_task
-from pi0_ros.policy.types import PolicyError
 
 
 class TemporalEnsemble(Strategy):
@@ -23,8 +21,6 @@ class TemporalEnsemble(Strategy):
     name = "temporal_ensemble"
 
     def __init__(self, pace: Pace, decay: float) -> None:
-        if not (math.isfinite(decay) and decay >= 0.0):
-            raise PolicyError(f"ensemble_decay is {decay}; give 0 (plain average) or more")
         super().__init__(pace)
         self._decay = decay
         self._raw: list[tuple[int, NDArray[np.float32]]] = []  # stamp and rows, oldest first

@@ -102,17 +102,19 @@ class RealTimeChunking(Strategy):
     def _measured(self, uptake: Uptake) -> int | None:
         """Steps consumed while the chunk was computed; None where there was nothing to count."""
         sent, left = uptake.sent, uptake.left
+        followed = left is not None and left.sequence == sent.follows
+        consumed = uptake.left_steps - sent.follows_steps if followed else 0
         if sent.continues:
-            return uptake.step
-        if left is None or left.sequence != sent.follows:
+            # Between two rows, the old chunk may have begun one more than the new one passed.
+            return max(uptake.step, consumed if uptake.directly else 0)
+        if left is None or not followed:
             return None
         # It begins at its own row 0: the delay is what of the old one went on meanwhile.
         if uptake.directly:
-            return uptake.left_steps - sent.follows_steps
+            return consumed
         if not self._is_exhausted(uptake.left_steps):
             return None
-        grid_ns = left.stamp_ns + sent.follows_steps * self._pace.step_ns
-        return self._steps_since(grid_ns)
+        return self._steps_since(left.stamp_ns + sent.follows_steps * self._pace.step_ns)
 
     def _drop(self, start: Start) -> None:
         super()._drop(start)

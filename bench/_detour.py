@@ -1,0 +1,134 @@
+"""A policy that cannot make up its mind, with a closed form: two ways round an obstacle.
+
+Actions follow a slow wave in every joint. Every two seconds an obstacle is passed, on one
+side or on the other, sooner or later: modes of a Gaussian mixture over whole chunks. Each
+chunk leaves from where the robot is, and within a mode strays from its trajectory smoothly, and
+a little by jerks. A mixture of Gaussians on the straight path between noise and data has an
+exact velocity, so that samplers run on it as on a network.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pi0_ros.embodiment import Embodiment
+from pi0_ros.model import flow
+from pi0_ros.model.guidance import Continuation
+from pi0_ros.policy import Leftover
+from pi0_ros.policy.backends.local import continuation
+
+Array = NDArray[np.float64]
+
+PERIOD_S = 2.0
+#: Furthest from the wave, at the obstacle [rad], and joints that step aside.
+ASIDE = 0.3
+ASIDE_JOINTS = (0, 1)
+#: How much sooner or later a mode is [s].
+LAGS_S = (-0.1, 0.1)
+WAVE, WAVE_PERIOD_S = 0.25, 5.0
+#: Time in which a chunk finds from the robot to its trajectory [s].
+RETURN_S = 0.12
+#: One unit of model space [rad].
+SCALE = 0.4
+#: How far chunks of a mode stray [rad], on which scale [s], and what every row adds [rad].
+STRAY, STRAY_S, JERKY = 0.04, 0.3, 0.0003
+#: Distance at which the robot's place tells one side from the other [rad].
+DISCERNED = 0.35
+STEPS = 10
+
+
+class Detour:
+    """Chunks (H, A) for a robot at ``position`` (A,) at ``now_s``, from one step later on."""
+
+    def __init__(self, robot: Embodiment, seed: int) -> None:
+        self._home, self._dt = robot.home, robot.rates.step_duration_s
+        self._horizon = robot.rates.horizon
+        self._phase = np.linspace(0.0, 1.5, len(robot.action))
+        self._wave = np.array([WAVE if d.unit == "rad" else 0.0 for d in robot.action])
+        self._spread = Spread(self._horizon, self._dt)
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def curve(self, side: float, lag_s: float, times_s: Array) -> Array:
+        """Trajectory (T, A) of a mode."""
+        t = times_s[:, None] - lag_s
+        wave = self._wave * np.sin(2 * np.pi * t / WAVE_PERIOD_S + self._phase)
+        aside = np.zeros_like(wave)
+        aside[:, list(ASIDE_JOINTS)] = side * ASIDE * np.sin(np.pi * t / PERIOD_S) ** 4
+        return self._home + wave + aside
+
+    def aside(self, commands: Array, times_s: Array) -> Array:
+        """How far commands (T, A) are beside the wave in the first joint, 1 at the obstacle."""
+        return (commands[:, 0] - self.curve(0.0, 0.0, times_s)[:, 0]) / ASIDE
+
+    def infer(self, position: Array, now_s: float, leftover: Leftover | None) -> Array:
+        """A chunk whose row 0 is meant for the next step; continues ``leftover`` if given."""
+        means, logits = self._modes(position, now_s)
+        shape = (1, self._horizon, means.shape[2])
+        noise = torch.randn(shape, generator=self._generator, dtype=torch.float64)
+
+        def velocity(x: Tensor, t: float) -> Tensor:
+            return mixture_velocity(x, t, means, logits, self._spread)
+
+        times = flow.euler_times(STEPS)
+        if leftover is None:
+            chunk = flow.euler(velocity, noise, times)
+        else:
+            onward = self._continuation(leftover, shape)
+            chunk = onward.integrate(velocity, noise, times)
+        return chunk[0].numpy() * SCALE + self._home
+
+    def _modes(self, position: Array, now_s: float) -> tuple[Tensor, Tensor]:
+        """Means (K, H, A) in model space, and log weights (K,)."""
+        rows_s = self._dt * np.arange(1, self._horizon + 1)
+        # As a critically damped joint: it begins with the velocity of the trajectory.
+        fading = ((1.0 + rows_s / RETURN_S) * np.exp(-rows_s / RETURN_S))[:, None]
+        means, logits = [], []
+        for side in (-1.0, 1.0):
+            for lag_s in LAGS_S:
+                rows = self.curve(side, lag_s, now_s + rows_s)
+                off = position - self.curve(side, lag_s, np.array([now_s]))[0]
+                means.append((rows + fading * off - self._home) / SCALE)
+                logits.append(-0.5 * float(np.sum((off / DISCERNED) ** 2)))
+        return torch.from_numpy(np.array(means)), torch.tensor(logits, dtype=torch.float64)
+
+    def _continuation(self, leftover: Leftover, shape: tuple[int, int, int]) -> Continuation:
+        target = np.zeros(shape)
+        rows = len(leftover.actions)
+        target[0, :rows] = (leftover.actions - self._home) / SCALE
+        executed = torch.ones(shape[2], dtype=torch.bool)
+        return continuation(
+            torch.from_numpy(target), executed, leftover.delay, rows, leftover.options
+        )
+
+
+class Spread:
+    """Covariance over the H rows of a joint within a mode, in model space.
+
+    ``directions`` (H, H) are its eigenvectors, columns, and ``variances`` (H,) its eigenvalues.
+    """
+
+    def __init__(self, horizon: int, dt_s: float) -> None:
+        rows_s = dt_s * torch.arange(1, horizon + 1, dtype=torch.float64)
+        free = 1.0 - torch.exp(-rows_s / RETURN_S)  # not yet where the chunk leaves the robot
+        apart = (rows_s[:, None] - rows_s[None, :]) / STRAY_S
+        smooth = STRAY**2 * torch.exp(-0.5 * apart**2) * free[:, None] * free[None, :]
+        covariance = smooth + JERKY**2 * torch.eye(horizon, dtype=torch.float64)
+        self.variances, self.directions = torch.linalg.eigh(covariance / SCALE**2)
+
+
+def mixture_velocity(x: Tensor, t: float, means: Tensor, logits: Tensor, spread: Spread) -> Tensor:
+    """E[noise - actions | x_t = x] (B, H, D) for actions from a mixture of Gaussians.
+
+    means (K, H, D), logits (K,). Given mode k, x is Gaussian around (1 - t) m_k with covariance
+    (1 - t)^2 C + t^2 I over the rows of a joint, which the directions of C make diagonal.
+    """
+    c = spread.variances[:, None]
+    total = (1 - t) ** 2 * c + t**2
+    away = spread.directions.T @ (x[:, None] - (1 - t) * means)  # (B, K, H, D)
+    evidence = logits - 0.5 * (away.square() / total).sum((2, 3))
+    weights = evidence.softmax(dim=1)[..., None, None]
+    noise_less_straying = spread.directions @ ((t - (1 - t) * c) / total * away)
+    return (weights * (noise_less_straying - means)).sum(1)
