@@ -6,7 +6,7 @@ EMBODIMENT ?= bimanual_trossen
 DURATION ?= 20
 TESTS ?= test
 # Not among them: load, which writes a full-size checkpoint where it is told to.
-BENCHES ?= executor camera_sync sampling infer checkpoint_swap
+BENCHES ?= control camera_sync sampling infer checkpoint_swap
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,7 +41,7 @@ format: setup ## Rewrite to the house format
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format .
 
-bench: setup ## Run the benchmarks; each ends with one line of JSON (BENCHES=executor)
+bench: setup ## Run the benchmarks; each ends with one line of JSON (BENCHES=control)
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python bench/$$name.py; done
 
 clean: ## Remove build products and outputs; keeps .venv

@@ -36,7 +36,7 @@ FloatArray = NDArray[np.float64]
 _NS = 1e-9
 
 #: Share of a limit that a fade may use; the rest is left to the chunks' own motion.
-_SHARE = 0.8
+SHARE = 0.8
 #: Peak of the quintic smoothstep's derivatives, for a change of 1 in a time of 1.
 _PEAK_VELOCITY, _PEAK_ACCELERATION, _PEAK_JERK = 1.875, 10.0 / 3.0**0.5, 60.0
 #: Peak acceleration of s f(s), the fade between velocities that differ by 1.
@@ -165,9 +165,9 @@ class Blender:
     def __init__(self, limits: LimitArrays, shortest_s: float, period_s: float) -> None:
         self._shortest_s = shortest_s
         self._period_ns = round(period_s / _NS)
-        self._velocity = _SHARE * limits.velocity
-        self._acceleration = _SHARE * limits.acceleration
-        self._jerk = _SHARE * limits.jerk
+        self._velocity = SHARE * limits.velocity
+        self._acceleration = SHARE * limits.acceleration
+        self._jerk = SHARE * limits.jerk
         #: Distance (A,) that a fade of the shortest duration covers.
         self.shortest_reach = self._acceleration * shortest_s**2 / _PEAK_ACCELERATION
 
@@ -184,7 +184,7 @@ class Blender:
 
     def begin(self, timeline: Timeline, now_ns: int, commanded: FloatArray) -> Path:
         """A path from ``commanded`` (3, A), as of the last tick, into a chunk."""
-        coast = self._coast(now_ns, commanded)
+        coast = self.coast(now_ns, commanded)
         apart = timeline.sample(now_ns) - commanded
         fade = Fade.over(now_ns - self._period_ns, self.durations_s(apart))
         return Path(timeline, (coast, timeline), (fade,))
@@ -211,10 +211,10 @@ class Blender:
             Fade.over(now_ns, np.where(lost, 0.0, durations_s)),
             Fade.over(before_ns, np.where(lost, anew, 0.0)),
         )
-        coast = self._coast(now_ns, commanded)
+        coast = self.coast(now_ns, commanded)
         return Path(timeline, (*path.sources, coast, timeline), fades)
 
-    def _coast(self, now_ns: int, commanded: FloatArray) -> Coast:
+    def coast(self, now_ns: int, commanded: FloatArray) -> Coast:
         """To rest in the time the limits take for it, 1.5 v/a, and half a fade at least."""
         braking_s = 1.5 * np.abs(commanded[1]) / self._acceleration
         durations_s = np.maximum(braking_s, 0.5 * self._shortest_s)

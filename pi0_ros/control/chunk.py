@@ -67,7 +67,7 @@ class ActionChunk:
 
 
 class Rule(str, Enum):
-    """What a refused chunk broke."""
+    """What a refused chunk or teleoperation command broke."""
 
     EMBODIMENT = "embodiment"
     NAMES = "names"
@@ -81,6 +81,11 @@ class Rule(str, Enum):
     SOURCE = "source"
     SEQUENCE = "sequence"
     STOPPING = "stopping"
+    WAITING = "waiting"
+    STOPPED = "stopped"
+    TELEOPERATED = "teleoperated"
+    HANDOVER = "handover"
+    DEADMAN = "deadman"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,7 @@ class ChunkGate:
         self._source: str | None = None
         self._sequence = -1
         self._accepted_ns = 0
+        self._handover: tuple[int, str] | None = None
         self.accepted = 0
         self.refused: Counter[Rule] = Counter()
         self.last_refusal = ""
@@ -134,6 +140,15 @@ class ChunkGate:
         """Let any source begin, with any sequence number."""
         self._source = None
         self._sequence = -1
+
+    def hand_over(self, now_ns: int, event: str) -> None:
+        """From now on take only chunks computed from an observation after ``event``."""
+        self._handover = (now_ns, event)
+
+    def clock_went_back(self) -> None:
+        """Forget what was said in times that are still to come."""
+        self.forget_source()
+        self._handover = None
 
     def _forget_a_silent_source(self, now_ns: int) -> None:
         if now_ns - self._accepted_ns > self._tuning.source_timeout_s / _S:
@@ -212,7 +227,19 @@ class ChunkGate:
                 f"chunk was computed from an observation {age_s:.3f} s old; "
                 f"at most {self._tuning.chunk_max_age_s:g} s is accepted",
             )
-        return None
+        return self._check_handover(chunk)
+
+    def _check_handover(self, chunk: IncomingChunk) -> Refusal | None:
+        if self._handover is None:
+            return None
+        since_ns, event = self._handover
+        if chunk.observation_stamp_ns > since_ns:
+            return None
+        return Refusal(
+            Rule.HANDOVER,
+            f"chunk {chunk.sequence} was computed from an observation "
+            f"{(since_ns - chunk.observation_stamp_ns) * _S:.3f} s older than {event}",
+        )
 
     def _check_order(self, chunk: IncomingChunk, _now_ns: int) -> Refusal | None:
         if self._source is None:

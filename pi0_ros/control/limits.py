@@ -39,10 +39,17 @@ class Limiter:
     for: the next one advances by one nominal period, which is slower in real time
     and so within the limits too.
 
-    A start outside the position bounds may move back in and never further out.
+    A start outside the position bounds may move back in and never further out; one in
+    motion, at ``velocity``, begins at what its limit allows of it.
     """
 
-    def __init__(self, limits: LimitArrays, period_s: float, position: FloatArray) -> None:
+    def __init__(
+        self,
+        limits: LimitArrays,
+        period_s: float,
+        position: FloatArray,
+        velocity: FloatArray | None = None,
+    ) -> None:
         self._limits = limits
         felt = limits.jerk * period_s < 2.0 * limits.acceleration
         self._parts: list[tuple[BoolArray | slice, AccelerationLimiter | JerkLimiter]] = []
@@ -50,6 +57,9 @@ class Limiter:
             if which.any():
                 where = slice(None) if which.all() else which
                 part = kind(_of(limits, where), period_s, np.asarray(position)[where])
+                if velocity is not None:
+                    bound = limits.velocity[where]
+                    part.velocity = np.clip(velocity[where], -bound, bound)
                 self._parts.append((where, part))
         #: Ticks in which a dimension was limited, (4, A): position, velocity, acceleration, jerk.
         self.hits: NDArray[np.uint64] = np.zeros((4, len(position)), dtype=np.uint64)

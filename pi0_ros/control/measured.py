@@ -10,19 +10,25 @@ from numpy.typing import NDArray
 from pi0_ros.embodiment import Embodiment, EmbodimentError
 from pi0_ros.embodiment.packing import JointStatePacker, measured_action
 
+FloatArray = NDArray[np.float64]
+
 _NS = 1e-9
 
 
 class JointWatch:
-    """The measured state (S,) gathered from the embodiment's joint-state topics.
+    """The measured state (S,) and its rate, gathered from the joint-state topics.
 
     Freshness and content are separate: :meth:`heard` is cheap and called for every
     message, :meth:`update` unpacks one and is called when its numbers are needed.
+
+    A rate is the driver's own velocity where it gives one; else it takes two messages, and
+    their stamps. Messages without different stamps say nothing of motion: rate 0.
     """
 
     def __init__(self, embodiment: Embodiment, timeout_s: float) -> None:
         self._embodiment = embodiment
         self._packer = JointStatePacker(embodiment)
+        self._offset = np.array([dimension.offset for dimension in embodiment.state])
         self._timeout_ns = round(timeout_s / _NS)
         self.reset()
 
@@ -34,8 +40,9 @@ class JointWatch:
     def reset(self) -> None:
         """Forget everything heard."""
         self._state = np.full(len(self._embodiment.state), np.nan)
+        self._rate = np.full(len(self._embodiment.state), np.nan)
         self._heard_ns: dict[str, int] = {}
-        self._unpacked: set[str] = set()
+        self._stamp_ns: dict[str, int] = {}
         self._faults: dict[str, str] = {}
 
     def heard(self, topic: str, now_ns: int) -> None:
@@ -49,6 +56,7 @@ class JointWatch:
         position: Sequence[float],
         velocity: Sequence[float],
         effort: Sequence[float],
+        stamp_ns: int = 0,
     ) -> None:
         """Unpack a message; one that lacks a joint is a fault until a good one follows."""
         try:
@@ -57,8 +65,35 @@ class JointWatch:
             self._faults[topic] = str(error)
             return
         self._faults.pop(topic, None)
+        given = self._given_rate(topic, names, velocity, effort)
+        self._rate[indices] = (
+            self._estimated_rate(topic, values - self._state[indices], stamp_ns)
+            if given is None
+            else given
+        )
         self._state[indices] = values
-        self._unpacked.add(topic)
+        self._stamp_ns[topic] = stamp_ns
+
+    def _given_rate(
+        self, topic: str, names: Sequence[str], velocity: Sequence[float], effort: Sequence[float]
+    ) -> FloatArray | None:
+        """Rates from the message, in embodiment units: its velocities, packed as positions."""
+        if len(velocity) != len(names):
+            return None
+        try:
+            indices, values = self._packer.pack(topic, names, velocity, velocity, effort)
+        except EmbodimentError:  # a driver that fills velocity with NaN does not know it
+            return None
+        rates: FloatArray = values - self._offset[indices]
+        return rates
+
+    def _estimated_rate(self, topic: str, moved: FloatArray, stamp_ns: int) -> FloatArray:
+        """Rates from two messages with stamps; NaN after the first."""
+        before_ns = self._stamp_ns.get(topic)
+        if before_ns is None:
+            return np.full_like(moved, np.nan if stamp_ns else 0.0)
+        elapsed_s = (stamp_ns - before_ns) * _NS
+        return moved / elapsed_s if elapsed_s > 0.0 else np.zeros_like(moved)
 
     def problem(self, now_ns: int) -> str | None:
         """Why the robot may not move, or None."""
@@ -66,7 +101,7 @@ class JointWatch:
             return next(iter(self._faults.values()))
         for topic in self.topics:
             heard_ns = self._heard_ns.get(topic)
-            if heard_ns is None or topic not in self._unpacked:
+            if heard_ns is None or topic not in self._stamp_ns:
                 return f"no joint states on {topic} yet; it carries {self._joints(topic)}"
             if now_ns - heard_ns > self._timeout_ns:
                 return (
@@ -75,13 +110,55 @@ class JointWatch:
                 )
         return None
 
-    def action(self) -> NDArray[np.float64]:
+    def are_heard_since(self, since_ns: int) -> bool:
+        """Whether every topic brought a message after ``since_ns``."""
+        return all(self._heard_ns.get(topic, since_ns) > since_ns for topic in self.topics)
+
+    @property
+    def is_rate_known(self) -> bool:
+        """Whether enough was unpacked to tell how fast the robot moves."""
+        return bool(np.isfinite(self._rate).all())
+
+    def action(self) -> FloatArray:
         """The action that would hold the measured pose, shape (A,); NaN where unknown."""
         return measured_action(self._embodiment, self._state)
 
-    def clock_went_back(self, now_ns: int) -> None:
+    def rate(self) -> FloatArray:
+        """Measured rate of change of :meth:`action` [unit/s], shape (A,); 0 for velocities."""
+        return measured_action(self._embodiment, self._rate)
+
+    def clock_jumped(self, now_ns: int) -> None:
         """Count the age of every topic from ``now_ns``."""
         self._heard_ns = dict.fromkeys(self._heard_ns, now_ns)
 
     def _joints(self, topic: str) -> str:
         return ", ".join(d.joint for d in self._embodiment.state if d.topic == topic)
+
+
+class ObservationWatch:
+    """How old the newest observation is; a chunk needs eyes that are open."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._seen_ns: int | None = None
+
+    def seen(self, stamp_ns: int, now_ns: int) -> None:
+        """Note an observation. Its age counts from its stamp, even if it repeats."""
+        fresh_ns = min(stamp_ns, now_ns)
+        if self._seen_ns is None or fresh_ns > self._seen_ns:
+            self._seen_ns = fresh_ns
+
+    def forget(self) -> None:
+        """As before the first."""
+        self._seen_ns = None
+
+    def age_s(self, now_ns: int) -> float | None:
+        """Age of the newest one, or None before the first."""
+        return None if self._seen_ns is None else (now_ns - self._seen_ns) * _NS
+
+    def problem(self, now_ns: int) -> str | None:
+        """Why no chunk may drive the robot, or None."""
+        age_s = self.age_s(now_ns)
+        if age_s is None or age_s <= self._timeout_s:
+            return None
+        return f"observation is {age_s:.2f} s old (limit {self._timeout_s:g} s)"

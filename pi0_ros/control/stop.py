@@ -31,6 +31,7 @@ class StopPlan:
             np.array([names.index(name) for name in controller.dimensions], dtype=np.intp)
             for controller in embodiment.controllers
         )
+        self.is_ramp = tuple(b is StopBehaviour.RAMP_TO_ZERO for b in self._behaviours)
         self.to_zero: NDArray[np.bool_] = np.zeros(len(names), dtype=np.bool_)
         for behaviour, indices in zip(self._behaviours, self._indices, strict=True):
             if behaviour is StopBehaviour.RAMP_TO_ZERO:

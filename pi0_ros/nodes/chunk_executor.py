@@ -1,12 +1,11 @@
 """chunk_executor: the ROS edge of the control room.
 
-Chunks, observations and joint states in; limited commands out, once per control
-period. Everything that decides is in :mod:`pi0_ros.control`.
+Chunks, teleoperation commands, observations and joint states in; limited commands out, once
+per control period. Everything that decides is in :mod:`pi0_ros.control`.
 """
 
 from __future__ import annotations
 
-import struct
 import threading
 import time
 from dataclasses import fields
@@ -14,45 +13,62 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from rclpy.duration import Duration
-from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
-from pi0_ros.control import Executor, IncomingChunk, State, Tick, Tuning
-from pi0_ros.embodiment import Embodiment, available, load
-from pi0_ros.nodes.commands import CommandWriter, command_writer
-from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
+from pi0_msgs.msg import TeleopCommand as TeleopMessage
+from pi0_ros.control import (
+    Answer,
+    Executor,
+    Latch,
+    Operator,
+    Refusal,
+    State,
+    Tick,
+    Tuning,
+    load_veto,
+)
+from pi0_ros.embodiment import available, load
+from pi0_ros.nodes.diagnostics import WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.executor_diagnostics import ExecutorDiagnostics, ExecutorFacts
+from pi0_ros.nodes.executor_inputs import header_stamp_ns, nanoseconds, to_incoming, to_teleop
+from pi0_ros.nodes.executor_outputs import Outputs, unheard_reason
 from pi0_ros.nodes.executor_status import StatusWriter
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+from pi0_ros.nodes.operator_services import OperatorServices
+from pi0_ros.nodes.realtime import lock_memory, ordinary_priority, raise_priority, unlock_memory
 from pi0_ros.nodes.ticking import ClockTicks, QuietCollector, SteadyTicks
-
-_NS = 1e-9
 
 #: Longest controlled stop; limits that need more are cut off by the final command.
 _STOP_TIMEOUT_S = 3.0
-#: How long the final commands may take to be acknowledged.
-_ACKNOWLEDGE_S = 0.5
-#: Between two log lines about refused chunks or changes of state.
+#: Between two log lines about the same thing.
 _LOG_PERIOD_S = 2.0
+_DEACTIVATED = "the executor was deactivated"
 
 
 class ChunkExecutor(ManagedNode):
-    """Parameters: ``embodiment`` and the fields of :class:`pi0_ros.control.Tuning`."""
+    """Parameters: see docs/reference/chunk_executor.md."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("chunk_executor", **options)
         self.declare_parameter("embodiment", "")
+        self.declare_parameter("start_stopped", False)
+        self.declare_parameter("veto", "")
+        self.declare_parameter("require_controllers", True)
+        self.declare_parameter("priority", 20)
+        self.declare_parameter("lock_memory", True)
         for field in fields(Tuning):
             self.declare_parameter(field.name, field.default)
-        self._entities: list[Any] = []
-        self._diagnostics: DiagnosticsPublisher | None = None
+        self._clean: list[Any] = []
         self._ticks: SteadyTicks | ClockTicks | None = None
         self._lock = threading.Lock()  # ticks and callbacks run in two threads
+        self._latch = Latch()  # an e-stop outlives an activation
         self._joint_bytes: dict[str, bytes] = {}
         self._said_s: dict[str, float] = {}
+        self._punctuality: dict[str, str] = {}
+        self._unheard: tuple[list[str], list[str]] = ([], [])
         self._faults = 0
         self._last: Tick | None = None
 
@@ -63,25 +79,30 @@ class ChunkExecutor(ManagedNode):
         self._robot = load(name)
         self._measured = [d.state is not None for d in self._robot.action]
         self._tuning = Tuning(**{f.name: self.get_parameter(f.name).value for f in fields(Tuning)})
-        self.core = Executor(self._robot, self._tuning)
-        self._status = StatusWriter(self._robot)
-        self._create_outputs(self._robot)
-        self._create_inputs()
-        self._diagnostics = DiagnosticsPublisher(
-            self, self._robot.name, "executor", self._read_diagnostics
-        )
+        self._veto = load_veto(self.get_parameter("veto").value)
+        self._priority = self.get_parameter("priority").value
+        if self._priority not in (0, *range(2, 100)):
+            raise ValueError(f"priority is {self._priority}; give 2 to 99, or 0 for none")
+        self._begin_anew()
+        self._create_entities()
 
     def start(self) -> None:
-        self.core = Executor(self._robot, self._tuning)
-        self._status = StatusWriter(self._robot)
-        self._joint_bytes.clear()
-        self._last = None
-        self._faults = 0
-        simulated = self.get_parameter("use_sim_time").value
-        kind = ClockTicks if simulated else SteadyTicks
+        self._begin_anew()
+        if self._latch.state is State.STOPPED:
+            self._latch.start()
+        if self.get_parameter("start_stopped").value:
+            self._latch.stop("start_stopped is set: waiting for ~/start")
         period_ns = round(1e9 / self._robot.rates.control_hz)
-        self._collector = None if simulated else QuietCollector()
-        self._ticks = kind(self.get_clock(), period_ns, self._on_tick)
+        if self.get_parameter("use_sim_time").value:
+            self._collector = None
+            self._ticks = ClockTicks(self.get_clock(), period_ns, self._on_tick)
+        else:
+            self._collector = QuietCollector()
+            if self.get_parameter("lock_memory").value:
+                self._punctuality["memory"] = lock_memory()
+            self._ticks = SteadyTicks(
+                self.get_clock(), period_ns, self._on_tick, self._prepare_thread
+            )
         self._ticks.start()
 
     def stop(self) -> None:
@@ -89,53 +110,60 @@ class ChunkExecutor(ManagedNode):
         if self._ticks is None:
             return
         with self._lock:
-            self.core.request_stop("the executor was deactivated")
+            self.core.end(_DEACTIVATED)
         self._ticks.run_until(lambda: self.core.is_stopped, _STOP_TIMEOUT_S)
         self._ticks.end()
         self._ticks = None
         if self._last is not None:
-            self._send(self.core.final(self._last))
-        self._status_publisher.publish(self._status.fill_inactive("the executor was deactivated"))
-        for publisher in (self._status_publisher, *self._command_publishers):
-            publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
+            self.outputs.send(self.core.final(self._last))
+        self._status_publisher.publish(self._status.fill_inactive(_DEACTIVATED))
+        self.outputs.flush(self._status_publisher)
         if self._collector is not None:
             self._collector.end()
+            unlock_memory()
+            ordinary_priority()
 
     def teardown(self) -> None:
-        if self._diagnostics is not None:
-            self._diagnostics.destroy()
-            self._diagnostics = None
-        for destroy, entity in self._entities:
-            destroy(entity)
-        self._entities.clear()
+        while self._clean:
+            self._clean.pop()()
 
-    def _create_outputs(self, robot: Embodiment) -> None:
-        self._writers: list[CommandWriter] = [command_writer(robot, c) for c in robot.controllers]
-        self._command_publishers = [
-            self._publisher(writer.message_type, controller.topic, COMMAND_QOS)
-            for writer, controller in zip(self._writers, robot.controllers, strict=True)
-        ]
-        self._status_publisher = self._publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
+    def _begin_anew(self) -> None:
+        self.core = Executor(self._robot, self._tuning, self._latch, self._veto)
+        self._operator = Operator(self.core, self._tuning.homing_share)
+        self._status = StatusWriter(self._robot)
+        self._joint_bytes.clear()
+        self._last = None
+        self._faults = 0
 
-    def _create_inputs(self) -> None:
+    def _create_entities(self) -> None:
         """Observations and joint states arrive as bytes: only their arrival counts.
 
         Best effort, so that a slow executor never holds back camera_sync.
         """
+        self.outputs = Outputs(self, self._robot)
+        self._clean.append(self.outputs.destroy)
+        status = self.create_publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
+        self._status_publisher = status
+        self._clean.append(lambda: self.destroy_publisher(status))
         self._subscribe(ActionChunk, "action_chunk", self._on_chunk, COMMAND_QOS)
+        self._subscribe(TeleopMessage, "teleop_command", self._on_teleop, COMMAND_QOS)
         self._subscribe(Observation, "observation", self._on_observation, SENSOR_QOS, raw=True)
         for topic in self.core.joints.topics:
             on_joints = partial(self._on_joints, topic)
             self._subscribe(JointState, topic, on_joints, SENSOR_QOS, raw=True)
-
-    def _publisher(self, *arguments: Any) -> Publisher:
-        publisher = self.create_publisher(*arguments)
-        self._entities.append((self.destroy_publisher, publisher))
-        return publisher
+        self._clean.append(OperatorServices(self, self._ask).destroy)
+        self._reader = ExecutorDiagnostics()
+        self._diagnostics = DiagnosticsPublisher(
+            self, self._robot.name, "executor", self._read_diagnostics
+        )
+        self._clean.append(self._diagnostics.destroy)
 
     def _subscribe(self, *arguments: Any, **options: Any) -> None:
         subscription = self.create_subscription(*arguments, **options)
-        self._entities.append((self.destroy_subscription, subscription))
+        self._clean.append(lambda: self.destroy_subscription(subscription))
+
+    def _prepare_thread(self) -> None:
+        self._punctuality["scheduling"] = raise_priority(self._priority)
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds
@@ -146,8 +174,15 @@ class ChunkExecutor(ManagedNode):
         incoming = to_incoming(message)
         with self._lock:
             refusal = self.core.offer(incoming, self._now_ns())
-        if refusal is not None and self._may_say(refusal.rule.value):
-            self.get_logger().warning(f"refused a chunk: {refusal.reason}")
+        self._say_refusal("a chunk", refusal)
+
+    def _on_teleop(self, message: TeleopMessage) -> None:
+        if self._ticks is None:
+            return
+        command = to_teleop(message)
+        with self._lock:
+            refusal = self.core.teleoperate(command, self._now_ns())
+        self._say_refusal("a teleoperation command", refusal)
 
     def _on_observation(self, data: bytes) -> None:
         with self._lock:
@@ -159,25 +194,51 @@ class ChunkExecutor(ManagedNode):
             self.core.joints.heard(topic, self._now_ns())
 
     def _unpack_joints(self) -> None:
-        """Unpack what arrived since; only the start and the 1 Hz check need the numbers."""
+        """Unpack what arrived since; most ticks do not need the numbers."""
         while self._joint_bytes:
             topic, data = self._joint_bytes.popitem()
-            joints = deserialize_message(data, JointState)
+            joints: Any = deserialize_message(data, JointState)
             self.core.joints.update(
-                topic, joints.name, joints.position, joints.velocity, joints.effort
+                topic,
+                joints.name,
+                joints.position,
+                joints.velocity,
+                joints.effort,
+                nanoseconds(joints.header.stamp),
             )
+
+    def _ask(self, verb: str) -> Answer:
+        """An operator's verb, done between two ticks."""
+        operator = self._operator
+        with self._lock:
+            if verb == "estop":
+                return operator.estop()
+            if verb == "reset":
+                return operator.reset()
+            if self._ticks is None:
+                return Answer(False, "the executor is not active; activate it first")
+            if verb == "stop":
+                return operator.stop()
+            self._unpack_joints()
+            now_ns = self._now_ns()
+            return operator.home(now_ns) if verb == "home" else operator.start(now_ns)
 
     def _on_tick(self, deadline_ns: int, late_ns: int, missed: int) -> None:
         """One tick; whatever fails in it, the next one holds."""
         try:
             with self._lock:
-                self._status.lateness.record(late_ns, missed)
-                if self._last is None or self._last.state is State.WAITING:
+                if self.core.needs_joints:
                     self._unpack_joints()
                 tick = self.core.tick(deadline_ns)
-                self._send(tick)
-                self._status_publisher.publish(self._status.fill(tick, self.core))
+            self.outputs.send(tick)
+            with self._lock:
+                self._status.lateness.record(late_ns, missed)
+                status = self._status.fill(tick, self.core)
+            self._status_publisher.publish(status)
             self._say_change(tick)
+            if missed and self._may_say("missed"):
+                late = f"{late_ns * 1e-6:.1f} ms late"
+                self.get_logger().warning(f"missed {missed} ticks; the one after was {late}")
             self._housekeep()
         except Exception as error:  # a robot in motion must not lose its executor
             self._faults += 1
@@ -186,26 +247,31 @@ class ChunkExecutor(ManagedNode):
             if self._may_say("fault"):
                 self.get_logger().error(f"fault in the tick, holding: {error!r}")
 
-    def _send(self, tick: Tick) -> None:
-        for publishes, writer, publisher in zip(
-            tick.publish, self._writers, self._command_publishers, strict=True
-        ):
-            if publishes:
-                publisher.publish(writer.fill(tick.command, tick.velocity, tick.now_ns))
-
     def _housekeep(self) -> None:
-        """Once a second, in the slack after a tick."""
-        if self.core.ticks % round(self._robot.rates.control_hz):
-            return
-        self._status.summarise()
-        if self._collector is not None:
-            self._collector.collect()
+        """In the slack after a tick: once a second, and looking for listeners until there are."""
+        is_second = self.core.ticks % round(self._robot.rates.control_hz) == 0
+        if is_second or self._unheard[0] or self.core.ticks == 1:
+            self._look_for_controllers()
+        if is_second:
+            self._status.summarise()
+            if self._collector is not None:
+                self._collector.collect()
+
+    def _look_for_controllers(self) -> None:
+        self._unheard = self.outputs.unheard()
+        if self.get_parameter("require_controllers").value:
+            with self._lock:
+                self.core.block(unheard_reason(self._unheard[0]))
 
     def _say_change(self, tick: Tick) -> None:
         before, self._last = self._last, tick
         if (before is None or before.state is not tick.state) and self._may_say(tick.state.name):
-            detail = f": {tick.reason}" if tick.reason else ""
-            self.get_logger().info(f"{tick.state.name.lower()}{detail}")
+            detail = tick.reason or tick.source_id
+            self.get_logger().info(f"{tick.state.name.lower()}: {detail}")
+
+    def _say_refusal(self, what: str, refusal: Refusal | None) -> None:
+        if refusal is not None and self._may_say(refusal.rule.value):
+            self.get_logger().warning(f"refused {what}: {refusal.reason}")
 
     def _may_say(self, what: str) -> bool:
         now_s = time.monotonic()
@@ -216,69 +282,29 @@ class ChunkExecutor(ManagedNode):
 
     def _read_diagnostics(self) -> Reading:
         last = self._last
-        if self._ticks is None or last is None:
-            return OK, "inactive" if self._ticks is None else "no tick yet", {}
+        if self._ticks is not None and last is None:
+            return WARN, "no tick yet", {}
         with self._lock:
+            return self._reader.read(self._status.message, self._facts(last))
+
+    def _facts(self, last: Tick | None) -> ExecutorFacts:
+        """What diagnostics say beside the status message."""
+        error = np.nan
+        if last is not None:
             self._unpack_joints()
             error = np.abs(self.core.joints.action() - last.command)[self._measured].max()
-            age_s = self.core.observation_age_s(self._now_ns())
-        gate, status, hits = self.core.gate, self._status, self.core.hits.sum(axis=1)
-        values = {
-            "state": last.state.name,
-            "reason": last.reason,
-            "checkpoint_id": status.message.checkpoint_id,
-            "observation_age_s": "never" if age_s is None else f"{age_s:.3f}",
-            "tracking_error_max": f"{error:.4f}",
-            "chunks_accepted": str(gate.accepted),
-            "chunks_executed": str(self.core.chunks_executed),
-            "underruns": str(self.core.underruns),
-            "last_refusal": gate.last_refusal,
-            "missed_ticks": str(status.lateness.missed),
-            "faults": str(self._faults),
-            "lateness_p50_ms": f"{status.summary.p50_ms:.3f}",
-            "lateness_p99_ms": f"{status.summary.p99_ms:.3f}",
-            "lateness_max_ms": f"{status.summary.max_ms:.3f}",
-            "cpu_share": f"{status.message.cpu_share:.3f}",
-        }
-        values |= {f"refused_{rule.value}": str(n) for rule, n in gate.refused.items()}
-        kinds = ("position", "velocity", "acceleration")
-        values |= {f"{kind}_limit_hits": str(n) for kind, n in zip(kinds, hits, strict=True)}
-        if self._faults:
-            return ERROR, f"{self._faults} faults in the tick", values
-        if last.state is State.EXECUTING:
-            return OK, f"executing chunk {status.message.chunk_sequence}", values
-        return WARN, f"{last.state.name.lower()}: {last.reason}", values
-
-
-def to_incoming(message: ActionChunk) -> IncomingChunk:
-    """The message as the control room takes it, unchecked."""
-    step = message.step_duration
-    return IncomingChunk(
-        stamp_ns=_nanoseconds(message.header.stamp),
-        step_ns=_nanoseconds(step),
-        names=tuple(message.action_names),
-        horizon=message.horizon,
-        data=np.asarray(message.data, dtype=np.float32),
-        observation_stamp_ns=_nanoseconds(message.observation_stamp),
-        sequence=message.sequence,
-        source_id=message.source_id,
-        embodiment=message.embodiment,
-        checkpoint_id=message.checkpoint_id,
-    )
-
-
-def header_stamp_ns(data: bytes) -> int:
-    """Stamp of a serialised message that begins with a header.
-
-    After the 4 bytes of CDR encapsulation, whose second tells the byte order, come
-    int32 seconds and uint32 nanoseconds.
-    """
-    sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(sec) * 1_000_000_000 + int(nanosec)
-
-
-def _nanoseconds(time_message: Any) -> int:
-    return int(time_message.sec) * 1_000_000_000 + int(time_message.nanosec)
+        door = self.core.door
+        extra = {"teleop_accepted": str(door.accepted)} | self._punctuality
+        extra |= {f"teleop_refused_{rule.value}": str(n) for rule, n in door.refused.items()}
+        unheard = [*self._unheard[0], *self._unheard[1]]
+        return ExecutorFacts(
+            observation_age_s=self.core.observation_age_s(self._now_ns()),
+            tracking_error=float(error),
+            refused={rule.value: n for rule, n in self.core.gate.refused.items()},
+            faults=self._faults,
+            extra=extra,
+            warnings=(f"nobody listens on {', '.join(unheard)}",) if unheard else (),
+        )
 
 
 def main() -> None:

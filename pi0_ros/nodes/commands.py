@@ -24,7 +24,7 @@ _NS = 1_000_000_000
 
 
 class CommandWriter(Protocol):
-    """Fills the message of one controller from a command (A,) and its velocity (A,)."""
+    """Fills the message of one controller from a command (A,) and its tangent velocity (A,)."""
 
     message_type: type
 
@@ -64,10 +64,14 @@ class TrajectoryWriter:
     """trajectory_msgs/JointTrajectory: the setpoint one period ahead, then a stop point.
 
     joint_trajectory_controller interpolates with a cubic only between points that carry
-    velocities, and by default (``allow_nonzero_velocity_at_trajectory_end: false``)
-    refuses a trajectory that does not end at rest. The stop point satisfies it and is
-    what the arm does should the next message never come: it brakes within the limits.
-    The stamp stays zero: begin on arrival.
+    velocities. With the tangent of the commanded motion for velocity, that cubic has its
+    acceleration; accelerations as well would make it a quintic, which gains nothing where
+    they are known no better.
+
+    By default (``allow_nonzero_velocity_at_trajectory_end: false``) the controller refuses a
+    trajectory that does not end at rest. The stop point satisfies it and is what the arm does
+    should the next message never come: it brakes within the limits. The stamp stays zero:
+    begin on arrival.
     """
 
     message_type = JointTrajectory

@@ -24,7 +24,7 @@ class StatusWriter:
         self.lateness = Lateness(embodiment.rates.control_hz, WINDOW_S)
         self.summary = LatenessSummary()
         self._cpu: deque[tuple[float, float]] = deque()
-        self._hits: NDArray[np.uint64] = np.zeros((3, 0), dtype=np.uint64)
+        self._hits: NDArray[np.uint64] = np.zeros((4, 0), dtype=np.uint64)
         self.message = ExecutorStatus(
             embodiment=embodiment.name, action_names=list(embodiment.action_names)
         )
@@ -37,7 +37,9 @@ class StatusWriter:
         stamp.sec, stamp.nanosec = divmod(tick.now_ns, 1_000_000_000)
         message.state = int(tick.state)
         message.reason = tick.reason
+        message.source_id = tick.source_id
         message.command = array("d", tick.command.tobytes())
+        message.command_velocity = array("d", tick.velocity.tobytes())
         if tick.chunk is not None:
             message.chunk_sequence = tick.chunk.sequence
             message.checkpoint_id = tick.chunk.checkpoint_id
@@ -50,7 +52,9 @@ class StatusWriter:
         message.chunks_executed = executor.chunks_executed
         message.chunks_refused = executor.gate.refused.total()
         message.underruns = executor.underruns
-        message.last_refusal = executor.gate.last_refusal
+        message.last_refusal = executor.last_refusal
+        if executor.mover is not None:
+            message.vetoed_ticks = executor.mover.vetoed_ticks
         self._fill_hits(executor.hits)
         return message
 
@@ -81,3 +85,4 @@ class StatusWriter:
         self.message.position_limit_hits = array("Q", hits[0].tobytes())
         self.message.velocity_limit_hits = array("Q", hits[1].tobytes())
         self.message.acceleration_limit_hits = array("Q", hits[2].tobytes())
+        self.message.jerk_limit_hits = array("Q", hits[3].tobytes())

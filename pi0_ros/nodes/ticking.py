@@ -26,10 +26,17 @@ class SteadyTicks:
     callbacks (figures: docs/reference/chunk_executor.md).
     """
 
-    def __init__(self, clock: Clock, period_ns: int, on_tick: OnTick) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        period_ns: int,
+        on_tick: OnTick,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
         self._period_ns = period_ns
         self._on_tick = on_tick
+        self._prepare = prepare  # runs in the thread, before the first tick
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticks", daemon=True)
 
@@ -49,6 +56,7 @@ class SteadyTicks:
             time.sleep(self._period_ns * 1e-9)
 
     def _run(self) -> None:
+        self._prepare()
         deadline_ns = time.monotonic_ns() + self._period_ns
         missed = 0
         while not self._ending.is_set():

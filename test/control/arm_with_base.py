@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pi0_ros.control import Executor, IncomingChunk, Tick, Tuning
+from pi0_ros.control import Executor, IncomingChunk, Operator, Tick, Tuning, Veto
 from pi0_ros.embodiment import (
     ActionDimension,
     Controller,
@@ -137,14 +137,22 @@ def chunk(robot: Embodiment, actions: Any, **overrides: Any) -> IncomingChunk:
 
 
 class Bench:
-    """An executor with fresh sensors and a clock that moves one period per tick."""
+    """An executor with fresh sensors and a clock that moves one period per tick.
 
-    def __init__(self, robot: Embodiment | None = None, **tuning: float) -> None:
+    The arm is where it was commanded, unless a test puts it ``elsewhere``.
+    """
+
+    def __init__(
+        self, robot: Embodiment | None = None, veto: Veto | None = None, **tuning: float
+    ) -> None:
         self.robot = robot or embodiment()
-        self.executor = Executor(self.robot, Tuning(**tuning))
+        tuned = Tuning(**tuning)
+        self.executor = Executor(self.robot, tuned, veto=veto)
+        self.operator = Operator(self.executor, tuned.homing_share)
         self.period_ns = round(1e9 / self.robot.rates.control_hz)
         self.now_ns = 1_000_000_000
         self.joints_alive = True
+        self.elsewhere: Any = None
         self.cameras_alive = True
         self.sequence = 0
         self.ticks: list[Tick] = []
@@ -153,14 +161,22 @@ class Bench:
         """One joint-state message now."""
         names = names or tuple(d.joint for d in self.robot.state)
         self.executor.joints.heard("joint_states", self.now_ns)
-        self.executor.joints.update("joint_states", names, tuple(position), (), ())
+        self.executor.joints.update("joint_states", names, tuple(position), (0.0,) * len(names), ())
+
+    @property
+    def measured(self) -> Any:
+        """Where the arm is."""
+        if self.elsewhere is not None:
+            return self.elsewhere
+        mover = self.executor.mover
+        return START[:3] if mover is None else mover.position[:3]
 
     def tick(self, count: int = 1) -> Tick:
         """Advance the clock and the executor; the last tick."""
         for _ in range(count):
             self.now_ns += self.period_ns
             if self.joints_alive:
-                self.joints()
+                self.joints(position=self.measured)
             if self.cameras_alive:
                 self.executor.observe(self.now_ns, self.now_ns)
             self.ticks.append(self.executor.tick(self.now_ns))

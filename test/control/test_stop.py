@@ -64,7 +64,7 @@ def test_before_the_first_chunk_only_the_arm_is_held():
 
 def test_a_requested_stop_is_reached_and_takes_no_further_chunk():
     bench = _moving()
-    bench.executor.request_stop("deactivated")
+    bench.executor.end("deactivated")
     assert not bench.executor.is_stopped
     bench.tick(60)
     assert bench.executor.is_stopped
@@ -77,13 +77,13 @@ def test_a_stop_before_joint_states_is_reached_at_once():
     bench = Bench()
     bench.joints_alive = False
     bench.tick()
-    bench.executor.request_stop("deactivated")
+    bench.executor.end("deactivated")
     assert bench.executor.is_stopped
 
 
 def test_a_stop_cut_short_leaves_the_base_at_zero_and_the_arm_at_rest():
     bench = _moving()
-    bench.executor.request_stop("deactivated")
+    bench.executor.end("deactivated")
     tick = bench.tick()
     final = bench.executor.final(tick)
     assert final.command.tolist() == [*tick.command[:3], 0.0]

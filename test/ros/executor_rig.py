@@ -13,8 +13,9 @@ from harness import Graph
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
 
-from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
+from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation, TeleopCommand
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.chunk_executor import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
@@ -25,6 +26,7 @@ HORIZON = 20
 JOINTS = ("shoulder_joint", "elbow_joint", "finger_joint")
 START = (0.1, -0.2, 0.25)  # raw; the gripper's value is twice its raw number
 MEASURED = (0.1, -0.2, 0.5, 0.0)
+NOTHING_COMMANDED = (ExecutorStatus.WAITING, ExecutorStatus.INACTIVE)
 
 YAML = """
 name: small_robot
@@ -71,9 +73,13 @@ def robot_file(folder: Path, chunk_hz: int = 50, arm: str = "forward_position") 
     return str(path)
 
 
-def joint_states(names: Any = JOINTS, position: Any = START) -> JointState:
-    """A measured pose, at standstill."""
-    return JointState(name=list(names), position=[float(p) for p in position])
+def joint_states(names: Any = JOINTS, position: Any = START, velocity: Any = None) -> JointState:
+    """A measured pose, at standstill unless its velocity is given."""
+    return JointState(
+        name=list(names),
+        position=[float(p) for p in position],
+        velocity=[0.0] * len(names) if velocity is None else [float(v) for v in velocity],
+    )
 
 
 def stamp(now_ns: int) -> Time:
@@ -104,9 +110,11 @@ def make_chunk(robot: Any, actions: Any, now_ns: int, sequence: int, **fields: A
 class Rig:
     """Drives one executor tick by tick; every tick is awaited, none by waiting."""
 
-    def __init__(self, ros: Graph, folder: Path, **robot: Any) -> None:
+    def __init__(
+        self, ros: Graph, folder: Path, parameters: dict[str, Any] | None = None, **robot: Any
+    ) -> None:
         self.ros = ros
-        path = robot_file(folder, **robot)
+        self.path = path = robot_file(folder, **robot)
         self.robot = load(path)
         self.now_ns = 10_000 * MS
         self.sequence = 0
@@ -114,18 +122,19 @@ class Rig:
         self._joints = ros.publisher(JointState, "joint_states", SENSOR_QOS)
         self._observations = ros.publisher(Observation, "observation", COMMAND_QOS)
         self._chunks = ros.publisher(ActionChunk, "action_chunk", COMMAND_QOS)
+        self._teleop = ros.publisher(TeleopCommand, "teleop_command", COMMAND_QOS)
         self.node: ChunkExecutor = ros.add(
-            ChunkExecutor, {"embodiment": path, "use_sim_time": True}
+            ChunkExecutor, {"embodiment": path, "use_sim_time": True, **(parameters or {})}
         )
         assert self.node.failure is None, self.node.failure
         self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
-        kinds = (self.node._writers[0].message_type, Float64MultiArray, TwistStamped)
+        kinds = (self.node.outputs.writers[0].message_type, Float64MultiArray, TwistStamped)
         topics = [controller.topic for controller in self.robot.controllers]
         self.arm, self.gripper, self.base = (
             ros.collect(kind, topic, 100) for kind, topic in zip(kinds, topics, strict=True)
         )
-        inputs = (self._clock, self._joints, self._observations, self._chunks)
-        outputs = (*self.node._command_publishers, self.node._status_publisher)
+        inputs = (self._clock, self._joints, self._observations, self._chunks, self._teleop)
+        outputs = (*self.node.outputs.publishers, self.node._status_publisher)
         ros.spin_until(
             lambda: all(p.get_subscription_count() for p in (*inputs, *outputs)),
             what="the executor's topics are connected",
@@ -137,7 +146,7 @@ class Rig:
         """Let 20 ms pass, ``count`` times; the status of the last tick."""
         for _ in range(count):
             self.now_ns += PERIOD_NS
-            self._joints.publish(joint_states() if joints is None else joints)
+            self.publish_joints(joints)
             if cameras:
                 observation = Observation()
                 observation.header.stamp = stamp(self.now_ns)
@@ -145,6 +154,42 @@ class Rig:
             self.ros.spin_some()
             self.set_clock()
         return self.statuses[-1]
+
+    def tick_without_joints(self) -> None:
+        """Let 20 ms pass of which the arm says nothing."""
+        self.now_ns += PERIOD_NS
+        observation = Observation()
+        observation.header.stamp = stamp(self.now_ns)
+        self._observations.publish(observation)
+        self.ros.spin_some()
+        self.set_clock()
+
+    def drop_arm_subscriber(self) -> None:
+        """Nobody listens to the arm's topic any more."""
+        node = self.ros.node
+        topic = self.robot.controllers[0].topic
+        for subscription in list(node.subscriptions):
+            if subscription.topic_name == f"/{topic}":
+                node.destroy_subscription(subscription)
+
+    def listen_to_arm(self) -> None:
+        """Listen to the arm's topic again."""
+        self.arm = self.ros.collect(Float64MultiArray, self.robot.controllers[0].topic, 100)
+        publisher = self.node.outputs.publishers[0]
+        self.ros.spin_until(publisher.get_subscription_count, what="the arm is heard")
+
+    def publish_joints(self, joints: JointState | None = None) -> None:
+        """Joint states of now, by default of an arm that is where it was commanded."""
+        message = self.measured() if joints is None else joints
+        message.header.stamp = stamp(self.now_ns)
+        self._joints.publish(message)
+
+    def measured(self) -> JointState:
+        """An arm that is where it was commanded."""
+        if not self.statuses or self.statuses[-1].state in NOTHING_COMMANDED:
+            return joint_states()
+        shoulder, elbow, gripper, _ = self.statuses[-1].command
+        return joint_states(position=(shoulder, elbow, gripper / 2.0))
 
     def set_clock(self) -> None:
         """Publish the time and see the tick it causes."""
@@ -172,6 +217,34 @@ class Rig:
             lambda: gate.accepted + gate.refused.total() > before, what="the chunk is judged"
         )
 
+    def teleoperate(self, position: Any, deadman: bool = True, **fields: Any) -> None:
+        """Publish a command for shoulder and elbow, and see it judged."""
+        message = TeleopCommand(
+            source_id="leader", deadman=deadman, action_names=["shoulder", "elbow"]
+        )
+        message.position = [float(p) for p in position]
+        message.header.stamp = stamp(self.now_ns)
+        for name, value in fields.items():
+            setattr(message, name, value)
+        door = self.node.core.door
+        before = door.accepted + door.refused.total(), door.holder
+        self._teleop.publish(message)
+        self.ros.spin_until(
+            lambda: (door.accepted + door.refused.total(), door.holder) != before,
+            what="the teleoperation command is judged",
+        )
+
+    def ask(self, verb: str) -> Any:
+        """Call an operator's service; the clock stands still meanwhile."""
+        return self.ros.call(Trigger, f"chunk_executor/{verb}", Trigger.Request())
+
+    def path_sent(self) -> np.ndarray:
+        """What the arm was sent up to now, (T, 2)."""
+        sentinel = Float64MultiArray(data=[99.0])
+        sent = np.array([m.data for m in self.settle(self.arm, 0, sentinel)])
+        self.arm.pop()
+        return sent
+
     def offer_unheard(self, actions: Any) -> None:
         """Publish a chunk and let the clock pass, to an executor that is not active."""
         chunk = make_chunk(self.robot, actions, self.now_ns, self.sequence)
@@ -196,6 +269,14 @@ class Rig:
 
     def settle(self, received: list[Any], topic_index: int, sentinel: Any) -> list[Any]:
         """What the executor sent up to now: a sentinel from its own publisher ends it."""
-        self.node._command_publishers[topic_index].publish(sentinel)
+        self.node.outputs.publishers[topic_index].publish(sentinel)
         self.ros.spin_until(lambda: received and received[-1] == sentinel, what="the sentinel")
         return received[:-1]
+
+
+def assert_path_within_limits(path: np.ndarray) -> None:
+    """Velocity and acceleration of the arm's commands (T, 2), sent once per period."""
+    velocity = np.diff(path, axis=0) / (PERIOD_NS * 1e-9)
+    change = np.diff(velocity, axis=0) / (PERIOD_NS * 1e-9)
+    assert np.abs(velocity).max() <= 2.0 + 1e-9
+    assert np.abs(change).max() <= 10.0 + 1e-6

@@ -14,6 +14,7 @@ from std_msgs.msg import UInt8
 from pi0_bringup.demonstration.recording import Counters, Plan, Recording
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
 from pi0_ros.embodiment import Embodiment, StateDimension
+from pi0_ros.nodes.executor_diagnostics import STATE_NAMES
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 
 #: Columns of the contact sheet.
@@ -64,7 +65,7 @@ class Monitor(Node):
         return (_nanoseconds(stamp) - self._zero_ns) * 1e-9
 
     def _on_status(self, message: ExecutorStatus) -> None:
-        self.state = _STATES[message.state]
+        self.state = STATE_NAMES[message.state].lower()
         self.reason = message.reason
         executing = message.state == ExecutorStatus.EXECUTING
         counters = _counters(message)
@@ -126,14 +127,6 @@ class Monitor(Node):
 
     def _on_reward(self, message: UInt8) -> None:
         self.recording.reward = max(message.data, self.recording.reward or 0)
-
-
-_STATES = {
-    ExecutorStatus.INACTIVE: "inactive",
-    ExecutorStatus.WAITING: "waiting",
-    ExecutorStatus.HOLDING: "holding",
-    ExecutorStatus.EXECUTING: "executing",
-}
 
 
 def _nanoseconds(stamp: Any) -> int:

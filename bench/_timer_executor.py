@@ -1,0 +1,53 @@
+"""chunk_executor as most nodes would write it: its tick a timer of a plain rclpy.spin.
+
+Run by bench/control.py as a process of its own, to compare with.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.signals import SignalHandlerOptions
+
+from pi0_ros.nodes import chunk_executor
+from pi0_ros.nodes.managed import autostart
+
+
+class TimerTicks:
+    """As SteadyTicks, on a timer. Deadlines are those of the timer's own grid."""
+
+    node: chunk_executor.ChunkExecutor
+
+    def __init__(self, clock, period_ns, on_tick, prepare) -> None:
+        self._clock, self._period_ns, self._on_tick = clock, period_ns, on_tick
+
+    def start(self) -> None:
+        gc.unfreeze()
+        gc.enable()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.node.create_timer(self._period_ns * 1e-9, self._fire, clock=steady)
+        self._next_ns = time.monotonic_ns() + self._period_ns
+
+    def _fire(self) -> None:
+        late_ns = time.monotonic_ns() - self._next_ns
+        missed = max(0, late_ns // self._period_ns)
+        late_ns -= missed * self._period_ns
+        self._next_ns += (missed + 1) * self._period_ns
+        self._on_tick(self._clock.now().nanoseconds - late_ns, max(late_ns, 0), missed)
+
+
+def main() -> None:
+    """Runs until interrupted."""
+    chunk_executor.SteadyTicks = TimerTicks
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    TimerTicks.node = node = chunk_executor.ChunkExecutor()
+    if not autostart(node):
+        raise SystemExit(node.failure)
+    rclpy.spin(node)
+
+
+if __name__ == "__main__":
+    main()

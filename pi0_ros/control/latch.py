@@ -1,0 +1,67 @@
+"""The operator's word: whether the robot may be driven at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pi0_ros.control.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer to an operator: whether it was done, and one sentence."""
+
+    done: bool
+    message: str
+
+
+class Latch:
+    """Running, stopped or e-stopped, and why.
+
+    ============  ============  ============  ============  =============
+    from          start         stop          estop         reset
+    ============  ============  ============  ============  =============
+    running       (is running)  stopped       e-stopped     refused
+    stopped       running       stopped       e-stopped     refused
+    e-stopped     refused       (stronger)    e-stopped     stopped
+    ============  ============  ============  ============  =============
+
+    It outlives an :class:`~pi0_ros.control.executor.Executor`: an e-stop is not forgotten
+    when the node is deactivated and activated again.
+    """
+
+    def __init__(self) -> None:
+        self.state: State | None = None
+        self.reason = ""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing may drive the robot but homing."""
+        return self.state is not None
+
+    def start(self) -> Answer:
+        """Open the latch."""
+        if self.state is State.ESTOPPED:
+            return Answer(False, f"{self.reason}: call ~/reset first, then ~/start")
+        was_closed = self.closed
+        self.state, self.reason = None, ""
+        return Answer(True, "started" if was_closed else "was started already")
+
+    def stop(self, reason: str) -> Answer:
+        """Close the latch until :meth:`start`."""
+        if self.state is State.ESTOPPED:
+            return Answer(True, f"{self.reason}, which is stronger; ~/reset leads to stopped")
+        self.state, self.reason = State.STOPPED, reason
+        return Answer(True, reason)
+
+    def estop(self, reason: str) -> Answer:
+        """Close the latch until :meth:`reset` and then :meth:`start`."""
+        self.state, self.reason = State.ESTOPPED, reason
+        return Answer(True, f"{reason}: ~/reset and then ~/start to go on")
+
+    def reset(self) -> Answer:
+        """Leave the e-stop; the robot stays stopped."""
+        if self.state is not State.ESTOPPED:
+            return Answer(False, "nothing to reset: not e-stopped")
+        self.state, self.reason = State.STOPPED, "reset after an e-stop; waiting for ~/start"
+        return Answer(True, self.reason)

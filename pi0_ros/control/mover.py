@@ -1,0 +1,139 @@
+"""The commanded motion: the only place where a setpoint becomes a command.
+
+Whoever drives, the command passes the limiter and the veto here, and whatever goes wrong,
+the stop is made here.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.control.limits import Limiter
+from pi0_ros.control.stop import StopPlan
+from pi0_ros.control.veto import Veto
+from pi0_ros.embodiment import Embodiment
+
+FloatArray = NDArray[np.float64]
+
+
+class Mover:
+    """Commanded position and velocity (A,) of the robot, moved one tick at a time.
+
+    Begins at a measured position and velocity, so that a robot that moves is slowed down
+    and not stopped dead. ``publish`` says per controller whether the command is sent.
+    """
+
+    def __init__(
+        self,
+        embodiment: Embodiment,
+        position: FloatArray,
+        velocity: FloatArray,
+        veto: Veto | None = None,
+    ) -> None:
+        self._limits = embodiment.limits
+        self._period_s = 1.0 / embodiment.rates.control_hz
+        self._limiter = Limiter(self._limits, self._period_s, position, velocity)
+        self._stop = StopPlan(embodiment)
+        self._veto = veto
+        self.publish = (False,) * len(embodiment.controllers)
+        self.vetoed_ticks = 0
+
+    @property
+    def position(self) -> FloatArray:
+        """Last command."""
+        return self._limiter.position
+
+    @property
+    def velocity(self) -> FloatArray:
+        """Its rate of change [unit/s]."""
+        return self._limiter.velocity
+
+    @property
+    def motion(self) -> FloatArray:
+        """Position, velocity and acceleration (3, A) at the time of the last command."""
+        return self._limiter.motion
+
+    @property
+    def tangent(self) -> FloatArray:
+        """Rate of change (A,) at the very time of the last command, for those who interpolate.
+
+        A cubic through the commands with their mean velocities for slopes would swing between
+        4 and -2 times the acceleration in every period; with this it is the acceleration.
+        It never points back, so that a robot that came to rest is not sent past it.
+        """
+        mean, slope = self._limiter.velocity, self._limiter.motion[1]
+        low, high = np.minimum(0.0, 2.0 * mean), np.maximum(0.0, 2.0 * mean)
+        bound = self._limits.velocity
+        tangent: FloatArray = np.clip(np.clip(slope, low, high), -bound, bound)
+        return tangent
+
+    @property
+    def to_zero(self) -> NDArray[np.bool_]:
+        """Which dimensions (A,) are velocities, and stop at 0."""
+        return self._stop.to_zero
+
+    @property
+    def publish_quietly(self) -> tuple[bool, ...]:
+        """As ``publish``, without what stands still: poses are not repeated, zeros are."""
+        pairs = zip(self.publish, self._stop.is_ramp, strict=True)
+        return tuple(publishes and is_ramp for publishes, is_ramp in pairs)
+
+    @property
+    def hits(self) -> NDArray[np.uint64]:
+        """Limited ticks per kind of limit and dimension."""
+        return self._limiter.hits
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing moves; a base at zero is still."""
+        return self._limiter.is_still(self._stop.to_zero)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether everything is still and every ramp has sent its zero."""
+        return self._stop.is_reached(self._limiter)
+
+    def follow(self, motion: FloatArray) -> str | None:
+        """Advance one tick towards a motion (3, A); or, vetoed, do not move and say why."""
+        before = None if self._veto is None else copy.deepcopy(self._limiter)
+        self._limiter.track(*motion)
+        vetoed = self._ask_veto()
+        if vetoed is not None and before is not None:
+            self._limiter = before
+            self.vetoed_ticks += 1
+            return vetoed
+        self.publish = self._stop.executing()
+        return None
+
+    def brake(self) -> None:
+        """Advance one tick of the stop, as every actuator has it."""
+        self.publish = self._stop.holding(self._limiter)
+
+    def settle(self, position: FloatArray) -> None:
+        """Take a pose, at rest, as the last command."""
+        hits = self._limiter.hits
+        self._limiter = Limiter(self._limits, self._period_s, position)
+        self._limiter.hits = hits
+
+    def at_rest(self) -> tuple[FloatArray, FloatArray]:
+        """Position and velocity to leave behind: the last command, ramps at zero, at rest."""
+        position = np.where(self._stop.to_zero, 0.0, self.position)
+        return position, np.zeros_like(position)
+
+    def _ask_veto(self) -> str | None:
+        if self._veto is None:
+            return None
+        try:
+            reason = self._veto(_read_only(self.position), _read_only(self.velocity))
+        except Exception as error:  # foreign code: what it cannot judge is not sent
+            return f"the veto failed: {error!r}"
+        return f"vetoed: {reason}" if reason else None
+
+
+def _read_only(values: FloatArray) -> FloatArray:
+    view = values.view()
+    view.setflags(write=False)
+    return view

@@ -1,0 +1,73 @@
+"""What an operator may ask of the executor, and what comes of it.
+
+Every verb acts at once; the tick after it obeys.
+"""
+
+from __future__ import annotations
+
+from pi0_ros.control.drivers import HomingDriver
+from pi0_ros.control.executor import Executor
+from pi0_ros.control.latch import Answer
+from pi0_ros.control.state import State
+
+
+class Operator:
+    """The five verbs. Each answers with whether it was done and one sentence."""
+
+    def __init__(self, executor: Executor, homing_share: float) -> None:
+        self._executor = executor
+        self._homing_share = homing_share
+
+    def start(self, now_ns: int) -> Answer:
+        """Let the robot be driven, from where it is, by what is newer than this."""
+        executor = self._executor
+        if isinstance(executor.driver, HomingDriver):
+            return Answer(False, "on the way home; wait for its end, or call ~/stop first")
+        if not executor.latch.closed:
+            return executor.latch.start()
+        answer = executor.latch.start()
+        if answer.done:
+            executor.settle()
+            executor.hand_over("started", now_ns)
+        return answer
+
+    def stop(self) -> Answer:
+        """Brake within limits and stay stopped until :meth:`start`."""
+        return self._close(self._executor.latch.stop("stopped by ~/stop"))
+
+    def estop(self) -> Answer:
+        """Brake within limits and stay until :meth:`reset` and then :meth:`start`."""
+        return self._close(self._executor.latch.estop("e-stopped by ~/estop"))
+
+    def reset(self) -> Answer:
+        """Leave the e-stop for the stop."""
+        answer = self._executor.latch.reset()
+        return self._close(answer) if answer.done else answer
+
+    def home(self, now_ns: int) -> Answer:
+        """Move to the home pose and be stopped there; only from standstill."""
+        executor = self._executor
+        refusal = self._not_home_now(now_ns)
+        if refusal is not None or executor.mover is None:
+            return Answer(False, f"not going home: {refusal}")
+        executor.latch.stop("stopped by ~/home")
+        executor.settle()
+        homing = HomingDriver(executor.mover, executor.robot, executor.blender, self._homing_share)
+        executor.drive(homing)
+        return Answer(True, f"going home in {homing.duration_s:.1f} s; stopped there until ~/start")
+
+    def _not_home_now(self, now_ns: int) -> str | None:
+        executor = self._executor
+        if executor.latch.state is State.ESTOPPED:
+            return f"{executor.latch.reason}; call ~/reset first"
+        if executor.mover is None:
+            return executor.joints.problem(now_ns) or "the pose is not known yet"
+        if executor.driver is not None:
+            return f"{executor.driver.source_id!r} drives the robot; call ~/stop first"
+        if not executor.mover.is_still:
+            return "the robot is still braking; try again"
+        return executor.problem(now_ns)
+
+    def _close(self, answer: Answer) -> Answer:
+        self._executor.hold(self._executor.latch.reason)
+        return answer

@@ -1,0 +1,125 @@
+"""What chunk_executor says about itself on /diagnostics: its status message, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, Reading
+
+#: Name of each state, by its number in the message.
+STATE_NAMES: Mapping[int, str] = {
+    ExecutorStatus.INACTIVE: "INACTIVE",
+    ExecutorStatus.WAITING: "WAITING",
+    ExecutorStatus.HOLDING: "HOLDING",
+    ExecutorStatus.EXECUTING: "EXECUTING",
+    ExecutorStatus.STOPPED: "STOPPED",
+    ExecutorStatus.ESTOPPED: "ESTOPPED",
+    ExecutorStatus.HOMING: "HOMING",
+    ExecutorStatus.TELEOPERATED: "TELEOPERATED",
+}
+_MOVING = {ExecutorStatus.EXECUTING, ExecutorStatus.HOMING, ExecutorStatus.TELEOPERATED}
+#: Counters whose rise since the last report is a warning, and what to call them.
+_TROUBLE = {"missed_ticks": "ticks missed", "vetoed_ticks": "ticks vetoed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorFacts:
+    """What the status message does not carry.
+
+    ``observation_age_s``: of the newest observation, None before the first.
+    ``tracking_error``: largest distance of a joint from its command, in the joint's unit;
+    NaN while unknown. ``refused``: refused chunks by rule. ``faults``: exceptions in a tick.
+    ``extra``: further values, taken as they are. ``warnings``: said beside the state.
+    """
+
+    observation_age_s: float | None = None
+    tracking_error: float = float("nan")
+    refused: Mapping[str, int] = field(default_factory=dict)
+    faults: int = 0
+    extra: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class ExecutorDiagnostics:
+    """Reads status messages; warns of what was counted since the reading before."""
+
+    def __init__(self) -> None:
+        self._before = dict.fromkeys(_TROUBLE, 0)
+
+    def read(self, status: ExecutorStatus, facts: ExecutorFacts) -> Reading:
+        """Level, message and values of one report."""
+        values = _values(status, facts)
+        trouble = [*self._new_trouble(status), *facts.warnings]
+        state = STATE_NAMES.get(status.state, str(status.state)).lower()
+        said = f"{state}: {status.reason}" if status.reason else state
+        if facts.faults:
+            return ERROR, f"{facts.faults} faults in the tick; {said}", values
+        if status.state == ExecutorStatus.ESTOPPED:
+            return ERROR, said, values
+        if status.state == ExecutorStatus.EXECUTING:
+            said = f"executing chunk {status.chunk_sequence}"
+        calm = status.state in _MOVING or status.state == ExecutorStatus.INACTIVE
+        level = OK if calm and not trouble else WARN
+        return level, "; ".join([said, *trouble]), values
+
+    def _new_trouble(self, status: ExecutorStatus) -> list[str]:
+        trouble = []
+        for counter, called in _TROUBLE.items():
+            count = getattr(status, counter)
+            # A smaller count is a new activation, which counts from 0.
+            new = count - self._before[counter] if count >= self._before[counter] else count
+            self._before[counter] = count
+            if new:
+                trouble.append(f"{new} {called}")
+        return trouble
+
+
+def _values(status: ExecutorStatus, facts: ExecutorFacts) -> dict[str, str]:
+    age_s = facts.observation_age_s
+    values = {
+        "state": STATE_NAMES.get(status.state, str(status.state)),
+        "reason": status.reason,
+        "source_id": status.source_id,
+        "checkpoint_id": status.checkpoint_id,
+        "chunk_sequence": str(status.chunk_sequence),
+        "chunk_step": f"{status.chunk_step} of {status.chunk_horizon}",
+        "observation_age_s": "never" if age_s is None else f"{age_s:.3f}",
+        "tracking_error_max": f"{facts.tracking_error:.4f}",
+        "chunks_accepted": str(status.chunks_accepted),
+        "chunks_executed": str(status.chunks_executed),
+        "chunks_refused": str(status.chunks_refused),
+    }
+    values |= {f"refused_{rule}": str(count) for rule, count in sorted(facts.refused.items())}
+    values |= {
+        "last_refusal": status.last_refusal,
+        "underruns": str(status.underruns),
+        "ticks": str(status.ticks),
+        "missed_ticks": str(status.missed_ticks),
+        "vetoed_ticks": str(status.vetoed_ticks),
+        "faults": str(facts.faults),
+        "lateness_p50_ms": f"{status.lateness_p50_ms:.3f}",
+        "lateness_p99_ms": f"{status.lateness_p99_ms:.3f}",
+        "lateness_max_ms": f"{status.lateness_max_ms:.3f}",
+        "cpu_share": f"{status.cpu_share:.3f}",
+    }
+    return values | _limit_hits(status) | dict(facts.extra)
+
+
+def _limit_hits(status: ExecutorStatus) -> dict[str, str]:
+    """Limited ticks by kind, and for each joint ``p 0 v 3 a 12 j 0``."""
+    count = len(status.action_names)
+    kinds = {
+        "position": status.position_limit_hits,
+        "velocity": status.velocity_limit_hits,
+        "acceleration": status.acceleration_limit_hits,
+        "jerk": status.jerk_limit_hits,
+    }
+    # Empty until the first hit of any kind is reported.
+    hits = {kind: list(counts) or [0] * count for kind, counts in kinds.items()}
+    values = {f"{kind}_limit_hits": str(sum(counts)) for kind, counts in hits.items()}
+    for k, name in enumerate(status.action_names):
+        each = [f"{kind[0]} {counts[k]}" for kind, counts in hits.items()]
+        values[f"limit_hits.{name}"] = " ".join(each)
+    return values

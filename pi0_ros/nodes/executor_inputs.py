@@ -1,0 +1,55 @@
+"""From the messages chunk_executor receives to what the control room takes, unchecked."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from pi0_msgs.msg import ActionChunk
+from pi0_msgs.msg import TeleopCommand as TeleopMessage
+from pi0_ros.control import IncomingChunk, TeleopCommand
+
+
+def to_incoming(message: ActionChunk) -> IncomingChunk:
+    """A chunk."""
+    return IncomingChunk(
+        stamp_ns=nanoseconds(message.header.stamp),
+        step_ns=nanoseconds(message.step_duration),
+        names=tuple(message.action_names),
+        horizon=message.horizon,
+        data=np.asarray(message.data, dtype=np.float32),
+        observation_stamp_ns=nanoseconds(message.observation_stamp),
+        sequence=message.sequence,
+        source_id=message.source_id,
+        embodiment=message.embodiment,
+        checkpoint_id=message.checkpoint_id,
+    )
+
+
+def to_teleop(message: TeleopMessage) -> TeleopCommand:
+    """A teleoperation command."""
+    return TeleopCommand(
+        stamp_ns=nanoseconds(message.header.stamp),
+        source_id=message.source_id,
+        deadman=message.deadman,
+        names=tuple(message.action_names),
+        position=np.asarray(message.position, dtype=np.float64),
+        velocity=np.asarray(message.velocity, dtype=np.float64),
+    )
+
+
+def header_stamp_ns(data: bytes) -> int:
+    """Stamp of a serialised message that begins with a header.
+
+    After the 4 bytes of CDR encapsulation, whose second tells the byte order, come
+    int32 seconds and uint32 nanoseconds.
+    """
+    sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return int(sec) * 1_000_000_000 + int(nanosec)
+
+
+def nanoseconds(time_message: Any) -> int:
+    """A Time or Duration message as one number."""
+    return int(time_message.sec) * 1_000_000_000 + int(time_message.nanosec)

@@ -1,0 +1,80 @@
+"""What the operating system can do for a punctual thread, where it allows it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+
+# <sys/mman.h> of Linux
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
+# <linux/capability.h>
+_CAP_IPC_LOCK = 14
+
+
+def raise_priority(priority: int) -> str:
+    """Run every thread of this process under SCHED_FIFO, the calling one ahead of the others.
+
+    All of them, because a tick waits for what they hold: the interpreter, and the locks of
+    the middleware. ``priority``: 2 to 99, 0 to leave everything alone. Returns what came of
+    it, in words. Threads that start later are ordinary.
+    """
+    if priority == 0:
+        return "ordinary scheduling (priority is 0)"
+    try:
+        _schedule_threads(os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, priority - 1)
+        _schedule(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, priority)
+    except PermissionError:
+        return (
+            f"ordinary scheduling: no permission for real-time priority {priority}; "
+            "raise rtprio in /etc/security/limits.conf"
+        )
+    return f"real-time priority {priority}"
+
+
+def ordinary_priority() -> None:
+    """Undo :func:`raise_priority`."""
+    with suppress(PermissionError):
+        _schedule_threads(os.SCHED_OTHER, 0)
+
+
+def _schedule_threads(policy: int, priority: int) -> None:
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            _schedule(int(thread), policy, priority)
+
+
+def _schedule(thread: int, policy: int, priority: int) -> None:
+    os.sched_setscheduler(thread, policy, os.sched_param(priority))
+
+
+def lock_memory() -> str:
+    """Keep what this process has touched in memory; what came of it, in words.
+
+    Only where no limit on locked memory counts: with one, a later allocation would fail.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if limit != resource.RLIM_INFINITY and not _has_capability(_CAP_IPC_LOCK):
+        return (
+            f"not locked: at most {limit >> 10} KiB may be; "
+            "set memlock to unlimited in /etc/security/limits.conf"
+        )
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) != 0:
+        return f"not locked: {os.strerror(ctypes.get_errno())}"
+    return "locked"
+
+
+def unlock_memory() -> None:
+    """Undo :func:`lock_memory`."""
+    ctypes.CDLL(None).munlockall()
+
+
+def _has_capability(number: int) -> bool:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return False
+    line = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
+    return bool(int(line.split()[1], 16) >> number & 1)
