@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from pi0_bringup.simulation.loop import SimulationLoop, Timing
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.simulation.viperx import CAMERA_OF_SLOT
-from pi0_msgs.msg import ExecutorStatus
+from pi0_msgs.msg import ExecutorStatus, TeleopCommand
 from pi0_msgs.srv import ResetSimulation
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
@@ -43,6 +44,9 @@ from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedN
 DEFAULT_CAMERA_HZ = 30.0
 #: Below this share of the real-time factor asked for, diagnostics warn.
 _SLOW = 0.95
+#: How far a teleoperation source may be behind in lockstep: less than what the executor
+#: takes for its silence, and more than the spacing of a slow one.
+_SOURCE_LAG_NS = 100_000_000
 _SECOND_NS = 1_000_000_000
 
 
@@ -82,15 +86,33 @@ class MujocoRobot(ManagedNode):
         self._clean.append(self._renderer.close)
         self._outputs = _Outputs(self, self._embodiment, self._commands, self._scene.max_reward)
         self._clean.append(self._outputs.destroy)
-        self._lockstep: Lockstep | None = None
-        if self.get_parameter("lockstep").value:
-            self._lockstep = Lockstep(round(1e9 / self._embodiment.rates.control_hz))
+        self._locksteps = self._follow() if self.get_parameter("lockstep").value else ()
         self._loop = SimulationLoop(
-            *(self._scene, self._renderer, timing, self._outputs, self._begin_ns, self._lockstep)
+            *(self._scene, self._renderer, timing, self._outputs, self._begin_ns, self._locksteps)
         )
         self._clean.append(self._keep_time)
         self._target_factor = timing.real_time_factor
         self._listen()
+
+    def _follow(self) -> tuple[Lockstep, ...]:
+        """Wait for the executor at every control tick, and for whoever teleoperates it."""
+        period_ns = round(1e9 / self._embodiment.rates.control_hz)
+        executor, source = Lockstep(period_ns), Lockstep(period_ns, _SOURCE_LAG_NS)
+
+        def on_status(message: ExecutorStatus) -> None:
+            active = message.state != ExecutorStatus.INACTIVE
+            executor.heard(to_nanoseconds(message.header.stamp), active)
+
+        def on_command(message: TeleopCommand) -> None:
+            source.heard(to_nanoseconds(message.header.stamp), message.deadman)
+
+        for kind, topic, callback, qos in (
+            (ExecutorStatus, "executor_status", on_status, LATCHED_QOS),
+            (TeleopCommand, "teleop_command", on_command, COMMAND_QOS),
+        ):
+            subscription = self.create_subscription(kind, topic, callback, qos)
+            self._clean.append(partial(self.destroy_subscription, subscription))
+        return executor, source
 
     def _timing(self) -> Timing:
         rates = self._embodiment.rates
@@ -114,11 +136,6 @@ class MujocoRobot(ManagedNode):
             self, self._embodiment, self._commands, now_s=lambda: self._loop.now_ns * 1e-9
         )
         service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
-        if self._lockstep is not None:
-            status = self.create_subscription(
-                ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS
-            )
-            self._clean.append(lambda: self.destroy_subscription(status))
         report = DiagnosticsPublisher(self, "mujoco", "simulation", self._diagnose)
         self._clean += [
             subscriptions.destroy,
@@ -153,11 +170,6 @@ class MujocoRobot(ManagedNode):
         response.message = f"seed {request.seed}: cube at ({x:.3f}, {y:.3f}, {z:.3f}) m"
         return response
 
-    def _on_status(self, message: ExecutorStatus) -> None:
-        assert self._lockstep is not None  # nobody listens otherwise
-        active = message.state != ExecutorStatus.INACTIVE
-        self._lockstep.heard(to_nanoseconds(message.header.stamp), active)
-
     def _forget(self) -> None:
         # Called between two physics steps; afterwards the cube falls onto the table.
         self._cube = self._scene.cube_pose[:3]
@@ -176,8 +188,8 @@ class MujocoRobot(ManagedNode):
             "render_p50_ms": f"{statistics.median(durations) * 1e3:.1f}" if durations else "",
             **self._commands.summary(),
         }
-        if self._lockstep is not None:
-            values["unanswered_ticks"] = str(self._lockstep.unanswered)
+        if self._locksteps:
+            values["unanswered_ticks"] = str(sum(each.unanswered for each in self._locksteps))
         if self._outputs.failure is not None:
             return ERROR, f"the simulation has ended: {self._outputs.failure}", values
         complaint = self._commands.complaint()

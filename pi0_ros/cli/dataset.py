@@ -31,6 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         verb.add_argument("directory", type=Path, metavar="DIR", help="folder of the dataset")
         verb.set_defaults(func=function)
     _add_edits(verbs)
+    _add_clouds(verbs)
 
 
 def _add_to_bags(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,6 +45,16 @@ def _add_to_bags(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--embodiment", metavar="E", help="robot, where the dataset names none: name or YAML file"
     )
     verb.set_defaults(func=_to_bags)
+
+
+def _add_clouds(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser(
+        "clouds", help="write a bag's point clouds as NumPy files (needs sensor_msgs_py)"
+    )
+    verb.add_argument("bag", type=Path, metavar="BAG", help="folder of the bag")
+    verb.add_argument("--topic", required=True, metavar="TOPIC", help="of sensor_msgs/PointCloud2")
+    verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
+    verb.set_defaults(func=_clouds)
 
 
 def _add_edits(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -85,6 +96,13 @@ def _to_bags(args: argparse.Namespace) -> int:
             lambda done, total: bar.update(task, completed=done, total=total),
         )
     print(f"{args.out}: {len(paths)} bags, {paths[0].name} to {paths[-1].name}")
+    return 0
+
+
+def _clouds(args: argparse.Namespace) -> int:
+    from pi0_ros.recording.dataset.clouds import export_clouds
+
+    print(f"{args.out}: {export_clouds(args.bag, args.topic, args.out)} clouds")
     return 0
 
 

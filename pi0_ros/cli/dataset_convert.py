@@ -40,9 +40,10 @@ def add_convert_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser
     )
     verb.add_argument(
         "--actions",
-        default="commands",
-        choices=("commands", "states", "status"),
-        help="what was commanded, the state reached at the next frame, or the executor's status"
+        default="auto",
+        choices=("auto", "commands", "status", "states"),
+        help="the controllers' commands, the same by the executor's status, or the state reached"
+        " at the next frame; auto: status where the bag has it, else commands"
         " (default: %(default)s)",
     )
     verb.add_argument(

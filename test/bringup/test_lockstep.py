@@ -39,6 +39,15 @@ def test_nothing_waits_between_ticks_or_for_a_controller_that_is_not_there() -> 
     assert lockstep.unanswered == 0
 
 
+def test_a_follower_may_be_behind_by_its_lag_and_no_more() -> None:
+    lockstep = Lockstep(PERIOD_NS, lag_ns=3 * PERIOD_NS, timeout_s=0.0)
+    lockstep.heard(0, active=True)
+    lockstep.wait(3 * PERIOD_NS)
+    assert lockstep.unanswered == 0
+    lockstep.wait(4 * PERIOD_NS)
+    assert lockstep.unanswered == 1
+
+
 def test_a_controller_that_died_is_waited_for_once() -> None:
     lockstep = Lockstep(PERIOD_NS, timeout_s=0.0)
     lockstep.heard(0, active=True)

@@ -36,6 +36,7 @@ class Rig:
         self.ros = ros
         self.now_ns = 10_000 * MS
         self.state = ExecutorStatus.HOLDING
+        self.follows = True
         self.command = TROSSEN.home
         self._clock = ros.publisher(Clock, "/clock", 1)
         self._status = ros.publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
@@ -68,6 +69,9 @@ class Rig:
             for topic, message in messages.items():
                 self.inputs[topic].publish(message)
             status = ExecutorStatus(embodiment=TROSSEN.name, state=self.state)
+            if self.follows and self.sent and self.sent[-1].deadman:
+                status.state = ExecutorStatus.TELEOPERATED
+                status.source_id = self.sent[-1].source_id
             status.action_names = list(TROSSEN.action_names)
             status.command = self.command.tolist()
             self._status.publish(status)
@@ -121,13 +125,21 @@ def test_letting_go_is_said_once_and_so_is_the_silence_of_the_pad(pad: Rig) -> N
 def test_a_stopped_executor_ends_the_drive_until_the_deadman_was_let_go(pad: Rig) -> None:
     held = joy(held=True, a1=1.0)
     pad.tick(2, joy=held)
-    pad.state = ExecutorStatus.STOPPED
+    pad.state, pad.follows = ExecutorStatus.STOPPED, False
     assert [m.deadman for m in pad.tick(2, joy=held)] == [False]
     assert "call ~/start" in pad.node.state
-    pad.state = ExecutorStatus.HOLDING
+    pad.state, pad.follows = ExecutorStatus.HOLDING, True
     assert pad.tick(3, joy=held) == []
     pad.tick(1, joy=joy(held=False))
     assert pad.tick(1, joy=held)[0].deadman
+
+
+def test_an_executor_that_does_not_follow_ends_the_drive(pad: Rig) -> None:
+    pad.follows = False
+    sent = pad.tick(40, joy=joy(held=True, a1=1.0))
+    assert not sent[-1].deadman
+    assert len(sent) < 35
+    assert "does not follow" in pad.node.state
 
 
 def test_a_hand_is_moved_by_the_shipped_gamepad_file(ros: Graph) -> None:

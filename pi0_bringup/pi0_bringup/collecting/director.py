@@ -13,7 +13,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.task import Future
-from std_msgs.msg import Int32, UInt64
+from std_msgs.msg import Int32, String, UInt64
 from std_srvs.srv import Trigger
 
 from pi0_msgs.msg import ExecutorStatus
@@ -76,12 +76,14 @@ class Director(Node):
         self.doing = "starting"
         self._state: int | None = None
         self._finished = 0
+        self._aborted = ""
         self._rewards: list[int] = []
         self._reached_s: float | None = None
         self._begin_s = 0.0
         self.create_subscription(ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS)
         self.create_subscription(Int32, "simulation/reward", self._on_reward, COMMAND_QOS)
         self.create_subscription(UInt64, "scripted_expert/finished", self._on_end, LATCHED_QOS)
+        self.create_subscription(String, "scripted_expert/aborted", self._on_abort, COMMAND_QOS)
         self._executor_state = self.create_client(ChangeState, "chunk_executor/change_state")
         self._reset = self.create_client(ResetSimulation, "mujoco_robot/reset")
         self._expert_seed = self.create_client(SetParameters, "scripted_expert/set_parameters")
@@ -155,13 +157,15 @@ class Director(Node):
         )
         if not answer.results[0].successful:
             raise CollectError(f"the expert takes no seed: {answer.results[0].reason}")
-        finished = self._finished
+        finished, self._aborted = self._finished, ""
         self._rewards, self._reached_s, self._begin_s = [], None, self._now_s()
         self._expect(
             self._answer(self._demonstrate.call_async(Trigger.Request())),
             "the expert did not begin",
         )
-        self._until(lambda: self._finished > finished, "the demonstration is over")
+        self._until(lambda: self._finished > finished or self._aborted, "the demonstration is over")
+        if self._aborted:
+            raise CollectError(f"the expert was interrupted: {self._aborted}")
         recording = self.recorder.status
         if recording is None or recording.state != recording.RECORDING:
             reason = recording.reason if recording else "no status"
@@ -209,3 +213,6 @@ class Director(Node):
 
     def _on_end(self, message: UInt64) -> None:
         self._finished = message.data
+
+    def _on_abort(self, message: String) -> None:
+        self._aborted = message.data

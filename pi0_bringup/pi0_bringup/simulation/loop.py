@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,7 +92,7 @@ class Sinks(Protocol):
 class SimulationLoop:
     """Runs the scene tick by tick in its own thread, or in the caller's by :meth:`tick`.
 
-    With ``lockstep`` each control tick waits for the controller's answer.
+    Each control tick waits for the answer of all ``locksteps``.
 
     Simulated time counts ticks from ``begin_ns``, which must lie on the clock's
     grid, and goes on over resets and pauses, so that it never runs backwards.
@@ -105,13 +105,13 @@ class SimulationLoop:
         timing: Timing,
         sinks: Sinks,
         begin_ns: int = 0,
-        lockstep: Lockstep | None = None,
+        locksteps: Sequence[Lockstep] = (),
     ) -> None:
         self._scene = scene
         self._renderer = renderer
         self._timing = timing
         self._sinks = sinks
-        self._lockstep = lockstep
+        self._locksteps = tuple(locksteps)
         self._joints = Cadence(timing.joint_state_hz, timing.clock_hz)
         self._cameras = Cadence(timing.camera_rate_hz, timing.clock_hz)
         self._rewards = Cadence(min(REWARD_HZ, timing.clock_hz), timing.clock_hz)
@@ -172,8 +172,8 @@ class SimulationLoop:
         if self._cameras.due(self._ticks):
             self._renderer.submit(self.now_ns, self._scene.data, self._sinks.frames)
         # After the joint states: the controller needs them for this tick.
-        if self._lockstep is not None:
-            self._lockstep.wait(self.now_ns)
+        for lockstep in self._locksteps:
+            lockstep.wait(self.now_ns)
         if self._rewards.due(self._ticks):
             self._sinks.cube(self.now_ns, self._scene.cube_pose)
             self._sinks.reward(self.now_ns, self._scene.reward)

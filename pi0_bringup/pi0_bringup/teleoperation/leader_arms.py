@@ -94,7 +94,6 @@ class LeaderArmsNode(TeleopSource):
         difference = commanded[self._leaders.rows] - self._leaders.at(now_ns)[0]
         check_start(self._leaders, difference, self._tolerance, self._switch_kind == "gesture")
         self._approach = Approach(difference, self._speed)
-        self._engaged_ns = now_ns
         self.get_logger().info(f"approaching the leaders in {self._approach.duration_s:.1f} s")
 
     def advance(self, now_ns: int, elapsed_s: float) -> Wanted:

@@ -1,7 +1,8 @@
 """The node ``scripted_expert``: hands the simulated cube over, as a human demonstrator would.
 
 ``~/demonstrate`` plans one demonstration from where cube and arms are and drives it; the
-node holds its deadman meanwhile. ``~/finished`` counts those that are over.
+node holds its deadman meanwhile. ``~/finished`` counts those that came to their end;
+``~/aborted`` says why one did not.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from gym_aloha.constants import ASSETS_DIR
 from numpy.typing import NDArray
-from std_msgs.msg import UInt64
+from std_msgs.msg import String, UInt64
 from std_srvs.srv import Trigger
 
 from pi0_bringup.drivers.endpoints import to_nanoseconds
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
-from pi0_ros.nodes.managed import LATCHED_QOS, SENSOR_QOS, run
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, run
 
 #: A cube pose older than this is not where the cube is [s].
 _POSE_TIMEOUT_S = 0.5
@@ -44,10 +45,12 @@ class ScriptedExpert(TeleopSource):
         )
         service = self.create_service(Trigger, "~/demonstrate", self._on_demonstrate)
         self._finished = self.create_publisher(UInt64, "~/finished", LATCHED_QOS)
+        self._aborted = self.create_publisher(String, "~/aborted", COMMAND_QOS)
         self._clean += [
             lambda: self.destroy_subscription(cube),
             lambda: self.destroy_service(service),
             lambda: self.destroy_publisher(self._finished),
+            lambda: self.destroy_publisher(self._aborted),
         ]
 
     def stop(self) -> None:
@@ -58,11 +61,14 @@ class ScriptedExpert(TeleopSource):
         motion = self._motion
         if motion is None:
             return False
-        if self.engagement.reason:
-            self._end()  # what was interrupted does not go on later
+        if self.engagement.reason:  # what was interrupted does not go on later
+            self._motion = None
+            self._aborted.publish(String(data=self.engagement.reason))
             return False
         if (now_ns - self._begin_ns) * 1e-9 > motion.duration_s:
-            self._end()
+            self._motion = None
+            self._demonstrations += 1
+            self._finished.publish(UInt64(data=self._demonstrations))
             return False
         return True
 
@@ -73,11 +79,6 @@ class ScriptedExpert(TeleopSource):
         assert self._motion is not None  # held() saw it
         position, velocity = self._motion.at((now_ns - self._begin_ns) * 1e-9)
         return Wanted(self.robot.action_names, position, velocity)
-
-    def _end(self) -> None:
-        self._motion = None
-        self._demonstrations += 1
-        self._finished.publish(UInt64(data=self._demonstrations))
 
     def _on_cube(self, message: PoseStamped) -> None:
         self._cube = message
@@ -104,7 +105,7 @@ class ScriptedExpert(TeleopSource):
         if seed < 0:
             raise ValueError(f"seed is {seed}; give a whole number of at least 0")
         if self._motion is not None:
-            raise ValueError("a demonstration is going on; wait for ~/finished")
+            raise ValueError("a demonstration is going on; wait for its end")
         problem = self.problem(now_ns)
         if problem is not None:
             raise ValueError(problem)

@@ -22,6 +22,8 @@ _STATUS_TIMEOUT_S = 0.5
 #: A tick that comes later than this moves nothing further [s].
 _LONGEST_TICK_S = 0.1
 _LOG_PERIOD_S = 2.0
+#: The executor follows within this time after the first command, or does not at all.
+_TAKEOVER_NS = 500_000_000
 #: States in which nobody may drive, and why.
 _NOT_READY = {
     ExecutorStatus.INACTIVE: "the executor is inactive",
@@ -93,7 +95,7 @@ class TeleopSource(ManagedNode):
     def start(self) -> None:
         self.engagement = Engagement()
         self._status = None
-        self._ticked_ns = self._now_ns()
+        self._ticked_ns = self._engaged_ns = self._now_ns()
         self._timer = self.create_timer(self._period_s, self._on_tick)
 
     def stop(self) -> None:
@@ -157,7 +159,8 @@ class TeleopSource(ManagedNode):
             self.get_logger().error(f"released: {error}", throttle_duration_sec=_LOG_PERIOD_S)
 
     def _step(self, now_ns: int, elapsed_s: float) -> None:
-        phase = self.engagement.update(self.held(now_ns), self.problem(now_ns))
+        problem = self.problem(now_ns) or self._unfollowed(now_ns)
+        phase = self.engagement.update(self.held(now_ns), problem)
         if phase is Phase.RELEASE:
             self._release()
             self.get_logger().info(f"released: {self.state}")
@@ -168,10 +171,23 @@ class TeleopSource(ManagedNode):
         if phase is Phase.ENGAGE:
             commanded = self.commanded
             assert commanded is not None  # problem() saw it
+            self._engaged_ns = now_ns
             self.engage(commanded, now_ns)
             self.get_logger().info("driving")
         if phase in (Phase.ENGAGE, Phase.DRIVE):
             self._send(self.advance(now_ns, elapsed_s), now_ns)
+
+    def _unfollowed(self, now_ns: int) -> str | None:
+        """Why the executor does not follow though this source drives, or None."""
+        status = self._status
+        driving = self.engagement.driving and now_ns - self._engaged_ns > _TAKEOVER_NS
+        if status is None or not driving:
+            return None
+        if status.state != ExecutorStatus.TELEOPERATED:
+            return f"the executor does not follow: {status.reason or 'it is driven otherwise'}"
+        if status.source_id != self._source_id:
+            return f"{status.source_id!r} drives"
+        return None
 
     def _send(self, wanted: Wanted, now_ns: int) -> None:
         message = TeleopCommand(source_id=self._source_id, deadman=True)

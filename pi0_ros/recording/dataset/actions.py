@@ -89,6 +89,11 @@ class StatusTrack:
             self._times.append(stamp_ns)
             self._values.append(command)
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was ever commanded."""
+        return not self._times
+
     def known_at(self, time_ns: int) -> bool:
         """Whether anything was commanded by then."""
         return bool(self._times) and self._times[0] <= time_ns

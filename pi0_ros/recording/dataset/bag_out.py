@@ -60,7 +60,10 @@ class RobotBag:
 
     def add(self, topic: str, log_ns: int, message: Any) -> None:
         """Write a message that arrived at ``log_ns``."""
-        data = bytes(STORE.serialize_cdr(message, self._types[topic]))
+        self.add_raw(topic, log_ns, bytes(STORE.serialize_cdr(message, self._types[topic])))
+
+    def add_raw(self, topic: str, log_ns: int, data: bytes) -> None:
+        """Write the bytes of a message that arrived at ``log_ns``."""
         count = self._counts[topic]
         self._chunk.append(Message(self._channels[topic], log_ns, log_ns, count, data))
         self._counts[topic] = count + 1

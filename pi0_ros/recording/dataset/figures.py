@@ -69,7 +69,8 @@ def figure_of_ranges(ranges: Sequence[JointRange]) -> Figure:
         ):
             width = max(place(end) - place(start), 0.003)
             axes.barh(row, width, left=place(start), height=height, color=shade)
-        text = f"{each.minimum:.2f} … {each.maximum:.2f} {each.unit}"
+        low_text, high_text = (f"{round(v, 2) + 0.0:.2f}" for v in (each.minimum, each.maximum))
+        text = f"{low_text} … {high_text} {each.unit}"
         axes.text(1.08, row, text, va="center", fontsize=7.5)
     axes.set_yticks(range(len(ranges)), [each.name for each in ranges], fontsize=8)
     axes.invert_yaxis()

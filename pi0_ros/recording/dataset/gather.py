@@ -50,6 +50,18 @@ class Gathered:
     sizes: dict[str, tuple[int, int]]
 
 
+def read_status(bag: Bag) -> StatusTrack:
+    """All that the executor reported; of a bag without it, nothing.
+
+    It is read ahead of the rest: its stamps count, however late it arrived.
+    """
+    track = StatusTrack(bag.embodiment)
+    if any(topic.source == STATUS_TOPIC and topic.written for topic in bag.info.topics):
+        for _, _, message in bag.messages([STATUS_TOPIC]):
+            track.add(nanoseconds(message.header.stamp), message)
+    return track
+
+
 class NativeFrames:
     """A canvas that keeps every frame at the size its camera sends."""
 
@@ -65,7 +77,7 @@ class Gatherer:
     """Reads one bag. ``sinks`` and ``counters`` are by feature name."""
 
     def __init__(self, bag: Bag, options: ConvertOptions, folder: Path) -> None:
-        self._bag, self._options, self._folder = bag, options, folder
+        self._bag, self._options = bag, options
         self._robot = robot = bag.embodiment
         self.fps = round(robot.rates.chunk_hz)
         if self.fps != robot.rates.chunk_hz:
@@ -76,7 +88,12 @@ class Gatherer:
         canvas: Canvas = Views(robot, options.size) if options.size else NativeFrames()
         self._observer = Observer(robot, canvas)
         self._tracks = [CommandTrack(robot, controller) for controller in robot.controllers]
-        self._status = StatusTrack(robot)
+        self._actions_from = options.actions
+        wanted = options.actions in ("auto", "status")
+        self._status = read_status(bag) if wanted else StatusTrack(robot)
+        if options.actions == "auto":
+            # An executor that commanded nothing is no witness: something else drove the robot.
+            self._actions_from = "commands" if self._status.silent else "status"
         self._grid = FrameGrid(self.fps, self._show)
         self.sinks: dict[str, FrameSink] = {}
         codec = options.video()
@@ -136,9 +153,9 @@ class Gatherer:
     def _actions(
         self, times_ns: NDArray[np.int64], states: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        if self._options.actions == "states":
+        if self._actions_from == "states":
             return reached_states(self._robot, states)
-        if self._options.actions == "status":
+        if self._actions_from == "status":
             return self._status.at(times_ns)
         actions = np.zeros((len(times_ns), len(self._robot.action)))
         for track in self._tracks:
@@ -148,7 +165,7 @@ class Gatherer:
     def _why_empty(self) -> str:
         """What kept the first frame from coming."""
         silent = [track.controller.topic for track in self._tracks if track.silent]
-        if self._options.actions == "commands" and silent:
+        if self._actions_from == "commands" and silent:
             return (
                 f"nothing was commanded on {', '.join(silent)}; --actions states takes the"
                 " measured states instead"
@@ -157,6 +174,8 @@ class Gatherer:
             f"{stream}: {count} {fault.value}"
             for (stream, fault), count in self._observer.report.refusals.items()
         ]
+        if self._actions_from == "status" and self._status.silent:
+            return f"{STATUS_TOPIC} names no command; --actions commands takes the controllers'"
         if not self._observer.report.sets:
             return "no aligned observation; refused: " + (", ".join(refused) or "nothing")
         return "no observation after everything was commanded, and seen by every depth camera"
@@ -167,10 +186,8 @@ class Gatherer:
             camera.topic: partial(self._frame, camera.name) for camera in self._robot.cameras
         }
         handlers |= {t: partial(self._joint_states, t) for t in self._observer.joint_topics}
-        if self._options.actions == "commands":
+        if self._actions_from == "commands":
             handlers |= {track.controller.topic: track.add for track in self._tracks}
-        if self._options.actions == "status":
-            handlers[STATUS_TOPIC] = self._take_status
         handlers |= {t: partial(self._take_depth, name, t) for name, t in self._options.depth}
         return handlers
 
@@ -179,9 +196,6 @@ class Gatherer:
 
     def _joint_states(self, topic: str, log_ns: int, message: Any) -> None:
         self._observed(self._observer.joint_states(topic, message, log_ns))
-
-    def _take_status(self, _log_ns: int, message: Any) -> None:
-        self._status.add(nanoseconds(message.header.stamp), message)
 
     def _take_depth(self, name: str, topic: str, _log_ns: int, message: Any) -> None:
         self._depth[name] = read_depth(topic, message)
@@ -215,9 +229,9 @@ class Gatherer:
     def _ready(self, stamp_ns: int) -> bool:
         if len(self._depth) < len(self._options.depth):
             return False
-        if self._options.actions == "commands":
+        if self._actions_from == "commands":
             return all(track.known_at(stamp_ns) for track in self._tracks)
-        return self._options.actions != "status" or self._status.known_at(stamp_ns)
+        return self._actions_from != "status" or self._status.known_at(stamp_ns)
 
     def _show(self, time_ns: int, held: Held) -> None:
         """Write one frame."""

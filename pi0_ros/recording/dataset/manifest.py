@@ -62,8 +62,8 @@ class Manifest:
     """One :class:`EpisodeSource` per episode, and how all of them were made.
 
     ``size``: side of the letterboxed images [pixels], 0 for the cameras' own sizes.
-    ``actions``: "commands", "states" or "status". Names are empty for a dataset that this
-    suite did not make.
+    ``actions``: as in :class:`~pi0_ros.recording.dataset.options.ConvertOptions`. Names are
+    empty for a dataset that this suite did not make.
     """
 
     embodiment: str = ""

@@ -10,7 +10,7 @@ from pi0_ros.recording.dataset.errors import DatasetError
 from pi0_ros.recording.dataset.video import Codec, codec_named
 
 IMAGES = "images"
-ACTIONS = ("commands", "states", "status")
+ACTIONS = ("auto", "commands", "status", "states")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +20,17 @@ class ConvertOptions:
     ``size``: side of the letterboxed images [pixels], as camera_sync makes them; 0 keeps
     the cameras' own. ``codec``: a key of :data:`~pi0_ros.recording.dataset.video.CODECS`,
     or "images" for PNG. ``gop``: frames from one key frame to the next, None for the
-    codec's. ``actions``: recorded commands, states measured at the next frame, or the
-    executor's status. ``depth``: (name, topic) of cameras with 16 bits per pixel.
+    codec's. ``actions``: the controllers' commands as they were recorded, the same by the
+    executor's status, whose stamps are exact, or the states measured at the next frame;
+    "auto" is the status where the bag has it, else the commands. ``depth``: (name, topic)
+    of cameras with 16 bits per pixel.
     ``doubtful``, ``failed``: take episodes that the quality gate, or the operator, rejected.
     """
 
     size: int = 224
     codec: str = "av1"
     gop: int | None = None
-    actions: str = "commands"
+    actions: str = "auto"
     depth: tuple[tuple[str, str], ...] = ()
     doubtful: bool = False
     failed: bool = False

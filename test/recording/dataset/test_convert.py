@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from synthetic import START_NS, Take, events, state_at, write_bag
+from rclpy.serialization import serialize_message
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from synthetic import START_NS, Take, action_at, events, state_at, write_bag
 
+from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.embodiment import measured_action
+from pi0_ros.nodes.observations import time_message
 from pi0_ros.recording.dataset import Dataset, DatasetError
 from pi0_ros.recording.dataset import pool as pool_module
 from pi0_ros.recording.dataset.bag_out import RobotBag
@@ -20,6 +25,7 @@ from pi0_ros.recording.dataset.options import ConvertOptions
 from pi0_ros.recording.dataset.pool import Step, convert_bags
 from pi0_ros.recording.dataset.validate import validate
 from pi0_ros.recording.dataset.writer import STAGING
+from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import Outcome
 
 SMALL = ConvertOptions(size=32, codec="images")
@@ -154,6 +160,50 @@ def test_without_commands_says_what_to_do(tmp_path: Path) -> None:
     episode = convert([path], tmp_path / "states", actions="states").episode(0)
     expected = measured_action(SHORT.robot, episode.state[1:].astype(np.float64))
     np.testing.assert_allclose(episode.action[:-1], expected, atol=1e-6)
+
+
+def as_sent(message: Any) -> bytes:
+    """The bytes that go over the wire; rclpy's are longer by what it reserved in vain."""
+    kind = "pi0_msgs/msg/ExecutorStatus"
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg(definition(kind).text, kind))
+    data = serialize_message(message)
+    position = store.get_msgdef(kind).deserialize_cdr_le(
+        data[4:], 0, store.get_msgdef(kind).cls, store
+    )[1]
+    return bytes(data[: position + 4])
+
+
+def test_the_executors_stamps_count_more_than_a_busy_recorders(tmp_path: Path) -> None:
+    robot = SHORT.robot
+    bag = RobotBag(
+        tmp_path,
+        "busy",
+        robot,
+        SHORT.info(),
+        extra={"executor_status": "pi0_msgs/msg/ExecutorStatus"},
+    )
+    held: list[tuple[int, str, Any]] = []
+    for log_ns, topic, message in events(SHORT):
+        command = topic in {controller.topic for controller in robot.controllers}
+        # Commands are heard in bursts, 40 ms late at worst.
+        late_ns = -(log_ns - START_NS) % 40_000_000 if command else 0
+        held.append((log_ns + late_ns, topic, message))
+    for log_ns, topic, message in sorted(held, key=lambda event: event[0]):
+        bag.add(topic, log_ns, message)
+    for offset_ns in range(0, 400_000_000, 2_000_000):
+        status = ExecutorStatus(
+            action_names=list(robot.action_names)[::-1],
+            command=action_at(SHORT, offset_ns / 1e9)[::-1],
+        )
+        status.header.stamp = time_message(START_NS + offset_ns)
+        bag.add_raw("executor_status", START_NS + 400_000_000, as_sent(status))
+    path = bag.finish(SHORT.end_ns)
+    dataset = convert([path], tmp_path / "auto")
+    offset_s = (dataset.source(0).start_ns - START_NS) / 1e9
+    for frame, action in enumerate(dataset.episode(0).action):
+        expected = action_at(SHORT, (offset_s + frame / dataset.fps) // 0.002 * 0.002)
+        np.testing.assert_allclose(action, expected, atol=5e-3)
 
 
 def test_a_hole_in_the_observations_is_refused_with_its_place(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from pi0_ros.cli.main import main
 from pi0_ros.recording.dataset import Dataset, DatasetError
+from pi0_ros.recording.dataset.clouds import export_clouds
 from pi0_ros.recording.dataset.summary import clock, joint_ranges
 from pi0_ros.recording.dataset.viewer import show_episodes
 
@@ -49,6 +51,13 @@ def test_without_rerun_says_what_to_do(made: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(builtins, "__import__", without_rerun)
     with pytest.raises(DatasetError, match="rerun-sdk is not installed"):
         show_episodes(made / "set", (0,), Path("x.rrd"))
+
+
+def test_without_sensor_msgs_py_says_where_clouds_are_read(made: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("sensor_msgs_py"):
+        pytest.skip("it is installed")
+    with pytest.raises(DatasetError, match="sensor_msgs_py is not installed"):
+        export_clouds(made / "a", "cloud", tmp_path)
 
 
 def test_the_command_line_converts_checks_and_edits(
