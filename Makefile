@@ -6,7 +6,7 @@ EMBODIMENT ?= bimanual_trossen
 DURATION ?= 20
 TESTS ?= test
 # Not among them: load, which writes a full-size checkpoint where it is told to.
-BENCHES ?= control camera_sync sampling infer checkpoint_swap
+BENCHES ?= control camera_sync sampling infer checkpoint_swap boundaries
 
 VENV := .venv
 BIN := $(VENV)/bin
