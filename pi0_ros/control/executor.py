@@ -30,6 +30,9 @@ from pi0_ros.embodiment import Embodiment
 
 _NS = 1e-9
 
+#: Periods that may lie between two ticks, however short the tuning's gap: ticks are missed.
+_LONGEST_GAP = 5.0
+
 _FIRST_CHUNK = "waiting for the first chunk"
 
 
@@ -59,6 +62,7 @@ class Executor:
         self.door = TeleopDoor(embodiment, tuning)
         self.last_refusal = ""
         period_s = 1.0 / embodiment.rates.control_hz
+        self._longest_gap_s = max(tuning.tick_gap_s, _LONGEST_GAP * period_s)
         self.blender = Blender(embodiment.limits, tuning.splice_s, period_s)
         #: The commanded motion; None until the measured pose is known.
         self.mover: Mover | None = None
@@ -224,7 +228,7 @@ class Executor:
             self.gate.clock_went_back()
             self.joints.clock_jumped(now_ns)
             self._observations.forget()
-        elif passed_s > self._tuning.tick_gap_s:
+        elif passed_s > self._longest_gap_s:
             self._lose_the_arm(f"no tick for {passed_s:.2f} s", now_ns, entirely=True)
             self.joints.clock_jumped(now_ns)
             if self.mover is not None:  # the robot came to rest long ago

@@ -148,3 +148,12 @@ def test_a_restart_in_motion_brakes_within_a_jerk_limit_too():
     assert np.abs(change).max() <= 10.0 + 1e-6
     assert np.abs(np.diff(change)).max() / 0.005 <= 200.0 + 1e-3
     assert not bench.ticks[-1].velocity.any()
+
+
+def test_a_few_missed_ticks_are_no_gap_however_slow_the_ticks():
+    bench = Bench(embodiment(control_hz=10.0, horizon=100))
+    bench.tick(2)
+    bench.offer(RAMP)
+    bench.tick(5)
+    bench.now_ns += 3 * bench.period_ns
+    assert bench.tick().state is State.EXECUTING
