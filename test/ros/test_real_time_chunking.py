@@ -20,6 +20,7 @@ from pi0_msgs.srv import LoadCheckpoint
 from pi0_ros.checkpoint import create_untrained
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
 from pi0_ros.nodes.chunk_executor import ChunkExecutor
+from pi0_ros.nodes.commands import command_writer
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 from pi0_ros.nodes.observations import nanoseconds, time_message
 from pi0_ros.nodes.policy import PolicyNode
@@ -71,6 +72,9 @@ class Robot:
         self._prompt = ros.publisher(String, "prompt", LATCHED_QOS)
         self.chunks = ros.collect(ActionChunk, "action_chunk", COMMAND_QOS)
         self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
+        for controller in UR5E.controllers:  # the executor moves nothing that nobody hears
+            kind = command_writer(UR5E, controller).message_type
+            ros.collect(kind, controller.topic, COMMAND_QOS)
         common = {"embodiment": "ur5e", "use_sim_time": True}
         self.executor = ros.add(ChunkExecutor, common)
         policy = {"checkpoint": str(checkpoint), "prompt": "fold", "num_steps": 2, "seed": 0}
