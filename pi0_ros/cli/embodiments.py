@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TextIO
@@ -132,7 +133,7 @@ def page(robot: Embodiment) -> str:
 _STATE_HEAD = ("NAME", "UNIT", "SLOT 18", "SLOT 32", "SOURCE")
 _ACTION_HEAD = (
     *("NAME", "UNIT", "SLOT 18", "SLOT 32", "LOWER", "UPPER"),
-    *("VELOCITY", "ACCELERATION", "HOME", "JOINT", "MEASURED BY"),
+    *("VELOCITY", "ACCELERATION", "JERK", "HOME", "JOINT", "MEASURED BY"),
 )
 
 
@@ -143,13 +144,15 @@ def _state_row(d: StateDimension) -> tuple[str, ...]:
 
 def _action_row(d: ActionDimension) -> tuple[str, ...]:
     limits = d.limits
-    numbers = (limits.lower, limits.upper, limits.velocity, limits.acceleration, d.home)
+    numbers = (limits.lower, limits.upper, limits.velocity, limits.acceleration)
     return (
         d.name,
         d.unit,
         str(d.slots.paper),
         str(d.slots.checkpoint),
         *(f"{number:g}" for number in numbers),
+        f"{limits.jerk:g}" if math.isfinite(limits.jerk) else "-",
+        f"{d.home:g}",
         f"{d.joint}{_conversion(d)}",
         d.state or "-",
     )

@@ -35,6 +35,8 @@ _PARTS = np.linalg.inv(
 _PLANNED_JERK = 0.7
 #: How far a tick may go from the shortest stop towards the wanted motion.
 _TOWARDS = np.linspace(0.0, 1.0, 17)[:, None]
+#: Multiple of the acceleration limit from which on a reference counts as noise.
+_NOISE = 2.0
 #: Share of a limit from which on it counts as reached.
 _AT_LIMIT = 0.999
 #: Bounds are met with this much relative room, for the rounding of what is emitted.
@@ -89,8 +91,9 @@ class JerkLimiter:
         wanted: FloatArray = np.where(met[0], reference, motions[:, 0])
         if met.all():
             return wanted
-        # What no arm can follow is noise, whose velocity says nothing of where it goes.
-        steady = np.abs(reference[2]) <= self._acceleration
+        # What no arm comes near to following is noise: its velocity says nothing of where
+        # it goes, and is not carried on.
+        steady = np.abs(reference[2]) <= _NOISE * self._acceleration
         reference = np.stack((reference[0], *np.where(steady, reference[1:], 0.0)))
         nearer = self._chasing(reference)
         near = np.abs(reference[0] - self.position) < 2.0 * _SEVERAL[-1] * self._step

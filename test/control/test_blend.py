@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from arm_with_base import MS, embodiment
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from timelines import assert_derivatives, timeline
 
 from pi0_ros.control.blend import MOST_FADES, Blender, Path
@@ -97,6 +99,38 @@ def test_the_setpoint_lies_between_the_chunks_however_often_they_contradict():
         assert len(path.fades) < MOST_FADES
         reach = max(np.abs(c.sample(now_ns)[0]).max() for c in chunks[-MOST_FADES:])
         assert np.abs(path.sample(now_ns)[0]).max() <= reach + 1e-12
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.floats(-1.0, 1.0), min_size=12, max_size=12),
+    st.sampled_from([20, 50]),
+    st.sampled_from([2, 8, 20, 100]),
+    st.lists(st.tuples(st.integers(1, 25), st.integers(0, 99)), min_size=1, max_size=5),
+)
+def test_one_smooth_motion_cut_into_overlapping_chunks_is_that_motion(
+    coefficients, step_ms, tick_ms, cuts
+):
+    c = np.reshape(coefficients, (3, 4))
+
+    def motion(t: np.ndarray) -> np.ndarray:
+        return (np.atleast_1d(t)[:, None, None] ** np.arange(1, 4)[:, None] * c).sum(axis=1)
+
+    stamp_ns, now_ns, path = 0, 0, None
+    for steps, offset in [(0, 0), *cuts]:  # each begins anywhere within a step of the last
+        stamp_ns += (100 * steps + offset) * step_ms * MS // 100
+        rows = motion(stamp_ns * 1e-9 + np.arange(50) * step_ms * 1e-3)
+        chunk = timeline(rows, step_ms, stamp_ns)
+        while now_ns < stamp_ns:
+            now_ns += tick_ms * MS
+            if now_ns < stamp_ns:
+                assert np.abs(path.sample(now_ns)[0] - motion(now_ns * 1e-9)[0]).max() < 1e-9
+        blender = Blender(LIMITS, 0.1, tick_ms * 1e-3)
+        if path is None:
+            path = Path(chunk, (chunk,), ())
+        else:
+            path = blender.splice(path, chunk, now_ns, path.sample(now_ns - tick_ms * MS))
+        assert np.abs(path.sample(now_ns)[0] - motion(now_ns * 1e-9)[0]).max() < 1e-9
 
 
 def test_a_far_goal_is_approached_in_one_go_through_chunks_that_agree():

@@ -133,6 +133,10 @@ def test_trossen_holds_the_simulated_task() -> None:
     np.testing.assert_allclose(robot.home, expected, atol=1e-4)
 
 
+def test_jerk_is_unlimited_where_no_figure_is_stated() -> None:
+    assert load("franka").limits.jerk.tolist() == [5000.0] * 7 + [np.inf]
+
+
 def test_trossen_limits_are_those_of_the_simulated_joints() -> None:
     gym_aloha = pytest.importorskip("gym_aloha")
     mujoco = pytest.importorskip("mujoco")
