@@ -14,6 +14,7 @@ Stages are timed in this process, one call after the other, with the topics conn
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import platform
@@ -152,11 +153,9 @@ class Stages:
             timed("chunk: check, lay out", lambda: core.offer(incoming, now_ns))
         tick = timed("tick: decide, interpolate, limit", lambda: core.tick(now_ns))
         if core.driver is not None and core.mover is not None:
-            driver, limiter = core.driver, core.mover._limiter
+            driver, limiter = core.driver, copy.deepcopy(core.mover._limiter)
             motion = timed("  of it: interpolate", lambda: driver.setpoint(now_ns))
-            kept = vars(limiter).copy()
             timed("  of it: limit", lambda: limiter.track(*motion))
-            vars(limiter).update(kept)
         messages = timed(
             "tick: fill the commands",
             lambda: [

@@ -67,7 +67,8 @@ class Mover:
         mean, slope = self._limiter.velocity, self._limiter.motion[1]
         low, high = np.minimum(0.0, 2.0 * mean), np.maximum(0.0, 2.0 * mean)
         bound = self._limits.velocity
-        tangent: FloatArray = np.clip(np.clip(slope, low, high), -bound, bound)
+        forward = np.minimum(np.maximum(slope, low), high)
+        tangent: FloatArray = np.minimum(np.maximum(forward, -bound), bound)
         return tangent
 
     @property

@@ -221,3 +221,22 @@ def test_a_teleoperated_base_ramps_to_zero_when_the_human_lets_go():
     assert sent[-3:] == [0.0] * 3
     assert not bench.ticks[-1].publish[2]
     assert_within_limits(bench.commands(), bench.robot)
+
+
+def test_a_jerk_limit_holds_through_takeover_release_stop_and_home():
+    bench = Bench(embodiment(control_hz=200.0, horizon=100, jerk=200.0))
+    bench.tick(2)
+    bench.offer(RAMP)
+    bench.tick(60)
+    human = Human(bench, period_ms=30.0)
+    human.drive(lambda _: [0.5, 0.3], 200)
+    human.let_go()
+    bench.tick(100)
+    bench.operator.stop()
+    bench.tick(2)
+    assert bench.operator.home(bench.now_ns).done
+    assert bench.tick(400).state is State.HOMING
+    bench.operator.estop()
+    bench.tick(100)
+    assert not bench.ticks[-1].velocity.any()
+    assert_within_limits(bench.commands(), bench.robot)

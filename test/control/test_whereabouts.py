@@ -134,3 +134,17 @@ def test_without_velocities_the_start_waits_for_a_second_message_and_its_stamp()
     joints.update("joint_states", names, (0.02, 0.0, 0.5), (), (), bench.now_ns)
     assert bench.tick().state is State.HOLDING
     assert bench.ticks[-1].velocity[0] == pytest.approx(0.8)
+
+
+def test_a_restart_in_motion_brakes_within_a_jerk_limit_too():
+    bench = Bench(embodiment(control_hz=200.0, jerk=200.0))
+    names = tuple(d.joint for d in bench.robot.state)
+    bench.executor.joints.heard("joint_states", bench.now_ns)
+    bench.executor.joints.update("joint_states", names, tuple(START[:3]), (0.5, 0.0, 0.0), ())
+    bench.joints_alive = False
+    bench.tick(45)
+    shoulder = np.concatenate(([START[0] - 0.5 * 0.005], START[:1], bench.commands()[:, 0]))
+    change = np.diff(shoulder, n=2) / 0.005**2
+    assert np.abs(change).max() <= 10.0 + 1e-6
+    assert np.abs(np.diff(change)).max() / 0.005 <= 200.0 + 1e-3
+    assert not bench.ticks[-1].velocity.any()
