@@ -5,6 +5,7 @@ ratio is what carries over to another machine. Beside them, what it costs to con
 another chunk: guided, with a backward pass in every step, and by inpainting.
 
     python bench/sampling.py [--config tiny] [--steps 10] [--repeats 20] [--threads 1]
+    python bench/sampling.py --config pi0 --device cuda       (in bfloat16)
 """
 
 from __future__ import annotations
@@ -35,14 +36,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="Euler steps (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=20, help="runs each (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default: 1)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     config = MIDDLE if args.config == "middle" else variant(args.config)
-    model = random_pi0(config).requires_grad_(False)
+    model = random_pi0(config).requires_grad_(False).to(args.device)
+    if args.device != "cpu":
+        model.to_bfloat16()
     result = {
         "bench": "sampling",
         "machine": machine(),
         "threads": args.threads,
+        "device": args.device if args.device == "cpu" else torch.cuda.get_device_name(),
         "torch": torch.__version__,
         "config": args.config,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -61,7 +66,7 @@ def measure(model: Pi0, steps: int, repeats: int) -> dict[str, float]:
 
     def uncached() -> Tensor:
         def velocity(x: Tensor, t: float) -> Tensor:
-            return model.velocity(*prefix_inputs, state, x, torch.full((1,), t))
+            return model.velocity(*prefix_inputs, state, x, x.new_full((1,), t))
 
         return flow.euler(velocity, noise, times)
 
@@ -73,7 +78,8 @@ def measure(model: Pi0, steps: int, repeats: int) -> dict[str, float]:
     vision_ms, prefill_ms = alternate(
         lambda: model.vision(images), lambda: model.prefill(*prefix_inputs), n=repeats
     )
-    sampler = Sampler(model)
+    # Last, because on a GPU it packs the weights where they lie.
+    sampler = Sampler.on_device(model)
     context = sampler.prefill(*prefix_inputs)
     guidance, inpainting = continuations(noise)
     denoise_ms, fast_ms, guided_ms, inpainted_ms = alternate(
@@ -112,7 +118,7 @@ def continuations(noise: Tensor) -> tuple[Guidance, Inpainting]:
 def random_inputs(model: Pi0) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor, Tensor]:
     """Three cameras and a full prompt, batch 1: (prefix inputs, state, noise)."""
     config, g = model.config, torch.Generator().manual_seed(0)
-    size = config.vision.image_size
+    size, device = config.vision.image_size, model.action_in_proj.weight.device
     prefix = (
         torch.rand(1, 3, 3, size, size, generator=g) * 2 - 1,
         torch.ones(1, 3, dtype=torch.bool),
@@ -121,7 +127,8 @@ def random_inputs(model: Pi0) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Te
     )
     state = torch.randn(1, config.action_dim, generator=g)
     noise = torch.randn(1, config.action_horizon, config.action_dim, generator=g)
-    return prefix, state, noise
+    images, image_mask, tokens, token_mask = (t.to(device) for t in prefix)
+    return (images, image_mask, tokens, token_mask), state.to(device), noise.to(device)
 
 
 def alternate(*functions: Callable[[], Tensor | object], n: int) -> tuple[float, ...]:
@@ -133,6 +140,8 @@ def alternate(*functions: Callable[[], Tensor | object], n: int) -> tuple[float,
         for function, sample in zip(functions, samples, strict=True):
             start = time.perf_counter()
             function()
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
             sample.append(1e3 * (time.perf_counter() - start))
     return tuple(statistics.median(sample) for sample in samples)
 
@@ -147,7 +156,8 @@ def machine() -> str:
 
 def report(result: dict[str, object]) -> None:
     """Prints the table."""
-    print(f"{result['machine']}; torch {result['torch']}, {result['threads']} thread(s)")
+    where = f"{result['machine']}, {result['device']}"
+    print(f"{where}; torch {result['torch']}, {result['threads']} thread(s)")
     print(f"{result['config']}: {result['parameters']:,} parameters, {result['steps']} steps\n")
     for name in ("vision", "prefill", "denoise", "cached", "uncached"):
         print(f"{name:<20}{result[name + '_ms']:>9.1f} ms")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from pi0_ros.checkpoint import fitting, norm_stats
+from pi0_ros.checkpoint import conventions, fitting, norm_stats
 from pi0_ros.checkpoint.compatibility import check
 from pi0_ros.checkpoint.detect import read
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import INDEX_FILE, WEIGHTS_FILE
 from pi0_ros.checkpoint.found import Found, FoundStatistics, Layout
-from pi0_ros.checkpoint.manifest import Manifest
+from pi0_ros.checkpoint.manifest import Manifest, RobotTransformKind
 from pi0_ros.checkpoint.store import MANIFEST_FILE, write
 from pi0_ros.checkpoint.tensors import LazyTensor
 from pi0_ros.checkpoint.tokenizer_files import TOKENIZER_FILE, find_tokenizer, read_tokenizer
@@ -29,7 +29,8 @@ class Supplement:
 
     ``asset``: id of openpi statistics; ``stats``: path of a norm_stats.json to use in
     their place; ``delta``: whether actions are relative to the state; ``horizon``: steps
-    of a chunk; ``same_order``: other dimension names are accepted.
+    of a chunk; ``same_order``: other dimension names are accepted; ``robot_transform`` and
+    ``state_in_prompt``: as in the manifest.
     """
 
     asset: str | None = None
@@ -38,6 +39,8 @@ class Supplement:
     delta: bool | None = None
     horizon: int | None = None
     same_order: bool = False
+    robot_transform: RobotTransformKind | None = None
+    state_in_prompt: bool | None = None
 
 
 def convert(
@@ -100,6 +103,10 @@ def _manifest(found: Found, embodiment: Embodiment, supplement: Supplement) -> M
         )
     config = found.config if horizon is None else replace(found.config, action_horizon=horizon)
     statistics = _statistics(found, supplement)
+    transform, why = conventions.robot_transform(
+        found, statistics, embodiment, supplement.robot_transform
+    )
+    in_prompt = conventions.state_in_prompt(found, supplement.state_in_prompt)
     try:
         return Manifest(
             name=_name(found, embodiment),
@@ -113,9 +120,12 @@ def _manifest(found: Found, embodiment: Embodiment, supplement: Supplement) -> M
             delta_mask=fitting.delta_mask(found, embodiment, supplement.delta),
             normalisation=fitting.normalisation(statistics, embodiment, config.action_dim),
             tokenizer=TOKENIZER_FILE,
+            robot_transform=transform,
+            state_in_prompt=in_prompt,
             notes={
                 "source": f"{found.layout.value}, {found.root.name}",
                 "statistics": Path(statistics.source).name,
+                "robot_transform": why,
                 **found.notes,
             },
         )

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-from pi0_ros.checkpoint.manifest import Manifest, Statistics
+from pi0_ros.checkpoint.manifest import Manifest, RobotTransformKind, Statistics
 from pi0_ros.checkpoint.tensors import LazyTensor
 from pi0_ros.model import Pi0Config
 
@@ -27,6 +27,7 @@ class Layout(Enum):
 class FoundStatistics:
     """Normalisation as the files say it; widths are not checked against a robot yet.
 
+    ``quantile`` is told by two bounds, which are minimum and maximum or other quantiles too.
     ``None`` in place of statistics: the vector passes unchanged.
     """
 
@@ -46,7 +47,8 @@ class Found:
     names. What the files do not say is None or empty: ``statistics``, ``horizon``,
     ``relative_actions`` (whether actions are relative to the state; LeRobot says it,
     openpi does not) with ``absolute_words`` (actions so called stay absolute),
-    ``action_names``, ``cameras`` (in the order of the prefix), ``tokenizer``.
+    ``action_names``, ``cameras`` (in the order of the prefix), ``tokenizer``,
+    ``robot_transform`` (which LeRobot's old configuration says), ``state_in_prompt``.
     ``assets`` are the ids of openpi statistics to choose from. ``stored`` counts the
     file's tensors; ``tied`` tells whether the token table is there as an output head only.
     """
@@ -66,6 +68,8 @@ class Found:
     action_names: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     tokenizer: Path | None = None
+    robot_transform: RobotTransformKind | None = None
+    state_in_prompt: bool | None = None
     manifest: Manifest | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 

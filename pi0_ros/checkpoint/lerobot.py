@@ -19,7 +19,12 @@ from pi0_ros.checkpoint.names import (
     rename,
     strip_model,
 )
-from pi0_ros.checkpoint.openpi import CONFIG_FILE, derive_checked, read_hints
+from pi0_ros.checkpoint.openpi import (
+    CONFIG_FILE,
+    derive_checked,
+    read_discrete_state,
+    read_hints,
+)
 from pi0_ros.checkpoint.tensors import LazyTensor
 
 _TYPES = {"pi0": False, "pi05": True}
@@ -55,6 +60,8 @@ def read_lerobot(directory: Path) -> Found:
         action_names=names,
         cameras=_cameras(data),
         tokenizer=_tokenizer(directory),
+        state_in_prompt=read_discrete_state(data, path),
+        robot_transform="aloha_lerobot" if data.get("adapt_to_pi_aloha") else None,
         notes={"images": _LEFT_AND_TOP} if legacy else {},
     )
 
@@ -73,12 +80,11 @@ def _check_type(data: Mapping[str, Any], path: Path, *, pi05: bool) -> None:
             f"{path}: type is {kind} and the tensors are those of {'pi05' if pi05 else 'pi0'}: "
             "use weights and configuration of the same model"
         )
-    for key in ("adapt_to_pi_aloha", "use_delta_joint_actions_aloha"):
-        if data.get(key):
-            raise CheckpointError(
-                f"{path}: {key} is set, a transform that only LeRobot up to 0.3 applied; "
-                "migrate the checkpoint with LeRobot's own script first"
-            )
+    if data.get("use_delta_joint_actions_aloha"):
+        raise CheckpointError(
+            f"{path}: use_delta_joint_actions_aloha is set, which LeRobot never carried out; "
+            "use a checkpoint trained without it"
+        )
 
 
 def _buffers(

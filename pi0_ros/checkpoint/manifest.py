@@ -21,6 +21,8 @@ from pi0_ros.model.config import Pi0Config
 from pi0_ros.model.small_config import Pi0SmallConfig
 
 FORMAT_VERSION = 1
+#: Conventions of :mod:`pi0_ros.policy.robots`.
+RobotTransformKind = Literal["none", "aloha", "aloha_lerobot"]
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _PI0, _PI0_SMALL = "<pi0>", "<pi0-small>"
 
@@ -105,6 +107,8 @@ class Manifest:
     steps of a chunk; ``delta_mask`` marks action dimensions predicted relative to the
     state; ``tokenizer`` is a file name in the same folder, of ``tokenizer_kind``;
     ``robot_transform`` names conventions of the checkpoint other than the embodiment's;
+    ``state_in_prompt`` tells whether the prompt carries the state: π0.5's does unless it was
+    trained without, and then the network sees no state at all; no other network's does;
     ``trained`` is false for random weights; ``notes`` say where the weights come from.
 
     Raises ValueError where the parts contradict each other.
@@ -123,7 +127,8 @@ class Manifest:
     normalisation: Normalisation
     tokenizer: str
     tokenizer_kind: Literal["sentencepiece", "wordpiece"] = "sentencepiece"
-    robot_transform: Literal["none", "aloha"] = "none"
+    robot_transform: RobotTransformKind = "none"
+    state_in_prompt: bool = None  # type: ignore[assignment]  # filled in below, never None
     notes: dict[str, str] = field(default_factory=dict)
 
     __pydantic_config__ = _STRICT
@@ -145,6 +150,7 @@ class Manifest:
         if not self.step_duration_s > 0:
             raise ValueError(f"step_duration_s is {self.step_duration_s}: it must be above zero")
         self._check_model()
+        self._settle_prompt()
         self._check_names()
         self.normalisation.state.check("state", self.normalisation.kind, self.state_names)
         self.normalisation.actions.check("actions", self.normalisation.kind, self.action_names)
@@ -161,6 +167,16 @@ class Manifest:
             raise ValueError(
                 f"model.views is {self.model.views}: the policy fills {len(CAMERA_SLOTS)} camera "
                 "slots, use a model with as many views"
+            )
+
+    def _settle_prompt(self) -> None:
+        can = isinstance(self.model, Pi0Config) and self.model.pi05
+        if self.state_in_prompt is None:
+            object.__setattr__(self, "state_in_prompt", can)
+        if self.state_in_prompt and not can:
+            raise ValueError(
+                "state_in_prompt is true and only π0.5 reads the state from its prompt: "
+                "leave it out, this network has an input for the state"
             )
 
     def _check_names(self) -> None:

@@ -70,6 +70,7 @@ def read_openpi(directory: Path, asset: str | None = None) -> Found:
         no_statistics_because=why,
         assets=tuple(norm_stats.assets(directory)),
         horizon=hints.action_horizon,
+        state_in_prompt=read_discrete_state(data, directory / CONFIG_FILE),
     )
 
 
@@ -97,6 +98,14 @@ def read_hints(data: Mapping[str, Any], path: Path) -> Hints:
     )
     _check_numbers(hints, path)
     return hints
+
+
+def read_discrete_state(data: Mapping[str, Any], path: Path) -> bool | None:
+    """Whether a π0.5 prompt carries the state, where the configuration says it."""
+    value = data.get("discrete_state_input")
+    if value is not None and not isinstance(value, bool):
+        raise CheckpointError(f"{path}: discrete_state_input is {value!r}: true or false expected")
+    return value
 
 
 def derive_checked(

@@ -20,7 +20,7 @@ from pi0_ros.checkpoint.found import Found, Layout
 from pi0_ros.checkpoint.jax_tree import from_jax, head_hints
 from pi0_ros.checkpoint.jsonfile import read_object
 from pi0_ros.checkpoint.names import is_pi05
-from pi0_ros.checkpoint.openpi import CONFIG_FILE, read_hints
+from pi0_ros.checkpoint.openpi import CONFIG_FILE, read_discrete_state, read_hints
 from pi0_ros.checkpoint.tensors import LazyTensor
 
 PARAMS = "params"
@@ -47,7 +47,8 @@ def read_jax(root: Path, asset: str | None = None) -> Found:
     except CheckpointError as error:
         raise CheckpointError(f"{root}: {error}") from error
     path = root / CONFIG_FILE
-    said = read_hints(read_object(path, "a model configuration"), path) if path.is_file() else None
+    data = read_object(path, "a model configuration") if path.is_file() else {}
+    said = read_hints(data, path) if path.is_file() else None
     seen = head_hints(tree)
     horizon = said.action_horizon if said else None
     hints = replace(seen, action_horizon=horizon, max_tokens=said.max_tokens if said else None)
@@ -64,6 +65,7 @@ def read_jax(root: Path, asset: str | None = None) -> Found:
         no_statistics_because=why,
         assets=tuple(norm_stats.assets(root)),
         horizon=horizon,
+        state_in_prompt=read_discrete_state(data, path),
     )
 
 

@@ -17,6 +17,12 @@ from pi0_ros.checkpoint.tensors import LazyTensor
 PREPROCESSOR = "policy_preprocessor.json"
 POSTPROCESSOR = "policy_postprocessor.json"
 EPS = 1e-8
+#: What LeRobot's modes other than mean and deviation map to -1 and 1.
+_BOUNDS = {
+    "QUANTILES": ("q01", "q99"),
+    "QUANTILE10": ("q10", "q90"),
+    "MIN_MAX": ("min", "max"),
+}
 _STATE, _ACTION = "observation.state", "action"
 
 
@@ -73,26 +79,28 @@ def from_tensors(
 ) -> tuple[FoundStatistics | None, str]:
     """Normalisation from tensors called ``<feature>.<statistic>``, or why there is none.
 
-    LeRobot's mean and deviation add ``eps`` forward only, its quantiles nowhere.
+    LeRobot's mean and deviation add ``eps`` forward only, its bounds nowhere.
     """
     for what, mode in (("STATE", state_mode), ("ACTION", action_mode)):
-        if mode not in ("MEAN_STD", "QUANTILES", "IDENTITY"):
+        if mode not in ("MEAN_STD", "IDENTITY", *_BOUNDS):
             raise CheckpointError(
                 f"{source}: {what} is normalised by {mode}, which this release does not do; "
-                "use a checkpoint trained with MEAN_STD or QUANTILES"
+                f"use a checkpoint trained with MEAN_STD or {', '.join(_BOUNDS)}"
             )
-    used = {state_mode, action_mode} - {"IDENTITY"}
+    used = {mode in _BOUNDS for mode in (state_mode, action_mode) if mode != "IDENTITY"}
     if len(used) == 2:
         raise CheckpointError(
             f"{source}: STATE is normalised by {state_mode} and ACTION by {action_mode}; "
-            "this release takes one kind for both"
+            "this release takes bounds for both or mean and deviation for both"
         )
     parts = {}
     for feature, mode in ((_STATE, state_mode), (_ACTION, action_mode)):
-        parts[feature] = None if mode == "IDENTITY" else _statistics(tensors, feature, source)
+        bounds = _BOUNDS.get(mode, _BOUNDS["QUANTILES"])
+        known = mode == "IDENTITY"
+        parts[feature] = None if known else _statistics(tensors, feature, bounds, source)
         if mode != "IDENTITY" and parts[feature] is None:
             return None, f"no statistics of {feature} in {source}; give them with --stats"
-    quantile = used == {"QUANTILES"}
+    quantile = used == {True}
     found = FoundStatistics(
         kind="quantile" if quantile else "zscore",
         eps=0.0 if quantile else float(eps),
@@ -104,17 +112,22 @@ def from_tensors(
     return found, ""
 
 
-def _statistics(tensors: Mapping[str, LazyTensor], feature: str, source: str) -> Statistics | None:
-    """None where the file has none, or the +inf that old releases put in their place."""
+def _statistics(
+    tensors: Mapping[str, LazyTensor], feature: str, bounds: tuple[str, str], source: str
+) -> Statistics | None:
+    """None where the file has none, or the +inf that old releases put in their place.
+
+    What is mapped to -1 and 1 (``bounds``) is called q01 and q99 from here on.
+    """
     lists: dict[str, tuple[float, ...]] = {}
-    for key in ("mean", "std", "q01", "q99"):
-        tensor = tensors.get(f"{feature}.{key}")
+    for key, name in zip(("mean", "std", "q01", "q99"), ("mean", "std", *bounds), strict=True):
+        tensor = tensors.get(f"{feature}.{name}")
         if tensor is not None:
             values = tensor.read().double().flatten()
             if values.isposinf().any():
                 return None
             if not values.isfinite().all():
-                raise CheckpointError(f"{source}: {feature}.{key} is not finite; recompute it")
+                raise CheckpointError(f"{source}: {feature}.{name} is not finite; recompute it")
             lists[key] = tuple(values.tolist())
     if "mean" not in lists and "q01" in lists and "q99" in lists:
         # Only quantiles are used then; the rest is for people to read.

@@ -55,6 +55,16 @@ def _add_convert(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     convert.add_argument(
         "--same-order", action="store_true", help="accept other names for the same dimensions"
     )
+    convert.add_argument(
+        "--robot-transform",
+        choices=("none", "aloha", "aloha_lerobot"),
+        help="joint directions and gripper units of the training, where the files do not say",
+    )
+    convert.add_argument(
+        "--state-in-prompt",
+        action=argparse.BooleanOptionalAction,
+        help="π0.5 only: --no-… for training with discrete_state_input=False (pi05_libero)",
+    )
     convert.set_defaults(func=_convert)
 
 
@@ -112,6 +122,7 @@ def _inspect_foreign(path: Path) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     from pi0_ros.checkpoint import Supplement, convert
+    from pi0_ros.cli.checkpoint_report import state_line
     from pi0_ros.embodiment import load
 
     manifest = convert(
@@ -125,12 +136,16 @@ def _convert(args: argparse.Namespace) -> int:
             delta=args.delta,
             horizon=args.horizon,
             same_order=args.same_order,
+            robot_transform=args.robot_transform,
+            state_in_prompt=args.state_in_prompt,
         ),
     )
     relative = [n for n, d in zip(manifest.action_names, manifest.delta_mask, strict=True) if d]
     print(f"{args.out}: {manifest.name}, {manifest.notes['source']}")
     print(f"{'normalisation':<16}{manifest.normalisation.kind}, {manifest.notes['statistics']}")
     print(f"{'relative':<16}{', '.join(relative) or 'no action'}")
+    print(f"{'conventions':<16}{manifest.robot_transform}: {manifest.notes['robot_transform']}")
+    print(f"{'state':<16}{state_line(manifest)}")
     return 0
 
 
@@ -138,18 +153,19 @@ def _verify(args: argparse.Namespace) -> int:
     from pi0_ros.checkpoint import verify
 
     comparisons = verify(args.directory, args.reference)
-    failed = 0
-    print(f"{'output':<32}{'shape':<18}{'largest error':>14}  within {args.tolerance:g}")
+    failed, scaled = 0, False
+    print(f"{'output':<32}{'shape':<14}{'error':>9}{'counted':>9}  within {args.tolerance:g}")
     for comparison in comparisons:
         good = comparison.counted <= args.tolerance
         failed += not good
         shape = "x".join(map(str, comparison.shape))
-        scaled = comparison.counted != comparison.error
-        note = f" ({comparison.counted:.1e} of the velocity)" if scaled else ""
+        scaled |= comparison.counted != comparison.error
         print(
-            f"{comparison.name:<32}{shape:<18}{comparison.error:>14.1e}  "
-            f"{'yes' if good else 'NO'}{note}"
+            f"{comparison.name:<32}{shape:<14}{comparison.error:>9.1e}{comparison.counted:>9.1e}  "
+            f"{'yes' if good else 'NO'}"
         )
+    if scaled:
+        print("error: largest absolute difference; counted: of the loss, a square, over 2 √loss")
     print(f"{len(comparisons) - failed} of {len(comparisons)} outputs agree")
     return 1 if failed else 0
 
@@ -162,7 +178,7 @@ def _positive(text: str) -> int:
 
 
 def _facts(checkpoint: LoadedCheckpoint) -> dict[str, str]:
-    from pi0_ros.cli.checkpoint_report import model_line
+    from pi0_ros.cli.checkpoint_report import model_line, state_line
 
     manifest, config, model = checkpoint.manifest, checkpoint.manifest.model, checkpoint.model
     dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
@@ -175,9 +191,11 @@ def _facts(checkpoint: LoadedCheckpoint) -> dict[str, str]:
         "parameters": f"{sum(p.numel() for p in model.parameters()):,} ({', '.join(dtypes)}, "
         f"{model.weight_bytes() / 1e6:.1f} MB in memory)",
         "chunk": f"{manifest.horizon} steps of {manifest.step_duration_s:g} s",
-        "state": f"{len(manifest.state_names)}: {', '.join(manifest.state_names)}",
+        "state": f"{len(manifest.state_names)}: {', '.join(manifest.state_names)}; "
+        f"{state_line(manifest)}",
         "actions": f"{len(manifest.action_names)}: {', '.join(manifest.action_names)}",
         "cameras": ", ".join(manifest.cameras),
+        "conventions": manifest.robot_transform,
         "normalisation": f"{norm.kind}, eps {norm.eps:g} forward, {norm.inverse_eps:g} back",
         "tokenizer": f"{manifest.tokenizer} ({manifest.tokenizer_kind}), {config.vocab} rows, "
         f"{config.max_tokens} tokens",

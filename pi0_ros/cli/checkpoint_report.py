@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pi0_ros.checkpoint import Found
+    from pi0_ros.checkpoint import Found, Manifest
     from pi0_ros.model import Pi0Config, Pi0SmallConfig
 
 
@@ -35,6 +35,17 @@ def foreign_facts(found: Found) -> dict[str, str]:
     if found.assets:
         facts["assets"] = ", ".join(found.assets)
     return facts | dict(found.notes)
+
+
+def state_line(manifest: Manifest) -> str:
+    """How the network learns of the state."""
+    from pi0_ros.model import Pi0Config
+
+    if manifest.state_in_prompt:
+        return "in the prompt"
+    if isinstance(manifest.model, Pi0Config) and manifest.model.pi05:
+        return "not seen by the network"
+    return "an input of its own"
 
 
 def model_line(config: Pi0Config | Pi0SmallConfig) -> str:

@@ -45,8 +45,8 @@ def reduced_flops(
 ) -> Flops:
     """The same where nothing is computed twice or in vain.
 
-    The last prefix layer computes keys and values only, the state token passes once,
-    and what depends on the time alone is known beforehand.
+    The last prefix layer computes keys and values only, the state token passes once and ends
+    with its last keys and values, and what depends on the time alone is known beforehand.
     """
     prompt = config.max_tokens if prompt_tokens is None else prompt_tokens
     prefix = views * config.vision.tokens + prompt
@@ -57,7 +57,7 @@ def reduced_flops(
     layers = _stack(expert, horizon, prefix + config.suffix_tokens)
     mixing = 0 if config.pi05 else width**2
     step = layers + 2 * horizon * (2 * dim * width + mixing)
-    state = 0 if config.pi05 else _stack(expert, 1, prefix + 1) + 2 * dim * width
+    state = 0 if config.pi05 else _remembered(expert, prefix + 1) + 2 * dim * width
     return Flops(
         vision=views * _image(config),
         prefix=whole - whole // backbone.depth + last,
@@ -79,6 +79,13 @@ def _stack(gemma: GemmaConfig, queries: int, keys: int) -> int:
     mlp = 3 * gemma.width * gemma.mlp
     attention = 2 * attention_width * keys
     return 2 * queries * gemma.depth * (projections + mlp + attention)
+
+
+def _remembered(gemma: GemmaConfig, keys: int) -> int:
+    """One token, of which the last layer needs its keys and values (its queries come along)."""
+    attention_width = gemma.heads * gemma.head_dim
+    unused = attention_width * (gemma.width + 2 * keys) + 3 * gemma.width * gemma.mlp
+    return _stack(gemma, 1, keys) - 2 * unused
 
 
 def _projections(config: Pi0Config) -> int:

@@ -76,7 +76,8 @@ class SigLip(nn.Module):
         """
         patches = self.patch_embedding(images.to(self.patch_embedding.weight.dtype))
         x: Tensor = patches.flatten(2).transpose(1, 2) + self.position_embedding.weight
-        return x.to(self.projector.weight.dtype)
+        # Patches come channel by channel, and every sum with them would stay so.
+        return x.to(self.projector.weight.dtype).contiguous()
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, size, size) in [-1, 1] to tokens (N, T, output_width), row-major."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pi0_ros.checkpoint import Manifest, Normalisation, Statistics
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.embodiment.packing import pad_action, pad_state, unpad_action
-from pi0_ros.model import Pi0Config
 from pi0_ros.policy.robots import RobotTransform, robot_transforms
 from pi0_ros.policy.tokens import PromptTokenizer, Tokenizer, Tokens
 from pi0_ros.policy.transforms import (
@@ -75,7 +74,7 @@ class Pipeline:
             embodiment=embodiment,
             width=model.action_dim,
             image_size=model.vision.image_size,
-            state_in_prompt=isinstance(model, Pi0Config) and model.pi05,
+            state_in_prompt=manifest.state_in_prompt,
             state_norm=_normaliser(manifest.normalisation, manifest.normalisation.state),
             action_norm=_normaliser(manifest.normalisation, manifest.normalisation.actions),
             robot_state=robot_state,

@@ -27,12 +27,26 @@ ALOHA_GRIPPERS = (6, 13)
 # Finger position at opening 0 and 1 [m], and the linkage that moves it [m].
 _CLOSED_M, _OPEN_M = 0.01844, 0.05800
 _HORN_M, _ARM_M = 0.022, 0.036
-# Motor angle at values 0 and 1 of the state [rad]: encoder counts 2405 and 3110 of 4096.
-_STATE_ZERO_RAD, _STATE_ONE_RAD = 0.5476, 1.6296
-# Motor angle at opening 0 and 1 of an action [rad]; the action counts from the state's zero.
+# Motor angle at opening 0 and 1 of an action [rad].
 _ACTION_CLOSED_RAD, _ACTION_OPEN_RAD = -0.6213, 1.4910
 # Where the linkage formula has a pole; far below what a finger can reach.
 _LEAST_M = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class GripperScale:
+    """How values of π relate to the motor's angle: ``zero_rad + value * span`` [rad]."""
+
+    zero_rad: float
+    state_span_rad: float
+    action_span_rad: float
+
+
+#: openpi: encoder counts 2405 and 3110 of 4096 are 0 and 1 of the state; an action is an
+#: angle, counted from there.
+OPENPI_SCALE = GripperScale(0.5476, 1.6296 - 0.5476, 1.0)
+#: LeRobot up to 0.3, and openpi before: 0.4 and 1.5 rad are 0 and 1 of both.
+LEROBOT_SCALE = GripperScale(0.4, 1.5 - 0.4, 1.5 - 0.4)
 
 
 class RobotTransform(Protocol):
@@ -68,34 +82,39 @@ class AlohaState:
 
     sign: FloatArray
     gripper: NDArray[np.bool_]
+    scale: GripperScale = OPENPI_SCALE
 
     def forward(self, values: FloatArray) -> FloatArray:
         """Measured state to π's, (..., D)."""
-        return np.where(self.gripper, _opening_to_state(values), self.sign * values)
+        scaled = (_opening_to_angle(values) - self.scale.zero_rad) / self.scale.state_span_rad
+        return np.where(self.gripper, scaled, self.sign * values)
 
     def inverse(self, values: FloatArray) -> FloatArray:
         """π's state to measured, (..., D)."""
-        return np.where(self.gripper, _state_to_opening(values), self.sign * values)
+        angle = values * self.scale.state_span_rad + self.scale.zero_rad
+        return np.where(self.gripper, _angle_to_opening(angle), self.sign * values)
 
 
 @dataclass(frozen=True, slots=True)
 class AlohaActions:
-    """Joint directions, and gripper openings (0 closed, 1 open) to π's motor angle [rad].
+    """Joint directions, and gripper openings (0 closed, 1 open) to π's scale of actions.
 
     ``sign`` (D,), and where ``gripper`` (D,) is true the value is an opening.
     """
 
     sign: FloatArray
     gripper: NDArray[np.bool_]
+    scale: GripperScale = OPENPI_SCALE
 
     def forward(self, values: FloatArray) -> FloatArray:
         """Recorded actions to what π learns, (..., D)."""
         angle = values * (_ACTION_OPEN_RAD - _ACTION_CLOSED_RAD) + _ACTION_CLOSED_RAD
-        return np.where(self.gripper, angle - _STATE_ZERO_RAD, self.sign * values)
+        scaled = (angle - self.scale.zero_rad) / self.scale.action_span_rad
+        return np.where(self.gripper, scaled, self.sign * values)
 
     def inverse(self, values: FloatArray) -> FloatArray:
         """π's actions to the robot's, (..., D)."""
-        angle = values + _STATE_ZERO_RAD
+        angle = values * self.scale.action_span_rad + self.scale.zero_rad
         opening = (angle - _ACTION_CLOSED_RAD) / (_ACTION_OPEN_RAD - _ACTION_CLOSED_RAD)
         return np.where(self.gripper, opening, self.sign * values)
 
@@ -107,13 +126,13 @@ def robot_transforms(kind: str, embodiment: Embodiment) -> tuple[RobotTransform,
     """
     if kind == "none":
         return Unchanged(), Unchanged()
-    if kind == "aloha":
-        state, actions = (
-            _aloha(dimensions, embodiment.name)
-            for dimensions in (embodiment.state, embodiment.action)
-        )
-        return AlohaState(*state), AlohaActions(*actions)
-    raise PolicyError(f"robot_transform is {kind!r}; use none or aloha")
+    scale = {"aloha": OPENPI_SCALE, "aloha_lerobot": LEROBOT_SCALE}.get(kind)
+    if scale is None:
+        raise PolicyError(f"robot_transform is {kind!r}; use none, aloha or aloha_lerobot")
+    state, actions = (
+        _aloha(dimensions, embodiment.name) for dimensions in (embodiment.state, embodiment.action)
+    )
+    return AlohaState(*state, scale), AlohaActions(*actions, scale)
 
 
 def _aloha(
@@ -131,17 +150,15 @@ def _aloha(
     return np.array(sign, dtype=np.float64), np.isin(slots, ALOHA_GRIPPERS)
 
 
-def _opening_to_state(opening: FloatArray) -> FloatArray:
+def _opening_to_angle(opening: FloatArray) -> FloatArray:
     finger_m = np.maximum(opening * (_OPEN_M - _CLOSED_M) + _CLOSED_M, _LEAST_M)
     sine = (_HORN_M**2 + finger_m**2 - _ARM_M**2) / (2 * _HORN_M * finger_m)
-    angle = np.arcsin(np.clip(sine, -1.0, 1.0))
-    scaled: FloatArray = (angle - _STATE_ZERO_RAD) / (_STATE_ONE_RAD - _STATE_ZERO_RAD)
-    return scaled
+    angle: FloatArray = np.arcsin(np.clip(sine, -1.0, 1.0))
+    return angle
 
 
-def _state_to_opening(value: FloatArray) -> FloatArray:
+def _angle_to_opening(angle: FloatArray) -> FloatArray:
     """Solves the linkage for the finger's position."""
-    angle = value * (_STATE_ONE_RAD - _STATE_ZERO_RAD) + _STATE_ZERO_RAD
     along = _HORN_M * np.sin(angle)
     finger_m = along + np.sqrt(along**2 + _ARM_M**2 - _HORN_M**2)
     opening: FloatArray = (finger_m - _CLOSED_M) / (_OPEN_M - _CLOSED_M)

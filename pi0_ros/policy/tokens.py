@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from pi0_ros.policy.types import PolicyError
 
 _PAD = 0
-_logger = logging.getLogger(__name__)
 
 #: int64 tokens (L,) and which of them count, bool (L,).
 Tokens = tuple[NDArray[np.int64], NDArray[np.bool_]]
@@ -30,35 +28,21 @@ class Tokenizer(Protocol):
         """A prompt that says where it ends by itself."""
 
 
-class PromptRow:
-    """Tokens padded or cut to ``length`` (L)."""
+def prompt_row(pieces: Sequence[int], length: int, text: str) -> Tokens:
+    """Pieces padded to ``length`` (L).
 
-    def __init__(self, length: int) -> None:
-        self._length = length
-        self._cut: str | None = None
-
-    def fit(self, pieces: Sequence[int], text: str, end: Sequence[int] = ()) -> Tokens:
-        """``pieces`` as far as there is room, and ``end``. Warns once of a text that is cut."""
-        room = self._length - len(end)
-        if len(pieces) > room:
-            self._warn_once(text, len(pieces) + len(end))
-        row = [*pieces[:room], *end]
-        tokens = np.full(self._length, _PAD, dtype=np.int64)
-        tokens[: len(row)] = row
-        mask: NDArray[np.bool_] = np.arange(self._length) < len(row)
-        return tokens, mask
-
-    def _warn_once(self, text: str, count: int) -> None:
-        # The start tells prompts apart; a state at the end changes every time.
-        start = text[:40]
-        if start != self._cut:
-            self._cut = start
-            _logger.warning(
-                "prompt %r… has %d tokens, cut to %d: use a shorter instruction",
-                start,
-                count,
-                self._length,
-            )
+    Raises :class:`PolicyError` for more than that: cut off, an instruction may say something
+    else, and π0.5 would lose the state.
+    """
+    if len(pieces) > length:
+        raise PolicyError(
+            f"prompt {text[:40]!r}… has {len(pieces)} tokens and the model takes {length}: use a "
+            "shorter instruction"
+        )
+    tokens = np.full(length, _PAD, dtype=np.int64)
+    tokens[: len(pieces)] = pieces
+    mask: NDArray[np.bool_] = np.arange(length) < len(pieces)
+    return tokens, mask
 
 
 class PromptTokenizer:
@@ -69,7 +53,7 @@ class PromptTokenizer:
     """
 
     def __init__(self, path: Path, *, max_tokens: int, vocab: int) -> None:
-        self._row = PromptRow(max_tokens)
+        self._length = max_tokens
         self._pieces = sentencepiece.SentencePieceProcessor()
         try:
             self._pieces.LoadFromSerializedProto(path.read_bytes())
@@ -86,8 +70,8 @@ class PromptTokenizer:
     def encode_task(self, text: str) -> Tokens:
         """π0: BOS, the text, and a line break tokenised on its own (it starts the answer)."""
         pieces = [*self._pieces.encode(text, add_bos=True), *self._pieces.encode("\n")]
-        return self._row.fit(pieces, text)
+        return prompt_row(pieces, self._length, text)
 
     def encode_whole(self, text: str) -> Tokens:
         """π0.5: BOS and the whole text in one piece."""
-        return self._row.fit(self._pieces.encode(text, add_bos=True), text)
+        return prompt_row(self._pieces.encode(text, add_bos=True), self._length, text)

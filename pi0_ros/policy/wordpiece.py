@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-from pi0_ros.policy.tokens import PromptRow, Tokens
+from pi0_ros.policy.tokens import Tokens, prompt_row
 from pi0_ros.policy.types import PolicyError
 
 _PAD, _UNKNOWN, _BEGIN, _END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -21,7 +21,7 @@ class WordPieceTokenizer:
     """
 
     def __init__(self, path: Path, *, max_tokens: int, vocab: int) -> None:
-        self._row = PromptRow(max_tokens)
+        self._length = max_tokens
         try:
             pieces = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         except (OSError, ValueError) as error:
@@ -42,9 +42,9 @@ class WordPieceTokenizer:
             )
 
     def encode_task(self, text: str) -> Tokens:
-        """[CLS], the text, [SEP]; of a text that is too long the end is cut, not [SEP]."""
+        """[CLS], the text, [SEP]."""
         pieces = [_BEGIN, *(piece for word in words(text) for piece in self._split(word))]
-        return self._row.fit([self._ids[p] for p in pieces], text, end=[self._ids[_END]])
+        return prompt_row([self._ids[p] for p in (*pieces, _END)], self._length, text)
 
     def encode_whole(self, text: str) -> Tokens:
         """The same: BERT has no other form."""

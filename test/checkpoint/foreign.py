@@ -170,6 +170,10 @@ def write_processors(folder: Path, *, mode: str = "MEAN_STD", relative: bool = F
             ("std", 0.5),
             ("q01", -1.0 + offset),
             ("q99", 1.0 + offset),
+            ("q10", -0.5 + offset),
+            ("q90", 0.5 + offset),
+            ("min", -2.0 + offset),
+            ("max", 2.0 + offset),
         )
     }
     save_file(tensors, folder / before)
@@ -202,22 +206,22 @@ def write_processors(folder: Path, *, mode: str = "MEAN_STD", relative: bool = F
     _write_pipeline(folder, "policy_postprocessor", [unnormalise])
 
 
-def write_legacy(folder: Path, *, stats: float = 0.5) -> Path:
+def write_legacy(folder: Path, *, stats: float = 0.5, width: int = 7, **changes: Any) -> Path:
     """A LeRobot folder up to 0.3: old names, statistics among the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     config = dimensions()
     tensors = legacy_names(openpi_names(weights(config)))
     state, action = "normalize_inputs.buffer_observation_state", "unnormalize_outputs.buffer_action"
     for buffer in (state, action):
-        tensors[buffer + ".mean"] = torch.full((7,), stats)
-        tensors[buffer + ".std"] = torch.full((7,), stats)
-    tensors["normalize_targets.buffer_action.mean"] = torch.full((7,), 77.0)
-    tensors["normalize_targets.buffer_action.std"] = torch.full((7,), 77.0)
+        tensors[buffer + ".mean"] = torch.full((width,), stats)
+        tensors[buffer + ".std"] = torch.full((width,), stats)
+    tensors["normalize_targets.buffer_action.mean"] = torch.full((width,), 77.0)
+    tensors["normalize_targets.buffer_action.std"] = torch.full((width,), 77.0)
     save_file(tensors, folder / "model.safetensors")
     data = lerobot_config(config)
     for key in ("image_resolution", "use_relative_actions", "min_period", "max_period"):
         del data[key]
-    (folder / "config.json").write_text(json.dumps(data | {"adapt_to_pi_aloha": False}))
+    (folder / "config.json").write_text(json.dumps(data | {"adapt_to_pi_aloha": False} | changes))
     write_tokenizer(folder)
     return folder
 

@@ -79,6 +79,16 @@ def test_lerobot_quantiles_have_no_eps(source: Path) -> None:
     assert (norm.actions.q01, norm.actions.q99) == ((0.0,) * 7, (2.0,) * 7)
 
 
+@pytest.mark.parametrize(("mode", "low", "high"), [("MIN_MAX", -1, 3), ("QUANTILE10", 0.5, 1.5)])
+def test_lerobot_bounds_are_quantiles_by_another_name(
+    source: Path, mode: str, low: float, high: float
+) -> None:
+    write_lerobot(source, mode=mode)
+    norm = converted(source, Supplement()).manifest.normalisation
+    assert (norm.kind, norm.eps, norm.inverse_eps) == ("quantile", 0.0, 0.0)
+    assert (norm.actions.q01, norm.actions.q99) == ((low,) * 7, (high,) * 7)
+
+
 def test_lerobot_identity_changes_nothing(source: Path) -> None:
     write_lerobot(source, mode="IDENTITY")
     norm = converted(source, Supplement()).manifest.normalisation
@@ -92,8 +102,8 @@ def test_lerobot_says_which_actions_are_relative(source: Path) -> None:
 
 
 def test_refuses_a_normalisation_it_cannot_undo(source: Path) -> None:
-    write_lerobot(source, mode="MIN_MAX")
-    with pytest.raises(CheckpointError, match="STATE is normalised by MIN_MAX"):
+    write_lerobot(source, mode="RANK")
+    with pytest.raises(CheckpointError, match="STATE is normalised by RANK"):
         converted(source)
 
 

@@ -179,7 +179,8 @@ def test_refuses_another_architecture(tmp_path: Path) -> None:
         ({"type": "pi05"}, "type is pi05 and the tensors are those of pi0"),
         ({"max_action_dim": 18}, "says action_dim 18 and action_in_proj takes 32"),
         ({"chunk_size": "many"}, "action_horizon is 'many': a positive number expected"),
-        ({"adapt_to_pi_aloha": True}, "adapt_to_pi_aloha is set"),
+        ({"use_delta_joint_actions_aloha": True}, "use_delta_joint_actions_aloha is set"),
+        ({"discrete_state_input": "no"}, "discrete_state_input is 'no': true or false"),
     ],
 )
 def test_refuses_a_configuration_of_other_weights(

@@ -126,3 +126,24 @@ def test_the_same_checks_hold_without_a_file() -> None:
     with pytest.raises(ValueError, match="delta_mask has 0 entries"):
         replace(manifest(), delta_mask=())
     assert isinstance(manifest(), Manifest)
+
+
+def test_a_manifest_that_does_not_say_it_has_the_state_where_the_model_has_it(
+    tmp_path: Path,
+) -> None:
+    five = replace(manifest(), model=replace(manifest().model, pi05=True), state_in_prompt=None)
+    assert five.state_in_prompt
+    assert not manifest().state_in_prompt
+    data = json.loads(to_json(replace(five, state_in_prompt=False)))
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(data))
+    assert not read_manifest(path).state_in_prompt
+    del data["state_in_prompt"]
+    path.write_text(json.dumps(data))
+    assert read_manifest(path).state_in_prompt
+
+
+def test_refuses_a_prompt_with_the_state_for_a_network_that_has_an_input_for_it(
+    tmp_path: Path,
+) -> None:
+    refuse(tmp_path, {"state_in_prompt": True}, r"only π0\.5 reads the state from its prompt")

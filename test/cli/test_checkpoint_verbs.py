@@ -81,6 +81,9 @@ def test_verify_exits_by_the_tolerance(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     assert "6 of 6 outputs agree" in shown
     assert "actions.10_steps" in shown
+    loss = next(line.split() for line in shown.splitlines() if line.startswith("loss_per_dim"))
+    assert float(loss[2]) > 1e-4 > float(loss[3])
+    assert "of the loss, a square, over 2 √loss" in shown
     assert main([*words, "--tolerance", "1e-9"]) == 1
     assert "NO" in capsys.readouterr().out
 

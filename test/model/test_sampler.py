@@ -220,7 +220,7 @@ def _tensors(result: Any) -> list[torch.Tensor]:
     if not isinstance(result, Memory):
         return [result]
     bias = [] if result.bias is None else [result.bias]
-    return [t for pair in result.keys_values for t in pair] + bias + list(result.angles)
+    return [*result.rooms, *bias, *result.angles]
 
 
 def test_replays_give_the_actions_of_the_padded_network(model: Pi0) -> None:
@@ -285,6 +285,17 @@ def test_without_a_gpu_nothing_is_recorded_or_packed() -> None:
     before = [p.data_ptr() for p in model.parameters()]
     assert Sampler.on_device(model).graphs is None
     assert [p.data_ptr() for p in model.parameters()] == before
+
+
+@pytest.mark.parametrize(("pi05", "shapes"), [(False, 3), (True, 1)])
+def test_only_prompts_that_change_with_the_state_are_rounded_up(pi05: bool, shapes: int) -> None:
+    model = perturbed(small_config(pi05=pi05))
+    cache = GraphCache(Replay())
+    sampler, x = Sampler(model, graphs=cache), random_inputs(model.config, batch=1)
+    for words in (1, 2, 3):
+        said = masked(x, [[True, False, True]], [[i < words for i in range(11)]])
+        agree(model, sampler, said, num_steps=2)
+    assert len(cache) == shapes
 
 
 def test_batches_are_not_recorded(model: Pi0) -> None:

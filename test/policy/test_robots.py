@@ -121,5 +121,20 @@ def test_refuses_aloha_on_a_robot_with_one_arm() -> None:
 
 
 def test_refuses_an_unknown_transform() -> None:
-    with pytest.raises(PolicyError, match="'droid'; use none or aloha"):
+    with pytest.raises(PolicyError, match="'droid'; use none, aloha or aloha_lerobot"):
         robot_transforms("droid", TROSSEN)
+
+
+def test_lerobot_scales_grippers_from_0_4_to_1_5_rad() -> None:
+    """LeRobot 0.3.3: closed and open are 0.4 and 1.5 rad, of the state and of actions."""
+    state, actions = robot_transforms("aloha_lerobot", TROSSEN)
+    closed, opened = np.zeros(14), np.ones(14)
+    angle = np.array([0.5476, 1.6296 - 0.5476]) @ np.array([[1, 1], [-1.079866, 0.945653]])
+    np.testing.assert_allclose(
+        [state.forward(v)[6] for v in (closed, opened)], (angle - 0.4) / 1.1, atol=1e-6
+    )
+    half = np.full(14, 0.5)
+    assert actions.inverse(half)[6] == pytest.approx((0.5 * 1.1 + 0.4 + 0.6213) / 2.1123)
+    assert actions.inverse(half)[1] == -0.5
+    np.testing.assert_allclose(actions.forward(actions.inverse(half)), half)
+    np.testing.assert_allclose(state.inverse(state.forward(half)), half)

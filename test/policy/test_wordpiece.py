@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -66,24 +65,10 @@ def test_words_are_those_of_bert(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
-def test_a_long_prompt_keeps_its_end_mark_and_is_said_to_be_cut_once(
-    vocabulary: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    tokenizer = WordPieceTokenizer(vocabulary, max_tokens=5, vocab=14)
-    with caplog.at_level(logging.WARNING):
-        for _ in range(3):
-            tokens, mask = tokenizer.encode_task("low " * 20)
-    assert mask.all()
-    assert [PIECES[n] for n in tokens] == ["[CLS]", "low", "low", "low", "[SEP]"]
-    assert len(caplog.records) == 1
-    assert "has 22 tokens, cut to 5" in caplog.text
-
-
-def test_a_prompt_that_just_fits_is_not_cut(
-    vocabulary: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_refuses_a_prompt_that_is_too_long(vocabulary: Path) -> None:
     assert pieces_of(vocabulary, "low low low", max_tokens=5)[-1] == "[SEP]"
-    assert caplog.records == []
+    with pytest.raises(PolicyError, match=r"has 6 tokens and the model takes 5: use a shorter"):
+        pieces_of(vocabulary, "low low low low", max_tokens=5)
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,11 @@ class Scene:
     ``loads`` has by path. With it, the node is the real one, of ``size`` pixels.
     """
 
-    def __init__(self, ros: Graph, size: int = SIZE, **parameters: Any) -> None:
+    def __init__(
+        self, ros: Graph, size: int = SIZE, *, can_continue: bool = False, **parameters: Any
+    ) -> None:
         self.ros = ros
-        self.backend = backend = Scripted()
+        self.backend = backend = Scripted(can_continue=can_continue)
         self.loads: dict[str, Callable[[], Policy]] = {}
         self._size = size
         loads = self.loads
@@ -95,10 +97,17 @@ class Scene:
         self._observation.publish(message)
         return message
 
-    def report(self, steps: int, sequence: int = 0, state: int = ExecutorStatus.EXECUTING) -> None:
+    def report(
+        self,
+        steps: int,
+        sequence: int = 0,
+        state: int = ExecutorStatus.EXECUTING,
+        source_id: str | None = None,
+    ) -> None:
         message = ExecutorStatus(state=state, chunk_sequence=sequence, steps_consumed=steps)
         message.chunk_step = max(steps - 1, 0)
-        message.source_id = self.chunks[-1].source_id if self.chunks else ""
+        ours = self.chunks[-1].source_id if self.chunks else ""
+        message.source_id = ours if source_id is None else source_id
         message.checkpoint_id = self.chunks[-1].checkpoint_id if self.chunks else ""
         message.header.stamp = time_message(self.now_ns())
         self._status.publish(message)

@@ -92,6 +92,15 @@ def test_progress_of_the_old_checkpoints_chunk_still_brings_the_next(scene: Scen
     assert scene.chunks[1].checkpoint_id == "new@1"
 
 
+def test_a_checkpoint_that_cannot_follow_the_strategy_asked_for_is_refused(ros: Graph) -> None:
+    scene = Scene(ros, can_continue=True, strategy="rtc")
+    scene.loads["new"] = lambda: Scripted("new@1", can_continue=False)
+    answer = ask(ros, "new")
+    assert not answer.success
+    assert "cannot continue a chunk" in answer.message
+    assert answer.checkpoint_id == "scripted@0"
+
+
 def test_the_checkpoint_parameter_and_the_diagnostics_follow(scene: Scene) -> None:
     scene.loads["new"] = lambda: Scripted("new@1")
     assert ask(scene.ros, "new").success

@@ -3,9 +3,10 @@
 Nothing here can be trained; the plain network stays the definition of the numbers.
 """
 
+from pi0_ros.model.inference.arithmetic import can_compile
 from pi0_ros.model.inference.dropping import Layout, drop
 from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
 from pi0_ros.model.inference.memory import Context
 from pi0_ros.model.inference.sampler import Sampler
 
-__all__ = ["Context", "GraphCache", "Layout", "Sampler", "cuda_capture", "drop"]
+__all__ = ["Context", "GraphCache", "Layout", "Sampler", "can_compile", "cuda_capture", "drop"]

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from pi0_ros.model.gemma import KeysValues
 from pi0_ros.model.inference.graphs import Recording
-from pi0_ros.model.inference.packing import Angles
+from pi0_ros.model.inference.packing import Angles, PackedLayer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Keys and values (B, kv_heads, P' + S, head_dim) per layer, the suffix's to be written.
+    """Keys and values of every layer, those of the suffix to be written by each step.
 
-    ``bias`` (B, 1, 1, P' + S) hides padding, None without any; ``angles`` of the suffix.
+    ``rooms`` (B, P' + S, 2, kv_heads, head_dim): keys, then values; ``bias``
+    (B, 1, 1, P' + S) hides padding, None without any; ``angles`` of the suffix.
     """
 
-    keys_values: tuple[KeysValues, ...]
+    rooms: tuple[Tensor, ...]
     bias: Tensor | None
     angles: Angles
 
@@ -34,24 +33,6 @@ class Context:
     replay: int = 0
 
 
-def with_room(keys_values: KeysValues, tokens: int) -> KeysValues:
-    """The same with uninitialised room for more tokens behind."""
-    k, v = keys_values
-    shape = (*k.shape[:2], k.shape[2] + tokens, k.shape[3])
-    roomy = k.new_empty(shape), v.new_empty(shape)
-    for room, t in zip(roomy, keys_values, strict=True):
-        room[:, :, : t.shape[2]] = t
-    return roomy
-
-
-def joined(room: Tensor, start: int, new: Tensor) -> Tensor:
-    """The first ``start`` tokens of ``room`` (B, heads, T, d) and ``new`` ones behind them.
-
-    They are written into the room, or copied out of it where a backward pass will read them:
-    the next step would otherwise write over what it needs.
-    """
-    if torch.is_grad_enabled():
-        return torch.cat((room[:, :, :start], new), dim=2)
-    end = start + new.shape[2]
-    room[:, :, start:end] = new
-    return room[:, :, :end]
+def open_room(layer: PackedLayer, x: Tensor, tokens: int) -> Tensor:
+    """Uninitialised room of a layer for the tokens of x (B, T, W) and more behind them."""
+    return x.new_empty(len(x), x.shape[1] + tokens, 2, layer.kv_heads, layer.head_dim)

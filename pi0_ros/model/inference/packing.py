@@ -15,9 +15,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, rms_norm, scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 
-from pi0_ros.model.gemma import EPS, Gemma, GemmaLayer, KeysValues, RMSNorm, rotary, rotate
+from pi0_ros.model.gemma import Gemma, GemmaLayer, RMSNorm, rotary
+from pi0_ros.model.inference.arithmetic import PLAIN, Arithmetic, gelu_tanh, turn_and_stack
 from pi0_ros.model.siglip import SigLip, VisionBlock
 
 
@@ -28,16 +29,18 @@ class Modulation:
     scale: Tensor
     shift: Tensor | None = None
     gate: Tensor | None = None
+    arithmetic: Arithmetic = PLAIN
 
     def __call__(self, x: Tensor) -> Tensor:
-        y = rms_norm(x.float(), x.shape[-1:], self.scale, EPS)
-        return (y if self.shift is None else y + self.shift).to(x.dtype)
+        return self.arithmetic.normalise(x, self.scale, self.shift)
 
-    def add(self, x: Tensor, branch: Tensor) -> Tensor:
-        """The residual stream x with the branch that this norm feeds."""
-        return x + branch if self.gate is None else torch.addcmul(x, self.gate, branch)
+    def add_and_pass(self, x: Tensor, branch: Tensor, to: Modulation) -> tuple[Tensor, Tensor]:
+        """The residual stream x with the branch that this norm feeds, and the same normed."""
+        return self.arithmetic.add_and_normalise(x, branch, self.gate, to.scale, to.shift)
 
 
+_HALF = (torch.bfloat16, torch.float16)
+_FEW_QUERIES = 128
 #: Cosines and sines of rotary angles, each (B, T, 1, head_dim / 2).
 Angles = tuple[Tensor, Tensor]
 #: Norms before attention and before the MLP.
@@ -85,7 +88,8 @@ def _pack(parameters: Sequence[Tensor]) -> Tensor:
 class PackedLayer:
     """One Gemma layer of one stack; its norms come from outside."""
 
-    def __init__(self, layer: GemmaLayer, *, packed: bool) -> None:
+    def __init__(self, layer: GemmaLayer, arithmetic: Arithmetic, *, packed: bool) -> None:
+        self._arithmetic = arithmetic
         attention, mlp = layer.self_attn, layer.mlp
         self.head_dim = attention.head_dim
         self.heads = attention.q_proj.out_features // self.head_dim
@@ -96,24 +100,45 @@ class PackedLayer:
         self.gate_up = Linears.of(mlp.gate_proj, mlp.up_proj, packed=packed)
         self.down = mlp.down_proj.weight.detach()
 
-    def keys_values(self, x: Tensor, angles: Angles) -> KeysValues:
-        """Rotated keys and values of normed x (B, T, W): each (B, kv_heads, T, head_dim)."""
-        k, v = _unflatten(self.kv.joined(x), 2, self.kv_heads, self.head_dim).unbind(2)
-        return rotate(k, angles).transpose(1, 2), v.transpose(1, 2)
+    def remember(self, x: Tensor, angles: Angles, room: Tensor) -> None:
+        """Writes rotated keys and values of normed x (B, T, W) to the start of its room."""
+        heads = _unflatten(self.kv.joined(x), 2, self.kv_heads, self.head_dim)
+        room[:, : x.shape[1], 0] = self._arithmetic.turn(heads[:, :, 0], *angles)
+        room[:, : x.shape[1], 1] = heads[:, :, 1]
 
-    def queries_keys_values(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries (B, T, heads, head_dim), and :meth:`keys_values`, in one go."""
-        heads = _unflatten(self.qkv.joined(x), -1, self.head_dim)
-        turning, v = torch.split(heads, [self.heads + self.kv_heads, self.kv_heads], dim=2)
-        q, k = torch.split(rotate(turning, angles), [self.heads, self.kv_heads], dim=2)
-        return q, k.transpose(1, 2), v.transpose(1, 2)
+    def queries_beside(
+        self, x: Tensor, angles: Angles, room: Tensor, *, start: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries (B, T, heads, head_dim) of normed x (B, T, W), and what they see.
 
-    def finish(self, x: Tensor, attended: Tensor, norms: LayerNorms) -> Tensor:
-        """Residual stream after attention (its output, (B, T, heads * head_dim)) and MLP."""
+        That is keys and values (B, kv_heads, start + T, head_dim): the first ``start`` tokens
+        of the room (B, more, 2, kv_heads, head_dim) and their own. These are written into the
+        room, or what is there is copied out of it where a backward pass will read it: the
+        next step would otherwise write over what it needs.
+        """
+        number, end = self.heads + 2 * self.kv_heads, start + x.shape[1]
+        heads = _unflatten(self.qkv.joined(x), number, self.head_dim)
+        if torch.is_grad_enabled():
+            q, own = turn_and_stack(heads, *angles, self.kv_heads)
+            seen = torch.cat((room[:, :start], own), dim=1)
+        else:
+            q = self._arithmetic.turn_and_store(heads, *angles, room[:, start:end])
+            seen = room[:, :end]
+        k, v = seen.transpose(1, 3).unbind(2)
+        return q, k, v
+
+    def finish(
+        self, x: Tensor, attended: Tensor, norms: LayerNorms, *, following: Modulation
+    ) -> tuple[Tensor, Tensor]:
+        """Residual stream after attention (its output, (B, T, heads * head_dim)) and MLP.
+
+        Returned as it is and as the norm ``following`` passes it on.
+        """
         before_attention, before_mlp = norms
-        x = before_attention.add(x, linear(attended, self.output))
-        gate, up = self.gate_up.halves(before_mlp(x))
-        return before_mlp.add(x, linear(gelu(gate, approximate="tanh") * up, self.down))
+        branch = linear(attended, self.output)
+        x, normed = before_attention.add_and_pass(x, branch, to=before_mlp)
+        branch = linear(self._arithmetic.gated(*self.gate_up.halves(normed)), self.down)
+        return before_mlp.add_and_pass(x, branch, to=following)
 
 
 def attend_all(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
@@ -126,10 +151,25 @@ def attend_all(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     batch, length, heads, dim = q.shape
     kv_heads = k.shape[1]
     group = heads // kv_heads
+    if bias is None and kv_heads == 1 and length <= _FEW_QUERIES and q.dtype in _HALF and q.is_cuda:
+        return _attend_few(q, k, v)
     rows = q.view(batch, length, kv_heads, group, dim).transpose(1, 2).flatten(2, 3)
     out: Tensor = scaled_dot_product_attention(rows, k, v, attn_mask=bias)
     by_token = out.view(batch, kv_heads, length, group, dim).transpose(1, 2)
     return by_token.reshape(batch, length, heads * dim)
+
+
+def _attend_few(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The same on a GPU for one key head and few queries, by the kernel that splits the keys.
+
+    Torch would take one that leaves most of the GPU idle. Asked for by name and not through
+    ``sdpa_kernel``, which would change the choice of all threads.
+    """
+    heads = q.shape[2]
+    k, v = (t.expand(-1, heads, -1, -1) for t in (k, v))
+    out = torch.ops.aten._scaled_dot_product_flash_attention(q.transpose(1, 2), k, v)[0]
+    attended: Tensor = out.transpose(1, 2).flatten(2)
+    return attended
 
 
 def rotary_angles(positions: Tensor, head_dim: int) -> Angles:
@@ -141,16 +181,17 @@ def rotary_angles(positions: Tensor, head_dim: int) -> Angles:
 class PackedStack:
     """A Gemma stack's layers; ``norms`` is None for an adaptive one (π0.5's expert)."""
 
-    def __init__(self, stack: Gemma, *, packed: bool) -> None:
-        self.layers = tuple(PackedLayer(layer, packed=packed) for layer in stack.blocks)
+    def __init__(self, stack: Gemma, *, packed: bool, arithmetic: Arithmetic = PLAIN) -> None:
+        self.layers = tuple(PackedLayer(b, arithmetic, packed=packed) for b in stack.blocks)
+        self.arithmetic = arithmetic
         self.dtype = stack.dtype
         self._sources = [
             (layer.input_layernorm, layer.post_attention_layernorm) for layer in stack.blocks
         ]
         self._final_source = stack.norm
         plain = isinstance(stack.norm, RMSNorm)
-        self.norms = [(_norm(a), _norm(b)) for a, b in self._sources] if plain else None
-        self.final = _norm(stack.norm) if plain else None
+        self.norms = [(self._norm(a), self._norm(b)) for a, b in self._sources] if plain else None
+        self.final = self._norm(stack.norm) if plain else None
 
     def refresh(self) -> None:
         """Reads the norms' weights again, into the same memory."""
@@ -161,13 +202,12 @@ class PackedStack:
                 norm.scale.copy_(_scale(source))
         self.final.scale.copy_(_scale(self._final_source))
 
+    def _norm(self, source: nn.Module) -> Modulation:
+        return Modulation(scale=_scale(source), arithmetic=self.arithmetic)
+
 
 def _scale(norm: nn.Module) -> Tensor:
     return 1 + norm.get_parameter("weight").detach().float()
-
-
-def _norm(source: nn.Module) -> Modulation:
-    return Modulation(scale=_scale(source))
 
 
 def _unflatten(x: Tensor, *sizes: int) -> Tensor:
@@ -193,6 +233,6 @@ class PackedVision(nn.Module):
             q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
             attended = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
             x = x + block.self_attn.out_proj(attended)
-            x = x + block.mlp(block.layer_norm2(x))
+            x = x + block.mlp.fc2(gelu_tanh(block.mlp.fc1(block.layer_norm2(x))))
         out: Tensor = self.tower.projector(self.tower.post_layernorm(x))
         return out

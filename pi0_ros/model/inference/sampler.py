@@ -7,6 +7,7 @@ room for the suffix's, which every step writes anew.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -17,13 +18,14 @@ from torch.nn.functional import embedding, linear, pad, silu
 
 from pi0_ros.model import flow
 from pi0_ros.model.flops import Flops, reduced_flops
-from pi0_ros.model.gemma import KeysValues
 from pi0_ros.model.guidance import Continuation
+from pi0_ros.model.inference.arithmetic import PLAIN, can_compile, compiled
 from pi0_ros.model.inference.dropping import Layout, drop
 from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
-from pi0_ros.model.inference.memory import Context, Memory, joined, with_room
+from pi0_ros.model.inference.memory import Context, Memory, open_room
 from pi0_ros.model.inference.packing import (
     LayerNorms,
+    Modulation,
     PackedStack,
     PackedVision,
     attend_all,
@@ -32,9 +34,12 @@ from pi0_ros.model.inference.packing import (
 from pi0_ros.model.inference.schedule import Schedule, Step
 from pi0_ros.model.pi0 import Pi0
 
+_logger = logging.getLogger(__name__)
+
 # Masked keys get this logit rather than minus infinity: a row of nothing else stays finite.
 _HIDDEN = -1e30
-_GPU_PROMPT_MULTIPLE = 8
+_RECURRING_MULTIPLE = 8
+_REMEMBERED_SHAPES = 16
 _REMEMBERED_PROMPTS = 16
 _REMEMBERED_SCHEDULES = 4
 
@@ -45,7 +50,9 @@ class Sampler:
     Make it of a model that lies where it is to run. If ``packed`` (by default on a GPU),
     parameters are packed in place and keep their names; change them by
     :meth:`copy_weights_from`, never by assignment. With ``graphs``, computations at
-    batch 1 are recorded per shape; ``multiple`` rounds prompts up so that shapes recur.
+    batch 1 are recorded per shape; ``multiple`` rounds prompts up so that shapes recur (by
+    default those of π0.5, which change with the state). ``compile`` fuses what lies between
+    the matrix products: seconds at the first two shapes, and not meant for CPUs.
     """
 
     def __init__(
@@ -55,24 +62,31 @@ class Sampler:
         graphs: GraphCache | None = None,
         packed: bool | None = None,
         multiple: int | None = None,
+        compile: bool = False,
     ) -> None:
         self.model = model
         self.config = model.config
         self.graphs = graphs
         packed = self._device.type != "cpu" if packed is None else packed
         self.vision = PackedVision(model.vision, packed=packed)
-        self._backbone = PackedStack(model.backbone, packed=packed)
-        self._expert = PackedStack(model.expert, packed=packed)
-        self._multiple = multiple or (1 if graphs is None else _GPU_PROMPT_MULTIPLE)
+        arithmetic = compiled() if compile else PLAIN
+        self._backbone = PackedStack(model.backbone, packed=packed, arithmetic=arithmetic)
+        self._expert = PackedStack(model.expert, packed=packed, arithmetic=arithmetic)
+        recurring = graphs is not None and self.config.pi05
+        self._multiple = multiple or (_RECURRING_MULTIPLE if recurring else 1)
         self._prompts: OrderedDict[tuple[tuple[int, ...], ...], Tensor] = OrderedDict()
         self._schedules: OrderedDict[tuple[float, ...], Schedule] = OrderedDict()
 
     @classmethod
     def on_device(cls, model: Pi0) -> Sampler:
-        """With CUDA graphs where the parameters are on a GPU, without elsewhere."""
+        """With CUDA graphs of compiled code where the parameters are on a GPU, plain elsewhere."""
         device = model.action_in_proj.weight.device
-        recorded = GraphCache(cuda_capture(device)) if device.type == "cuda" else None
-        return cls(model, graphs=recorded)
+        if device.type != "cuda":
+            return cls(model)
+        if not can_compile(device):
+            _logger.warning("no Triton or no C compiler: chunks take longer; install gcc")
+        recorded = GraphCache(cuda_capture(device), capacity=_REMEMBERED_SHAPES)
+        return cls(model, graphs=recorded, compile=can_compile(device))
 
     @torch.no_grad()
     def prefill(
@@ -258,18 +272,16 @@ class Sampler:
         angles = rotary_angles(positions, head_dim)
         hidden = None if bias is None else bias[..., :-suffix]
         norms = self._backbone.norms or []
-        memory: list[KeysValues] = []
+        rooms = tuple(open_room(layer, x, suffix) for layer in self._backbone.layers)
+        normed, last = norms[0][0](x), len(norms) - 1
         for depth, (layer, pair) in enumerate(zip(self._backbone.layers, norms, strict=True)):
-            normed = pair[0](x)
-            if depth == len(norms) - 1 or x.shape[1] == 0:
-                memory.append(with_room(layer.keys_values(normed, angles), suffix))
+            if depth == last or not x.shape[1]:
+                layer.remember(normed, angles, rooms[depth])
                 continue
-            q, k, v = layer.queries_keys_values(normed, angles)
-            memory.append(with_room((k, v), suffix))
-            x = layer.finish(x, attend_all(q, k, v, hidden), pair)
-        return Memory(
-            keys_values=tuple(memory), bias=bias, angles=rotary_angles(suffix_positions, head_dim)
-        )
+            q, k, v = layer.queries_beside(normed, angles, rooms[depth], start=0)
+            attended = attend_all(q, k, v, hidden)
+            x, normed = layer.finish(x, attended, pair, following=norms[depth + 1][0])
+        return Memory(rooms=rooms, bias=bias, angles=rotary_angles(suffix_positions, head_dim))
 
     def _look(self, layout: Layout, images: Tensor) -> Tensor:
         """Tokens (B, V' * T, W) of the present views, zeros for those of other samples only."""
@@ -299,7 +311,7 @@ class Sampler:
     def _write_state(self, memory: Memory, state: Tensor) -> None:
         """The state token sees the prefix and itself only, and no time: once per chunk."""
         x = self.model.state_proj(state)[:, None].to(self._expert.dtype)
-        self._suffix_layers(memory, x, self._expert.norms or [], first=0)
+        self._suffix_layers(memory, x, self._expert.norms or [], final=None, first=0)
 
     def _velocity(self, memory: Memory, schedule: Schedule, step: Step, actions: Tensor) -> Tensor:
         model = self.model
@@ -309,23 +321,35 @@ class Sampler:
             mixed = linear(actions, schedule.action_weight, step.time_bias)
             x = model.action_time_mlp_out(silu(mixed))
         first = self.config.suffix_tokens - self.config.action_horizon
-        x = self._suffix_layers(memory, x.to(self._expert.dtype), step.norms, first=first)
+        x = x.to(self._expert.dtype)
+        x = self._suffix_layers(memory, x, step.norms, final=step.final, first=first)
         weight = model.action_out_proj.weight
-        velocity: Tensor = model.action_out_proj(step.final(x).to(weight.dtype))
+        velocity: Tensor = model.action_out_proj(x.to(weight.dtype))
         return velocity
 
     def _suffix_layers(
-        self, memory: Memory, x: Tensor, norms: Sequence[LayerNorms], *, first: int
+        self,
+        memory: Memory,
+        x: Tensor,
+        norms: Sequence[LayerNorms],
+        *,
+        final: Modulation | None,
+        first: int,
     ) -> Tensor:
-        """Runs suffix tokens x (B, T, W) from number ``first`` on; they see what is before."""
-        total = memory.keys_values[0][0].shape[2] - self.config.suffix_tokens
-        start, end = total + first, total + first + x.shape[1]
+        """Runs suffix tokens x (B, T, W) from number ``first`` on; they see what is before.
+
+        Returns them normed by ``final``. Without it they are run for their keys and values
+        only, and what the last layer would do with them is left out.
+        """
+        start = memory.rooms[0].shape[1] - self.config.suffix_tokens + first
         cos, sin = (t[:, first : first + x.shape[1]] for t in memory.angles)
-        bias = None if memory.bias is None else memory.bias[..., :end]
-        for layer, pair, (keys, values) in zip(
-            self._expert.layers, norms, memory.keys_values, strict=True
+        bias = None if memory.bias is None else memory.bias[..., : start + x.shape[1]]
+        following = [pair[0] for pair in norms[1:]] + [final]
+        normed = norms[0][0](x)
+        for layer, pair, room, after in zip(
+            self._expert.layers, norms, memory.rooms, following, strict=True
         ):
-            q, k, v = layer.queries_keys_values(pair[0](x), (cos, sin))
-            attended = attend_all(q, joined(keys, start, k), joined(values, start, v), bias)
-            x = layer.finish(x, attended, pair)
-        return x
+            q, k, v = layer.queries_beside(normed, (cos, sin), room, start=start)
+            if after is not None:
+                x, normed = layer.finish(x, attend_all(q, k, v, bias), pair, following=after)
+        return normed

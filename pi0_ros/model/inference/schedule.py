@@ -88,7 +88,7 @@ class Schedule:
                 raise ValueError("π0 needs an expert with plain norms, this one is adaptive")
             return Step(delta=delta, norms=expert.norms, final=expert.final, time_bias=row)
         norms = [
-            Modulation(scale=scale, shift=shift, gate=gate)
+            Modulation(scale=scale, shift=shift, gate=gate, arithmetic=expert.arithmetic)
             for (scale, shift, _), gate in zip(row, self._gates[index], strict=True)
         ]
         pairs = list(zip(norms[:-1:2], norms[1:-1:2], strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,9 +27,9 @@ from pi0_ros.policy.types import (
     RtcOptions,
 )
 
-_WARM_UP_PROMPT = "warm up"
-# The second pass no longer allocates: what follows is as fast as it gets.
-_WARM_UP_PASSES = 2
+# The second pass no longer allocates: what follows is as fast as it gets. Its prompt is of
+# another length, after which compiled code takes any.
+_WARM_UP_PROMPTS = ("warm up", "warm up once more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +140,8 @@ class LocalPolicy:
 
     def _warm_up(self, example: Observation) -> None:
         """The first backward pass would otherwise come late to a robot in motion."""
-        for _ in range(_WARM_UP_PASSES):
-            chunk = self.infer(example)
+        for prompt in _WARM_UP_PROMPTS:
+            chunk = self.infer(replace(example, prompt=prompt))
         if self._options.continuing is not None and self.can_continue:
             self.infer(
                 example,
@@ -191,7 +191,7 @@ def example_observation(embodiment: Embodiment, size: int) -> Observation:
         images=np.full((sum(embodiment.slot_mask), size, size, 3), 128, dtype=np.uint8),
         slot_mask=embodiment.slot_mask,
         state=np.zeros(len(embodiment.state)),
-        prompt=_WARM_UP_PROMPT,
+        prompt=_WARM_UP_PROMPTS[0],
         stamp_ns=0,
     )
 

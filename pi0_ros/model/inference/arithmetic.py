@@ -1,0 +1,110 @@
+"""What is done between the matrix products, as functions that a compiler can fuse.
+
+Eager, every line below is a pass over memory, and on a GPU a kernel of its own: some
+thousand of them in a chunk. :func:`compiled` makes one kernel of each function.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+from torch._dynamo import config as dynamo_config
+from torch.nn.functional import gelu, rms_norm
+
+from pi0_ros.model.gemma import EPS, rotate
+
+#: Of the tanh form of GELU: x * sigmoid(x * (_LINEAR + _CUBIC * x²)).
+_LINEAR = 1.5957691216057308
+_CUBIC = 0.044715 * _LINEAR
+_KINDS_OF_SHAPES = 64
+
+
+def normalise(x: Tensor, scale: Tensor, shift: Tensor | None) -> Tensor:
+    """``x / rms(x) * scale + shift`` in float32, in the dtype of x."""
+    y = rms_norm(x.float(), x.shape[-1:], scale, EPS)
+    return (y if shift is None else y + shift).to(x.dtype)
+
+
+def add_and_normalise(
+    x: Tensor, branch: Tensor, gate: Tensor | None, scale: Tensor, shift: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The residual stream x with a branch, gated or not; and the same normalised."""
+    x = x + branch if gate is None else torch.addcmul(x, gate, branch)
+    return x, normalise(x, scale, shift)
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """GELU in its tanh form. On a CPU without gradients written with fewer, cheaper passes."""
+    if x.is_cuda or torch.is_grad_enabled() or x.dtype != torch.float32:
+        return gelu(x, approximate="tanh")
+    return (x * x).mul_(_CUBIC).add_(_LINEAR).mul_(x).sigmoid_().mul_(x)
+
+
+def gated(gate: Tensor, up: Tensor) -> Tensor:
+    """``gelu(gate) * up``."""
+    if gate.is_cuda or torch.is_grad_enabled():
+        return gelu_tanh(gate) * up
+    return gelu_tanh(gate).mul_(up)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding of x (B, T, heads, head_dim), angles (B, T, 1, head_dim / 2)."""
+    return rotate(x, (cos, sin))
+
+
+def turn_and_stack(heads: Tensor, cos: Tensor, sin: Tensor, kv_heads: int) -> tuple[Tensor, Tensor]:
+    """Rotated queries, and rotated keys beside values (B, T, 2, kv_heads, head_dim).
+
+    ``heads`` (B, T, heads, head_dim): those of queries, keys and values, in this order.
+    """
+    turned = turn(heads[:, :, :-kv_heads], cos, sin)
+    own = torch.stack((turned[:, :, -kv_heads:], heads[:, :, -kv_heads:]), dim=2)
+    return turned[:, :, :-kv_heads], own
+
+
+def turn_and_store(heads: Tensor, cos: Tensor, sin: Tensor, room: Tensor) -> Tensor:
+    """:func:`turn_and_stack`, keys and values written to ``room``; returns the queries."""
+    q, own = turn_and_stack(heads, cos, sin, room.shape[3])
+    room.copy_(own)
+    return q
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arithmetic:
+    """The functions above, as they are or compiled."""
+
+    normalise: Callable[[Tensor, Tensor, Tensor | None], Tensor] = normalise
+    add_and_normalise: Callable[..., tuple[Tensor, Tensor]] = add_and_normalise
+    gated: Callable[[Tensor, Tensor], Tensor] = gated
+    turn: Callable[[Tensor, Tensor, Tensor], Tensor] = turn
+    turn_and_store: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = turn_and_store
+
+
+PLAIN = Arithmetic()
+
+
+@cache
+def compiled() -> Arithmetic:
+    """Compiled by torch at first use for each kind of shape, in seconds. One for the process."""
+    # Prefix, suffix and state token, of every network that was loaded: more than torch expects.
+    dynamo_config.recompile_limit = max(dynamo_config.recompile_limit, _KINDS_OF_SHAPES)
+    return Arithmetic(
+        normalise=torch.compile(normalise),
+        add_and_normalise=torch.compile(add_and_normalise),
+        gated=torch.compile(gated),
+        turn=torch.compile(turn),
+        turn_and_store=torch.compile(turn_and_store),
+    )
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether torch finds what it compiles with: for a GPU Triton and C, for a CPU C++."""
+    if device.type == "cpu":
+        return any(map(shutil.which, ("g++", "clang++")))
+    return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))
