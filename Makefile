@@ -7,7 +7,7 @@ DURATION ?= 20
 TESTS ?= test
 # Not among them: load, which writes a full-size checkpoint where it is told to, recording, which
 # writes 50 GB in ten minutes, and soak, which is one long look.
-BENCHES ?= control camera_sync sampling infer checkpoint_swap boundaries
+BENCHES ?= control camera_sync sampling infer checkpoint_swap boundaries expert
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -18,6 +18,8 @@ VERBS = {
     "checkpoint": "make, show or check checkpoints",
     "record": "record demonstrations, one rosbag2 bag per episode",
     "bag": "look at recorded episodes, judge them, repair them",
+    "replay": "play a recorded episode to a robot, within its limits",
+    "dataset": "make datasets of bags, edit and check them, look at them",
     "serve": "serve a checkpoint to robots on the network, as openpi does",
 }
 

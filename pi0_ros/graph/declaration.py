@@ -99,6 +99,14 @@ def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
     return (_process(options, "pi0_bringup", executable, parameters, stop_order=3),)
 
 
+def declare_executor(options: GraphOptions) -> tuple[Process, ...]:
+    """The executor alone, for whoever drives the robot by hand. Raises as :func:`declare`."""
+    load(options.embodiment)
+    return (
+        _process(options, "pi0_ros", "chunk_executor", _common_parameters(options), stop_order=2),
+    )
+
+
 def declare_recorder(options: GraphOptions) -> tuple[Process, ...]:
     """The recorder, beside a robot that runs already. Raises as :func:`declare`."""
     load(options.embodiment)
