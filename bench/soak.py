@@ -57,6 +57,7 @@ class Soak:
         self.watch = Watch(robot)
         self.memory = Memory()
         self.elapsed_s = 0.0
+        self.ticks_per_s = 0.0
         self._graph = graph
         self._names = names
         self._spinner = EventsExecutor()
@@ -75,6 +76,9 @@ class Soak:
         began_s = time.monotonic()
         problem = self._spin(seconds)
         self.elapsed_s = time.monotonic() - began_s
+        first, last = self.watch.first, self.watch.last
+        if first is not None and last is not None:
+            self.ticks_per_s = (last.ticks - first.ticks) / self.elapsed_s
         return problem
 
     def settle(self) -> None:
@@ -172,7 +176,7 @@ def figures(run: Soak, robot: Embodiment) -> dict[str, Any]:
         "seconds": round(run.elapsed_s, 1),
         "states": watch.states,
         "ticks": last.ticks if last else 0,
-        "ticks_per_s": round(sum(watch.states.values()) / max(run.elapsed_s, 1.0), 1),
+        "ticks_per_s": round(run.ticks_per_s, 1),
         "ticks_audited": audit.ticks,
         "ticks_not_received": audit.missing,
         "begun_anew": watch.beginnings,
