@@ -39,8 +39,9 @@ class Console:
         self._log: list[str] = []
         self._tally: Counter[str] = Counter()
         self._typing: str | None = None
-        self._asked: tuple[Future[Any], int | None] | None = None
+        self._asked: tuple[Future[Any], bool | None, int | None] | None = None
         self._answered_s = 0.0
+        self._expected: bool | None = None  # whether an episode runs, by the last answer
         self._ahead = ""
         self._whole = True
         self._leaving = False
@@ -91,9 +92,9 @@ class Console:
             self.press(key)
 
     def _up_to_date(self) -> bool:
-        """Whether a status came since the last answer, or none comes any more."""
-        silent_s = time.monotonic() - self._link.heard_s
-        return self._link.heard_s >= self._answered_s or silent_s > _SILENT_S
+        """Whether the status shows what the last answer said, or has had its time to."""
+        late = time.monotonic() - self._answered_s > _SILENT_S
+        return self._expected is None or self.recording == self._expected or late
 
     def press(self, key: str) -> None:
         """Do what a key says."""
@@ -105,12 +106,12 @@ class Console:
             self._quit(leaving)
         elif not self.recording:
             if key in (" ", "\n", "\r"):
-                self._ask(self._link.start(self._task, self._notes))
+                self._ask(self._link.start(self._task, self._notes), True)
         elif key == "i":
             self._typing = ""
         elif key in _VERBS:
-            verb, outcome = _VERBS[key]
-            self._ask(verb(self._link), outcome)
+            verb, runs_then, outcome = _VERBS[key]
+            self._ask(verb(self._link), runs_then, outcome)
 
     def _quit(self, again: bool) -> None:
         if self.recording and not again:
@@ -119,7 +120,7 @@ class Console:
             return
         if self.recording:
             asked = self._link.stop(StopEpisode.Request.UNMARKED)
-            self._asked = asked, StopEpisode.Request.UNMARKED
+            self._ask(asked, False, StopEpisode.Request.UNMARKED)
             self._link.await_(asked.done, ANSWER_S)
             self._take_answer()
         self._done = True
@@ -131,21 +132,23 @@ class Console:
         elif key in ("\n", "\r"):
             text, self._typing = self._typing.strip(), None
             if text:
-                self._ask(self._link.instruct(text))
+                self._ask(self._link.instruct(text), None)
         elif key in ("\x7f", "\b"):
             self._typing = self._typing[:-1]
         elif key.isprintable():
             self._typing += key
 
-    def _ask(self, asked: Future[Any], outcome: int | None = None) -> None:
-        self._asked = asked, outcome
+    def _ask(self, asked: Future[Any], runs_then: bool | None, outcome: int | None = None) -> None:
+        """Wait for an answer; ``runs_then``: whether an episode runs if it says yes."""
+        self._asked = asked, runs_then, outcome
 
     def _take_answer(self) -> None:
         if self._asked is None or not self._asked[0].done():
             return
-        (asked, outcome), self._asked = self._asked, None
-        self._answered_s = time.monotonic()
+        (asked, runs_then, outcome), self._asked = self._asked, None
         answer: Any = asked.result()
+        self._answered_s = time.monotonic()
+        self._expected = runs_then if answer.success else None
         self._say(answer.message)
         for problem in getattr(answer, "problems", ()):
             self._say(f"  - {problem}")
@@ -172,13 +175,18 @@ class Console:
         return 0 if self._whole else 1
 
 
-_VERBS: dict[str, tuple[Callable[[RecorderLink], Future[Any]], int | None]] = {
-    **{
-        key: (lambda link: link.stop(StopEpisode.Request.UNMARKED), StopEpisode.Request.UNMARKED)
-        for key in (" ", "\n", "\r")
-    },
-    "s": (lambda link: link.stop(StopEpisode.Request.SUCCEEDED), StopEpisode.Request.SUCCEEDED),
-    "f": (lambda link: link.stop(StopEpisode.Request.FAILED), StopEpisode.Request.FAILED),
-    "d": (lambda link: link.discard(), None),
-    "r": (lambda link: link.rerecord(), None),
+_Verb = tuple[Callable[[RecorderLink], Any], bool, int | None]
+
+
+def _stop(outcome: int) -> _Verb:
+    return lambda link: link.stop(outcome), False, outcome
+
+
+#: Of the keys while recording: question, whether an episode runs then, mark.
+_VERBS: dict[str, _Verb] = {
+    **dict.fromkeys((" ", "\n", "\r"), _stop(StopEpisode.Request.UNMARKED)),
+    "s": _stop(StopEpisode.Request.SUCCEEDED),
+    "f": _stop(StopEpisode.Request.FAILED),
+    "d": (lambda link: link.discard(), False, None),
+    "r": (lambda link: link.rerecord(), True, None),
 }

@@ -21,6 +21,7 @@ class Keys:
     def __enter__(self) -> Keys:
         self._before = termios.tcgetattr(self._fd)
         tty.setcbreak(self._fd)
+        termios.tcflush(self._fd, termios.TCIFLUSH)  # typed for something else
         return self
 
     def __exit__(
