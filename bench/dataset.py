@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -96,9 +97,9 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     ]
     recorded = sum(f.stat().st_size for bag in bags for f in bag.iterdir())
     options = ConvertOptions(size=arguments.size, codec=arguments.codec, gop=arguments.gop)
-    began_s = time.monotonic()
+    began_s, began_cpu_s = time.monotonic(), cpu_seconds()
     convert_bags(bags, folder / "set", options, jobs=arguments.jobs)
-    took_s = time.monotonic() - began_s
+    took_s, cpu_s = time.monotonic() - began_s, cpu_seconds() - began_cpu_s
     dataset = Dataset.open(folder / "set")
     total_s = arguments.duration * arguments.bags
     order = np.random.default_rng(0).permutation(len(dataset))[:100]
@@ -122,10 +123,17 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "took_s": round(took_s, 1),
         "times_real_time": round(total_s / took_s, 2),
         "target": TARGET,
+        "cpu_s_per_s": round(cpu_s / total_s, 3),
         "bag_gb_per_hour": round(recorded / total_s * 3600 / 1e9, 1),
         "dataset_gb_per_hour": round(disk_bytes(dataset) / total_s * 3600 / 1e9, 3),
         "random_frame_ms": round(read_ms, 2),
     }
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of the workers that have ended."""
+    uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(use.ru_utime + use.ru_stime for use in uses)
 
 
 def main() -> None:
@@ -151,6 +159,7 @@ def main() -> None:
         f"{'bag to dataset':<20}{result['recorded_s']:.0f} s in {result['took_s']} s:"
         f" {result['times_real_time']} times real time (at least {TARGET:g})"
     )
+    print(f"{'processor time':<20}{result['cpu_s_per_s']} s per second recorded")
     print(f"{'bags':<20}{result['bag_gb_per_hour']} GB per hour")
     print(f"{'dataset':<20}{result['dataset_gb_per_hour']} GB per hour")
     print(f"{'a frame at random':<20}{result['random_frame_ms']} ms, all cameras")

@@ -93,8 +93,9 @@ def progress_bar(unit: str) -> Progress:
 def _convert(args: argparse.Namespace) -> int:
     from pi0_ros.recording.dataset.bags import find_bags
     from pi0_ros.recording.dataset.options import ConvertOptions
-    from pi0_ros.recording.dataset.pool import Step, convert_bags
+    from pi0_ros.recording.dataset.pool import convert_bags
     from pi0_ros.recording.dataset.validate import validate
+    from pi0_ros.recording.dataset.workers import Step
 
     options = ConvertOptions(
         size=args.size,

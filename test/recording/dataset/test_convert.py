@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,21 @@ from synthetic import START_NS, Take, action_at, events, state_at, write_bag
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.embodiment import measured_action
 from pi0_ros.nodes.observations import time_message
-from pi0_ros.recording.dataset import Dataset, DatasetError
-from pi0_ros.recording.dataset import pool as pool_module
+from pi0_ros.recording.dataset import Dataset, DatasetError, workers
 from pi0_ros.recording.dataset.bag_out import RobotBag
 from pi0_ros.recording.dataset.bags import find_bags, fingerprint
 from pi0_ros.recording.dataset.messages import depth_message
 from pi0_ros.recording.dataset.options import ConvertOptions
-from pi0_ros.recording.dataset.pool import Step, convert_bags
+from pi0_ros.recording.dataset.pool import convert_bags
 from pi0_ros.recording.dataset.validate import validate
+from pi0_ros.recording.dataset.workers import Step
 from pi0_ros.recording.dataset.writer import STAGING
 from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import Outcome
 
 SMALL = ConvertOptions(size=32, codec="images")
 SHORT = Take(duration_s=0.4)
+STATUS = "pi0_msgs/msg/ExecutorStatus"
 
 
 def convert(bags: list[Path], out: Path, **options: object) -> Dataset:
@@ -78,7 +80,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
     converted: list[Path] = []
-    real = pool_module.convert_bag
+    real = workers.convert_bag
 
     def killed_at_the_second(bag, options, folder, progress):  # type: ignore[no-untyped-def]
         if len(converted) == 1:
@@ -87,10 +89,10 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         converted.append(bag.path)
         real(bag, options, folder, progress)
 
-    monkeypatch.setattr(pool_module, "convert_bag", killed_at_the_second)
+    monkeypatch.setattr(workers, "convert_bag", killed_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
-    monkeypatch.setattr(pool_module, "convert_bag", real)
+    monkeypatch.setattr(workers, "convert_bag", real)
     steps: list[Step] = []
     result = convert_bags(bags, tmp_path / "set", SMALL, jobs=1, on_step=steps.append)
     assert {step.bag for step in steps} == {bags[1]}
@@ -134,6 +136,21 @@ def test_several_processes_give_the_same_dataset_as_one(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.episode(index).action, two.episode(index).action)
 
 
+def test_a_second_conversion_into_one_dataset_is_kept_out(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path, "a", SHORT)
+    refused: list[str] = []
+
+    def meanwhile(_step: Step) -> None:
+        if not refused:
+            with pytest.raises(DatasetError) as caught:
+                convert_bags([bag], tmp_path / "set", SMALL, jobs=1)
+            refused.append(str(caught.value))
+
+    convert_bags([bag], tmp_path / "set", SMALL, jobs=1, on_step=meanwhile)
+    assert "another conversion is writing there" in refused[0]
+    assert validate(tmp_path / "set") == ()
+
+
 def test_other_options_are_not_mixed_into_a_dataset(tmp_path: Path) -> None:
     bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
     convert(bags[:1], tmp_path / "set")
@@ -164,14 +181,17 @@ def test_without_commands_says_what_to_do(tmp_path: Path) -> None:
 
 def as_sent(message: Any) -> bytes:
     """The bytes that go over the wire; rclpy's are longer by what it reserved in vain."""
-    kind = "pi0_msgs/msg/ExecutorStatus"
-    store = get_typestore(Stores.ROS2_JAZZY)
-    store.register(get_types_from_msg(definition(kind).text, kind))
     data = serialize_message(message)
-    position = store.get_msgdef(kind).deserialize_cdr_le(
-        data[4:], 0, store.get_msgdef(kind).cls, store
-    )[1]
+    known = status_types().get_msgdef(STATUS)
+    _, position = known.deserialize_cdr_le(data[4:], 0, known.cls, status_types())
     return bytes(data[: position + 4])
+
+
+@cache
+def status_types() -> Any:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg(definition(STATUS).text, STATUS))
+    return store
 
 
 def test_the_executors_stamps_count_more_than_a_busy_recorders(tmp_path: Path) -> None:
@@ -181,7 +201,7 @@ def test_the_executors_stamps_count_more_than_a_busy_recorders(tmp_path: Path) -
         "busy",
         robot,
         SHORT.info(),
-        extra={"executor_status": "pi0_msgs/msg/ExecutorStatus"},
+        extra={"executor_status": STATUS},
     )
     held: list[tuple[int, str, Any]] = []
     for log_ns, topic, message in events(SHORT):
