@@ -5,8 +5,9 @@ PYTHON ?= python3
 EMBODIMENT ?= bimanual_trossen
 DURATION ?= 20
 TESTS ?= test
-# Not among them: load, which writes a full-size checkpoint where it is told to.
-BENCHES ?= control camera_sync sampling infer checkpoint_swap
+# Not among them: load, which writes a full-size checkpoint where it is told to, recording, which
+# writes 50 GB in ten minutes, and soak, which is one long look.
+BENCHES ?= control camera_sync sampling infer checkpoint_swap expert
 
 VENV := .venv
 BIN := $(VENV)/bin

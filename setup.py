@@ -37,6 +37,7 @@ setup(
             "camera_sync = pi0_ros.nodes.camera_sync:main",
             "policy = pi0_ros.nodes.policy:main",
             "chunk_executor = pi0_ros.nodes.chunk_executor:main",
+            "recorder = pi0_ros.nodes.recorder:main",
         ],
     },
     extras_require={"jax": ["tensorstore"]},

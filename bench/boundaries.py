@@ -1,6 +1,6 @@
 """What happens between two chunks: the strategies side by side, at several inference delays.
 
-    python bench/boundaries.py [--seconds 20] [--quick] [--plot FILE]
+    python bench/boundaries.py [--seconds 12] [--quick] [--plot FILE]
 
 The real strategies, sampler and executor run in simulated time, so the same machine or
 another prints the same numbers. Two policies: an analytic one that passes an obstacle on
@@ -56,7 +56,7 @@ Figures = dict[str, float]
 def main() -> None:
     """Measures, prints two tables, ends with one line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20.0, help="simulated, each run")
+    parser.add_argument("--seconds", type=float, default=12.0, help="simulated, each run")
     parser.add_argument("--quick", action="store_true", help="one delay, a few seconds")
     parser.add_argument("--plot", type=Path, help="write a picture of the analytic policy's runs")
     args = parser.parse_args()

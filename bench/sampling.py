@@ -1,7 +1,8 @@
 """Time to sample one chunk: prefix computed once and cached, against computed in every step.
 
 Both ways run in one process on the same weights and inputs and must agree; the
-ratio is what carries over to another machine.
+ratio is what carries over to another machine. Beside them, what it costs to continue
+another chunk: guided, with a backward pass in every step, and by inpainting.
 
     python bench/sampling.py [--config tiny] [--steps 10] [--repeats 20] [--threads 1]
 """
@@ -17,21 +18,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from infer import MIDDLE
 from torch import Tensor
 
 from pi0_ros.model import Pi0, flow, random_pi0, variant
+from pi0_ros.model.guidance import Guidance, Inpainting, prefix_weights
+from pi0_ros.model.inference import Sampler
 
 
 def main() -> None:
     """Measures, prints a table, ends with one line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--config", default="tiny", help="model variant (default: %(default)s)")
+    parser.add_argument(
+        "--config", default="tiny", help="model variant, or middle (default: %(default)s)"
+    )
     parser.add_argument("--steps", type=int, default=10, help="Euler steps (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=20, help="runs each (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default: 1)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    model = random_pi0(variant(args.config)).requires_grad_(False)
+    config = MIDDLE if args.config == "middle" else variant(args.config)
+    model = random_pi0(config).requires_grad_(False)
     result = {
         "bench": "sampling",
         "machine": machine(),
@@ -66,16 +73,40 @@ def measure(model: Pi0, steps: int, repeats: int) -> dict[str, float]:
     vision_ms, prefill_ms = alternate(
         lambda: model.vision(images), lambda: model.prefill(*prefix_inputs), n=repeats
     )
-    (denoise_ms,) = alternate(lambda: model.sample_actions(prefix, state, noise, steps), n=repeats)
+    sampler = Sampler(model)
+    context = sampler.prefill(*prefix_inputs)
+    guidance, inpainting = continuations(noise)
+    denoise_ms, fast_ms, guided_ms, inpainted_ms = alternate(
+        lambda: model.sample_actions(prefix, state, noise, steps),
+        lambda: sampler.sample_actions(context, state, noise, steps),
+        lambda: sampler.continue_actions(context, state, noise, guidance, steps),
+        lambda: sampler.continue_actions(context, state, noise, inpainting, steps),
+        n=repeats,
+    )
     return {
         "vision_ms": vision_ms,
         "prefill_ms": prefill_ms,
         "denoise_ms": denoise_ms,
+        "denoise_fast_ms": fast_ms,
+        "denoise_guided_ms": guided_ms,
+        "denoise_inpainted_ms": inpainted_ms,
         "cached_ms": cached_ms,
         "uncached_ms": uncached_ms,
         "ratio": uncached_ms / cached_ms,
         "difference": float((cached() - uncached()).abs().max()),
     }
+
+
+def continuations(noise: Tensor) -> tuple[Guidance, Inpainting]:
+    """Half of a chunk is left, six steps of it frozen."""
+    _, horizon, width = noise.shape
+    target = torch.randn(noise.shape, generator=torch.Generator().manual_seed(1))
+    weights = prefix_weights("exp", delay=6, end=horizon // 2, horizon=horizon)
+    frozen = torch.arange(horizon) < 6
+    return (
+        Guidance(target=target, weights=weights[:, None].expand(-1, width)),
+        Inpainting(target=target, mask=frozen[:, None].expand(-1, width)),
+    )
 
 
 def random_inputs(model: Pi0) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor, Tensor]:
@@ -119,9 +150,11 @@ def report(result: dict[str, object]) -> None:
     print(f"{result['machine']}; torch {result['torch']}, {result['threads']} thread(s)")
     print(f"{result['config']}: {result['parameters']:,} parameters, {result['steps']} steps\n")
     for name in ("vision", "prefill", "denoise", "cached", "uncached"):
-        print(f"{name:<10}{result[name + '_ms']:>9.1f} ms")
-    print(f"{'ratio':<10}{result['ratio']:>9.1f} uncached / cached")
-    print(f"{'difference':<10}{result['difference']:>9.1e} largest, of the actions\n")
+        print(f"{name:<20}{result[name + '_ms']:>9.1f} ms")
+    for name in ("denoise_fast", "denoise_guided", "denoise_inpainted"):
+        print(f"{name:<20}{result[name + '_ms']:>9.1f} ms, by the policy's sampler")
+    print(f"{'ratio':<20}{result['ratio']:>9.1f} uncached / cached")
+    print(f"{'difference':<20}{result['difference']:>9.1e} largest, of the actions\n")
 
 
 if __name__ == "__main__":

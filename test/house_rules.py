@@ -19,7 +19,8 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "sync": frozenset({"embodiment"}),
     "checkpoint": frozenset({"embodiment", "model"}),
     "policy": frozenset({"checkpoint", "embodiment", "model", "sync"}),
-    "recording": frozenset({"embodiment", "sync"}),
+    # Of graph only where installed files lie: the message definitions that bags carry.
+    "recording": frozenset({"embodiment", "graph", "sync"}),
     "training": frozenset({"checkpoint", "embodiment", "model", "policy", "recording"}),
     "planning": frozenset({"embodiment", "policy"}),
     "graph": frozenset({"embodiment"}),

@@ -26,7 +26,7 @@ from pi0_bringup.mock.odometry import PlanarPose
 from pi0_bringup.mock.pattern import PatternCamera
 from pi0_msgs.srv import ResetSimulation
 from pi0_ros.embodiment import Camera, ControllerKind, Embodiment, load
-from pi0_ros.nodes.diagnostics import OK, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.diagnostics import OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode, run
 
 #: Base controllers report odometry at about this rate.
@@ -200,7 +200,20 @@ class MockRobot(ManagedNode):
         return response
 
     def _diagnose(self) -> Reading:
-        return OK, "mock hardware: nothing moves", self.commands.summary()
+        faults = {
+            name: ", ".join(self._list(name))
+            for name in ("silent_cameras", "frozen_cameras", "missing_joints")
+        }
+        values = self.commands.summary() | faults
+        injected = [f"{name}: {what}" for name, what in faults.items() if what]
+        complaint = self.commands.complaint()
+        if not self._ticking:
+            return OK, "inactive", values
+        if complaint is not None:
+            return WARN, complaint, values
+        if injected:
+            return WARN, f"mock hardware with faults: {'; '.join(injected)}", values
+        return OK, "mock hardware: nothing moves", values
 
 
 def _odometry_publisher(node: Node, embodiment: Embodiment) -> Any:

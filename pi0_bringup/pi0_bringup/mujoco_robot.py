@@ -12,28 +12,32 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from std_msgs.msg import Bool, UInt8
+from std_msgs.msg import Bool, Int32, UInt8
 
 from pi0_bringup.drivers.commands import Commands
 from pi0_bringup.drivers.endpoints import (
     CameraPublishers,
     CommandSubscriptions,
     JointStatePublishers,
+    to_nanoseconds,
     to_stamp,
 )
 from pi0_bringup.drivers.images import check_aspect, encode
 from pi0_bringup.drivers.readings import JointReading
+from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.loop import SimulationLoop, Timing
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.simulation.viperx import CAMERA_OF_SLOT
+from pi0_msgs.msg import ExecutorStatus
 from pi0_msgs.srv import ResetSimulation
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
-from pi0_ros.nodes.managed import LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
 
 #: The camera rate unless one is given: what one core renders beside the physics.
 DEFAULT_CAMERA_HZ = 30.0
@@ -55,6 +59,7 @@ class MujocoRobot(ManagedNode):
         self.declare_parameter("joint_state_hz", 0.0)
         self.declare_parameter("clock_hz", 100.0)
         self.declare_parameter("real_time_factor", 1.0)
+        self.declare_parameter("lockstep", False)
         self._clean: list[Any] = []
         self._begin_ns = 0
 
@@ -77,8 +82,11 @@ class MujocoRobot(ManagedNode):
         self._clean.append(self._renderer.close)
         self._outputs = _Outputs(self, self._embodiment, self._commands, self._scene.max_reward)
         self._clean.append(self._outputs.destroy)
+        self._lockstep: Lockstep | None = None
+        if self.get_parameter("lockstep").value:
+            self._lockstep = Lockstep(round(1e9 / self._embodiment.rates.control_hz))
         self._loop = SimulationLoop(
-            self._scene, self._renderer, timing, self._outputs, self._begin_ns
+            *(self._scene, self._renderer, timing, self._outputs, self._begin_ns, self._lockstep)
         )
         self._clean.append(self._keep_time)
         self._target_factor = timing.real_time_factor
@@ -106,6 +114,11 @@ class MujocoRobot(ManagedNode):
             self, self._embodiment, self._commands, now_s=lambda: self._loop.now_ns * 1e-9
         )
         service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
+        if self._lockstep is not None:
+            status = self.create_subscription(
+                ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS
+            )
+            self._clean.append(lambda: self.destroy_subscription(status))
         report = DiagnosticsPublisher(self, "mujoco", "simulation", self._diagnose)
         self._clean += [
             subscriptions.destroy,
@@ -140,6 +153,11 @@ class MujocoRobot(ManagedNode):
         response.message = f"seed {request.seed}: cube at ({x:.3f}, {y:.3f}, {z:.3f}) m"
         return response
 
+    def _on_status(self, message: ExecutorStatus) -> None:
+        assert self._lockstep is not None  # nobody listens otherwise
+        active = message.state != ExecutorStatus.INACTIVE
+        self._lockstep.heard(to_nanoseconds(message.header.stamp), active)
+
     def _forget(self) -> None:
         # Called between two physics steps; afterwards the cube falls onto the table.
         self._cube = self._scene.cube_pose[:3]
@@ -158,11 +176,16 @@ class MujocoRobot(ManagedNode):
             "render_p50_ms": f"{statistics.median(durations) * 1e3:.1f}" if durations else "",
             **self._commands.summary(),
         }
+        if self._lockstep is not None:
+            values["unanswered_ticks"] = str(self._lockstep.unanswered)
         if self._outputs.failure is not None:
             return ERROR, f"the simulation has ended: {self._outputs.failure}", values
+        complaint = self._commands.complaint()
+        if complaint is not None:
+            return WARN, complaint, values
         if 0.0 < achieved < _SLOW * self._target_factor:
             return WARN, f"slower than real time: factor {achieved:.2f}", values
-        return OK, "simulating", values
+        return OK, f"simulating, real-time factor {achieved:.2f}", values
 
 
 class _Outputs:
@@ -181,6 +204,9 @@ class _Outputs:
         self._clock = node.create_publisher(Clock, "/clock", SENSOR_QOS)
         self._success = node.create_publisher(Bool, "~/success", LATCHED_QOS)
         self._reward = node.create_publisher(UInt8, "~/reward", LATCHED_QOS)
+        # What no real robot has: for scripts that stand in for a human, and for recordings.
+        self._cube = node.create_publisher(PoseStamped, "simulation/cube_pose", COMMAND_QOS)
+        self._rewards = node.create_publisher(Int32, "simulation/reward", COMMAND_QOS)
         self.failure: Exception | None = None
         self.last_reward: int | None = None
         self.best_reward = 0
@@ -208,8 +234,19 @@ class _Outputs:
             frame = encode(frames[CAMERA_OF_SLOT[camera.slot]], camera.encoding)
             self._camera_publishers.publish(camera, stamp_ns, frame)
 
+    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
+        """Publish where the cube is."""
+        message = PoseStamped()
+        message.header.stamp = to_stamp(now_ns)
+        message.header.frame_id = "world"
+        position, turn = message.pose.position, message.pose.orientation
+        position.x, position.y, position.z = pose[:3].tolist()
+        turn.w, turn.x, turn.y, turn.z = pose[3:].tolist()
+        self._cube.publish(message)
+
     def reward(self, now_ns: int, reward: int) -> None:
-        """Publish reward and success when they change."""
+        """Publish the reward, and latched, when they change, reward and success."""
+        self._rewards.publish(Int32(data=reward))
         if reward == self.last_reward:
             return
         first = self.last_reward is None
@@ -230,7 +267,10 @@ class _Outputs:
         """Stop offering the topics."""
         self._joint_states.destroy()
         self._camera_publishers.destroy()
-        for publisher in (self._clock, self._success, self._reward):
+        for publisher in (
+            *(self._clock, self._success, self._reward),
+            *(self._cube, self._rewards),
+        ):
             self._node.destroy_publisher(publisher)
 
 

@@ -12,8 +12,14 @@ from pi0_ros import __version__
 #: Verb (a module of this room with ``add_parser``) and what it does.
 VERBS = {
     "up": "start a robot (simulated, mock or real) and the policy that drives it",
+    "status": "show what a running suite does, on one live screen",
+    "robot": "start, stop, e-stop, reset or send home a robot that the suite drives",
     "embodiments": "list, show or check robot types",
     "checkpoint": "make, show or check checkpoints",
+    "record": "record demonstrations, one rosbag2 bag per episode",
+    "bag": "look at recorded episodes, judge them, repair them",
+    "replay": "play a recorded episode to a robot, within its limits",
+    "dataset": "make datasets of bags, edit and check them, look at them",
     "serve": "serve a checkpoint to robots on the network, as openpi does",
 }
 
@@ -58,8 +64,9 @@ def _refusals() -> tuple[type[ValueError], ...]:
     from pi0_ros.checkpoint.errors import CheckpointError
     from pi0_ros.embodiment.errors import EmbodimentError
     from pi0_ros.graph.options import GraphError
+    from pi0_ros.recording.errors import RecordingError
 
-    return CheckpointError, EmbodimentError, GraphError
+    return CheckpointError, EmbodimentError, GraphError, RecordingError
 
 
 if __name__ == "__main__":

@@ -1,147 +1,132 @@
-"""Position, velocity and acceleration limits of the emitted stream, in discrete time.
+"""Position, velocity, acceleration and jerk limits of the emitted stream, in discrete time.
 
 Positions p_k are emitted once per period dt. The velocity of a tick is
-v_k = (p_k - p_{k-1}) / dt and its acceleration (v_k - v_{k-1}) / dt, both against what
-was *commanded* before, never against what was measured. Each tick picks one v_k that
-all three limits allow, now and in future.
+v_k = (p_k - p_{k-1}) / dt, its acceleration (v_k - v_{k-1}) / dt and its jerk the
+difference of that, all against what was *commanded* before, never against what was
+measured. For a base, whose dimensions are velocities, the same holds one derivative up:
+its velocity bound is on its acceleration, its acceleration bound on its jerk.
 
-Braking from v with a per tick covers, the tick itself included and counted in units of
-a dt^2, with x = v / (a dt) and n = floor(x):
-
-    D(x) = x + (x - 1) + ... + (x - n) = (n + 1) x - n (n + 1) / 2
-
-so the fastest velocity that can still stop within a distance is the inverse of D.
-Because D(x) - x = D(x - 1), a stream that obeyed this bound last tick can always obey
-it again by braking: the allowed interval is never empty.
+A dimension whose acceleration may go from one bound to the other within one tick,
+J dt >= 2 A, cannot exceed its jerk limit: at 50 Hz that is every arm's. Only where ticks
+are shorter, or a jerk limit low, does the costlier :class:`JerkLimiter` take over.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.control.acceleration_limit import AccelerationLimiter
+from pi0_ros.control.jerk_limit import JerkLimiter
 from pi0_ros.embodiment import LimitArrays
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 #: A target this far outside its bounds counts as inside [unit]: chunks are float32.
 _POSITION_TOLERANCE = 1e-6
-#: Relative change of a velocity that is rounding and no hit.
-_HIT_TOLERANCE = 1e-6
 
+#: Rows of :attr:`Limiter.hits`.
 POSITION, VELOCITY, ACCELERATION, JERK = range(4)
 
 
-def stopping_speed(distance: FloatArray) -> FloatArray:
-    """Inverse of D: fastest x that stops within ``distance`` (>= 0), in units of a dt^2."""
-    n = np.floor(0.5 * (np.sqrt(1.0 + 8.0 * distance) - 1.0))
-    speed: FloatArray = (distance + 0.5 * n * (n + 1.0)) / (n + 1.0)
-    return speed
-
-
 class Limiter:
-    """The commanded position and velocity of A dimensions, moved one tick at a time.
+    """The commanded motion of A dimensions, moved one tick at a time.
 
     ``period_s`` is the nominal tick period. A tick that was missed is not made up
     for: the next one advances by one nominal period, which is slower in real time
     and so within the limits too.
 
-    A start outside the position bounds may move back in and never further out.
+    A start outside the position bounds may move back in and never further out; one in
+    motion, at ``velocity``, begins at what its limit allows of it.
     """
 
-    def __init__(self, limits: LimitArrays, period_s: float, position: FloatArray) -> None:
+    def __init__(
+        self,
+        limits: LimitArrays,
+        period_s: float,
+        position: FloatArray,
+        velocity: FloatArray | None = None,
+    ) -> None:
         self._limits = limits
-        self._period_s = period_s
-        self._dv = limits.acceleration * period_s
-        self._unit = self._dv * period_s
-        self._distances = np.empty((3, len(position)))
-        self.position: FloatArray = np.array(position, dtype=np.float64)
-        self.velocity: FloatArray = np.zeros(len(position))
-        self.acceleration: FloatArray = np.zeros(len(position))
+        felt = limits.jerk * period_s < 2.0 * limits.acceleration
+        self._parts: list[tuple[BoolArray | slice, AccelerationLimiter | JerkLimiter]] = []
+        for kind, which in ((AccelerationLimiter, ~felt), (JerkLimiter, felt)):
+            if which.any():
+                where = slice(None) if which.all() else which
+                part = kind(_of(limits, where), period_s, np.asarray(position)[where])
+                if velocity is not None:
+                    bound = limits.velocity[where]
+                    part.velocity = np.clip(velocity[where], -bound, bound)
+                self._parts.append((where, part))
         #: Ticks in which a dimension was limited, (4, A): position, velocity, acceleration, jerk.
         self.hits: NDArray[np.uint64] = np.zeros((4, len(position)), dtype=np.uint64)
+        self._no_acceleration = np.zeros(len(position))
+        self._gather()
 
     @property
     def motion(self) -> FloatArray:
-        """Position, velocity and acceleration (3, A) at the time of the last tick.
-
-        The velocity of a tick is the mean over its period; the last tick's own is half a
-        period of acceleration further.
-        """
-        at_tick = self.velocity + (0.5 * self._period_s) * self.acceleration
-        return np.stack((self.position, at_tick, self.acceleration))
+        """Position, velocity and acceleration (3, A) at the time of the last tick."""
+        motion = np.empty((3, len(self.position)))
+        for where, part in self._parts:
+            motion[:, where] = part.motion
+        return motion
 
     def track(
-        self, target: FloatArray, rate: FloatArray, _acceleration: FloatArray | None = None
+        self, target: FloatArray, rate: FloatArray, acceleration: FloatArray | None = None
     ) -> None:
         """Advance towards a target (A,) that moves at ``rate`` (A,) and is due this tick.
 
         A reference within the limits is met exactly; one that is not is approached
         as fast as allowed, braking so that a target at rest is not overshot.
         """
-        limits, dt = self._limits, self._period_s
-        aim = np.minimum(np.maximum(target, limits.lower), limits.upper)
+        aim = np.minimum(np.maximum(target, self._limits.lower), self._limits.upper)
         clipped = np.abs(aim - target) > _POSITION_TOLERANCE
-        pace = np.minimum(np.maximum(rate, -limits.velocity), limits.velocity)
+        if acceleration is None:
+            acceleration = self._no_acceleration
         if clipped.any():
-            pace = np.where(clipped, 0.0, pace)
-        behind = aim - pace * dt - self.position
-        speed, up, down = self._speeds(np.abs(behind))
-        wanted = pace + np.copysign(speed, behind)
-        velocity = self._allowed(wanted, up, down)
-        if clipped.any() or not np.array_equal(velocity, wanted):
-            self._count(wanted, velocity, clipped, up, down)
-        self._move(velocity)
+            self.hits[POSITION] += clipped
+            rate = np.where(clipped, 0.0, rate)
+            acceleration = np.where(clipped, 0.0, acceleration)
+        for where, part in self._parts:
+            bound = part.track(aim[where], rate[where], acceleration[where])
+            if bound is not None:
+                self._count(where, bound, clipped)
+        self._gather()
 
-    def brake(self, to_zero: NDArray[np.bool_]) -> None:
+    def brake(self, to_zero: BoolArray) -> None:
         """Advance one tick of the stop: to standstill, or to value 0 where ``to_zero``."""
-        distance = np.abs(self.position)
-        speed, up, down = self._speeds(distance)
-        wanted = np.where(to_zero, np.copysign(speed, -self.position), 0.0)
-        self._move(self._allowed(wanted, up, down))
-        arrived = to_zero & (np.abs(self.position) < 1e-12) & (np.abs(self.velocity) <= self._dv)
-        self.position[arrived] = 0.0
+        for where, part in self._parts:
+            part.brake(to_zero[where])
+        self._gather()
 
-    def is_still(self, to_zero: NDArray[np.bool_]) -> bool:
-        """Whether a brake has ended: no velocity, and 0 where ``to_zero``."""
-        return not (self.velocity.any() or self.position[to_zero].any())
+    def is_still(self, to_zero: BoolArray) -> bool:
+        """Whether a brake has ended: no motion, and 0 where ``to_zero``."""
+        moving = self.velocity.any() or self.acceleration.any()
+        return not (moving or self.position[to_zero].any())
 
-    def _speeds(self, distance: FloatArray) -> FloatArray:
-        """Stopping speeds [unit/s] for a distance and for the room above and below, (3, A)."""
-        self._distances[0] = distance
-        np.subtract(self._limits.upper, self.position, out=self._distances[1])
-        np.subtract(self.position, self._limits.lower, out=self._distances[2])
-        room = np.maximum(self._distances, 0.0) / self._unit
-        speeds: FloatArray = stopping_speed(room) * self._dv
-        return speeds
+    def _count(self, where: BoolArray | slice, bound: BoolArray, clipped: BoolArray) -> None:
+        """Add the limits that bound this tick, (4, n); a clipped target counts once."""
+        bound[POSITION] &= ~clipped[where]
+        self.hits[:, where] += bound
 
-    def _allowed(self, wanted: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
-        limit = self._limits.velocity
-        low = np.maximum(np.maximum(self.velocity - self._dv, -limit), -down)
-        high = np.minimum(np.minimum(self.velocity + self._dv, limit), up)
-        velocity: FloatArray = np.minimum(np.maximum(wanted, low), high)
-        return velocity
+    def _gather(self) -> None:
+        """Position, velocity and acceleration of all parts, in embodiment order."""
+        self.position: FloatArray = self._of_parts("position")
+        self.velocity: FloatArray = self._of_parts("velocity")
+        self.acceleration: FloatArray = self._of_parts("acceleration")
 
-    def _move(self, velocity: FloatArray) -> None:
-        self.position = self.position + velocity * self._period_s
-        self.acceleration = (velocity - self.velocity) / self._period_s
-        self.velocity = velocity
+    def _of_parts(self, what: str) -> FloatArray:
+        if len(self._parts) == 1:
+            alone: FloatArray = getattr(self._parts[0][1], what)
+            return alone
+        gathered = np.empty(len(self._no_acceleration))
+        for where, part in self._parts:
+            gathered[where] = getattr(part, what)
+        return gathered
 
-    def _count(
-        self,
-        wanted: FloatArray,
-        velocity: FloatArray,
-        clipped: NDArray[np.bool_],
-        up: FloatArray,
-        down: FloatArray,
-    ) -> None:
-        """Name the limit that binds in each dimension whose wish was cut."""
-        limit = self._limits.velocity
-        slack = _HIT_TOLERANCE * self._dv
-        cut = np.abs(velocity - wanted) > slack
-        at_speed = np.abs(velocity) >= limit - slack
-        at_bound = (velocity >= up - slack) | (velocity <= slack - down)
-        at_change = np.abs(velocity - self.velocity) >= self._dv - slack
-        self.hits[POSITION] += clipped | (cut & at_bound)
-        self.hits[VELOCITY] += cut & at_speed
-        self.hits[ACCELERATION] += cut & at_change & ~at_speed & ~at_bound
+
+def _of(limits: LimitArrays, where: BoolArray | slice) -> LimitArrays:
+    return LimitArrays(**{f.name: getattr(limits, f.name)[where] for f in fields(limits)})

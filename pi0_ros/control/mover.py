@@ -35,9 +35,7 @@ class Mover:
     ) -> None:
         self._limits = embodiment.limits
         self._period_s = 1.0 / embodiment.rates.control_hz
-        self._limiter = Limiter(self._limits, self._period_s, position)
-        bound = self._limits.velocity
-        self._limiter.velocity = np.clip(velocity, -bound, bound)
+        self._limiter = Limiter(self._limits, self._period_s, position, velocity)
         self._stop = StopPlan(embodiment)
         self._veto = veto
         self.publish = (False,) * len(embodiment.controllers)

@@ -41,7 +41,8 @@ class Operator:
 
     def reset(self) -> Answer:
         """Leave the e-stop for the stop."""
-        return self._executor.latch.reset()
+        answer = self._executor.latch.reset()
+        return self._close(answer) if answer.done else answer
 
     def home(self, now_ns: int) -> Answer:
         """Move to the home pose and be stopped there; only from standstill."""

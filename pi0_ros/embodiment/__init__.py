@@ -26,6 +26,7 @@ from pi0_ros.embodiment.types import (
     Controller,
     ControllerKind,
     Embodiment,
+    LeaderDimension,
     LimitArrays,
     Limits,
     Rates,
@@ -33,6 +34,7 @@ from pi0_ros.embodiment.types import (
     StateDimension,
     StopBehaviour,
     SyncTolerances,
+    Teleoperation,
 )
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "EmbodimentError",
     "JointStateError",
     "JointStatePacker",
+    "LeaderDimension",
     "LimitArrays",
     "Limits",
     "Rates",
@@ -55,6 +58,7 @@ __all__ = [
     "StateDimension",
     "StopBehaviour",
     "SyncTolerances",
+    "Teleoperation",
     "action_slots",
     "available",
     "controller_packer",

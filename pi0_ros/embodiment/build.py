@@ -12,12 +12,14 @@ from pi0_ros.embodiment.types import (
     Controller,
     ControllerKind,
     Embodiment,
+    LeaderDimension,
     Limits,
     Rates,
     Slots,
     StateDimension,
     StopBehaviour,
     SyncTolerances,
+    Teleoperation,
 )
 
 
@@ -48,6 +50,7 @@ def build(file: schema.EmbodimentFile, path: Path) -> Embodiment:
         controllers=tuple(_controller(name, row) for name, row in file.controllers.items()),
         rates=Rates(**file.rates.model_dump()),
         sync=SyncTolerances(**file.sync.model_dump()),
+        teleop=None if file.teleop is None else _teleop(file.teleop),
     )
 
 
@@ -91,4 +94,22 @@ def _controller(name: str, row: schema.ControllerRow) -> Controller:
         dimensions=tuple(row.dimensions),
         stop=StopBehaviour(row.stop),
         frame_id=row.frame_id,
+    )
+
+
+def _teleop(row: schema.TeleopRow) -> Teleoperation:
+    return Teleoperation(
+        leaders=tuple(
+            LeaderDimension(
+                action=name,
+                topic=group.topic,
+                joint=leader.joint,
+                scale=leader.scale,
+                offset=leader.offset,
+            )
+            for group in row.leaders
+            for name, leader in group.dimensions.items()
+        ),
+        start_dimensions=() if row.start is None else tuple(row.start.dimensions),
+        start_below=0.0 if row.start is None else row.start.below,
     )

@@ -41,6 +41,7 @@ def cross_check(survey: Survey) -> list[Problem]:
             _cameras(survey),
             _camera_slots(survey),
             _rates(survey),
+            _leaders(survey),
         )
     )
 
@@ -302,3 +303,20 @@ def _rates(survey: Survey) -> Iterator[Problem]:
             ("rates", "execution_steps"),
             f"{steps} exceeds the horizon of {horizon} steps; use 1..{horizon}",
         )
+
+
+def _leaders(survey: Survey) -> Iterator[Problem]:
+    known = [e.name for e in survey.action]
+    twist = twist_dimensions(survey)
+    for name, path, where in _repeats((e.name, e.path) for e in survey.leaders):
+        yield Problem(path, f"{name!r} is already led at {where}; remove one")
+    for entry in survey.leaders:
+        if entry.name not in known:
+            text = f"{entry.name!r} is not an action dimension{nearest(entry.name, known)}"
+            yield Problem(entry.path, text)
+        elif entry.name in twist:
+            yield Problem(entry.path, f"{entry.name!r} is a velocity; a leader arm has none")
+    led = [e.name for e in survey.leaders]
+    for name, path in survey.start.items():
+        if name not in led:
+            yield Problem(path, f"{name!r} is led by no leader arm{nearest(name, led)}")

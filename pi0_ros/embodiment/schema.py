@@ -173,6 +173,35 @@ class SyncRow(_Model):
     observation_timeout_s: Positive
 
 
+class LeaderRow(_Model):
+    """One joint of a leader arm; its raw number is turned into the action's unit."""
+
+    joint: Annotated[str, Field(min_length=1)]
+    scale: Scale = 1.0
+    offset: float = 0.0
+
+
+class LeaderGroup(_Model):
+    """A leader arm: the action dimensions that its joints on one topic drive."""
+
+    topic: Topic
+    dimensions: Annotated[dict[Name, LeaderRow], Field(min_length=1)]
+
+
+class StartRow(_Model):
+    """The gesture that starts leader-follower operation: these values all below a bound."""
+
+    dimensions: Annotated[list[str], Field(min_length=1)]
+    below: float
+
+
+class TeleopRow(_Model):
+    """Leader arms; see :class:`pi0_ros.embodiment.types.Teleoperation`."""
+
+    leaders: Annotated[list[LeaderGroup], Field(min_length=1)]
+    start: StartRow | None = None
+
+
 class EmbodimentFile(_Model):
     """A whole file."""
 
@@ -185,3 +214,4 @@ class EmbodimentFile(_Model):
     state: Annotated[list[StateGroup], Field(min_length=1)]
     action: Annotated[list[ActionGroup], Field(min_length=1)]
     controllers: Annotated[dict[Name, ControllerRow], Field(min_length=1)]
+    teleop: TeleopRow | None = None

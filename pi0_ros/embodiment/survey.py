@@ -17,6 +17,7 @@ from pi0_ros.embodiment.schema import (
     ActionRow,
     CameraRow,
     ControllerRow,
+    LeaderRow,
     LimitsPart,
     StateRow,
 )
@@ -38,7 +39,8 @@ class Entry(Generic[Row]):
 class Survey:
     """What could be read of a file.
 
-    ``rates`` is unchecked; ``absent_slots`` maps a slot to its path.
+    ``rates`` is unchecked; ``absent_slots`` maps a slot to its path, ``start`` the dimensions
+    of the start gesture.
     """
 
     state: tuple[Entry[StateRow], ...]
@@ -47,22 +49,32 @@ class Survey:
     controllers: tuple[Entry[ControllerRow], ...]
     rates: dict[str, Any]
     absent_slots: dict[str, KeyPath]
+    leaders: tuple[Entry[LeaderRow], ...]
+    start: dict[str, KeyPath]
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> Survey:
         """Read what is readable of the file's parsed YAML."""
         absent = raw.get("absent_slots")
         rates = raw.get("rates")
+        teleop = _mapping(raw.get("teleop"))
+        start = _mapping(teleop.get("start")).get("dimensions")
         return cls(
             state=tuple(_grouped(raw, "state", StateRow)),
             action=tuple(_grouped(raw, "action", ActionRow)),
             cameras=tuple(_named(raw.get("cameras"), ("cameras",), {}, CameraRow)),
             controllers=tuple(_named(raw.get("controllers"), ("controllers",), {}, ControllerRow)),
-            rates=rates if isinstance(rates, dict) else {},
+            rates=_mapping(rates),
             absent_slots={
                 slot: ("absent_slots", i)
                 for i, slot in enumerate(absent if isinstance(absent, list) else [])
                 if isinstance(slot, str)
+            },
+            leaders=tuple(_grouped(teleop, "leaders", LeaderRow, ("teleop",))),
+            start={
+                name: ("teleop", "start", "dimensions", i)
+                for i, name in enumerate(start if isinstance(start, list) else [])
+                if isinstance(name, str)
             },
         )
 
@@ -75,11 +87,18 @@ def merged_limits(entry: Entry[ActionRow]) -> LimitsPart | None:
     return entry.row.limits.over(group)
 
 
-def _grouped(raw: dict[str, Any], key: str, model: type[Row]) -> Iterator[Entry[Row]]:
+def _mapping(raw: object) -> dict[str, Any]:
+    return raw if isinstance(raw, dict) else {}
+
+
+def _grouped(
+    raw: dict[str, Any], key: str, model: type[Row], above: KeyPath = ()
+) -> Iterator[Entry[Row]]:
     groups = raw.get(key)
     for i, group in enumerate(groups if isinstance(groups, list) else []):
         if isinstance(group, dict):
-            yield from _named(group.get("dimensions"), (key, i, "dimensions"), group, model)
+            path = (*above, key, i, "dimensions")
+            yield from _named(group.get("dimensions"), path, group, model)
 
 
 def _named(

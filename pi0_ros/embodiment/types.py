@@ -133,6 +133,33 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderDimension:
+    """A joint of a leader arm, and the action dimension it drives:
+    ``action = scale * raw + offset``.
+    """
+
+    action: str
+    topic: str
+    joint: str
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teleoperation:
+    """Leader arms of a robot.
+
+    The operator starts by bringing every one of ``start_dimensions``, in the action's unit,
+    below ``start_below``: closing the leaders' grippers, mostly. Without any, a deadman
+    switch is needed.
+    """
+
+    leaders: tuple[LeaderDimension, ...]
+    start_dimensions: tuple[str, ...]
+    start_below: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """``chunk_hz``: steps per second of a chunk; ``control_hz``: executor ticks.
 
@@ -193,6 +220,7 @@ class Embodiment:
     controllers: tuple[Controller, ...]
     rates: Rates
     sync: SyncTolerances
+    teleop: Teleoperation | None = None
 
     @property
     def state_names(self) -> tuple[str, ...]:

@@ -69,6 +69,12 @@ ARGUMENTS = (
         of_hardware=True,
     ),
     Argument(
+        name="parameters",
+        description="ROS parameter file for any of the nodes; what it says wins",
+        default="",
+        of_hardware=True,
+    ),
+    Argument(
         name="image_size",
         description="Side of the square views the model sees, in pixels",
         default="224",
@@ -103,3 +109,44 @@ ARGUMENTS = (
 
 #: The part of the table that the hardware alone understands.
 HARDWARE_ARGUMENTS = tuple(argument for argument in ARGUMENTS if argument.of_hardware)
+
+_BY_NAME = {argument.name: argument for argument in ARGUMENTS}
+
+#: Arguments of the recorder, which starts beside a robot that runs.
+RECORDER_ARGUMENTS = (
+    _BY_NAME["embodiment"],
+    _BY_NAME["namespace"],
+    Argument(
+        name="use_sim_time",
+        description="Whether the recorder follows /clock; say true beside a simulation",
+        default="false",
+        choices=("true", "false"),
+    ),
+    Argument(
+        name="directory",
+        description="Folder of the episodes, one rosbag2 bag each",
+        default="~/pi0_episodes",
+    ),
+    Argument(
+        name="require_commands",
+        description="Whether the controllers must be commanded before an episode starts; false "
+        "where actions are to be made from measured states",
+        default="true",
+        choices=("true", "false"),
+    ),
+    Argument(
+        name="extra_topics",
+        description="More topics to record and to wait for: NAME TYPE, NAME TYPE, ...",
+        default="",
+    ),
+    Argument(
+        name="queue_mb",
+        description="Memory for what waits for the disk, in MB; what does not fit is lost",
+        default="256",
+    ),
+    Argument(
+        name="reserve_mb",
+        description="Room on the disk that stays free, in MB; an episode ends before it is used",
+        default="512",
+    ),
+)

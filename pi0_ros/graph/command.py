@@ -24,6 +24,8 @@ def command_line(process: Process, environment: Mapping[str, str]) -> tuple[str,
         words += ["-r", f"__ns:={process.namespace}"]
     for name, value in process.parameters.items():
         words += ["-p", f"{name}:={format_parameter(value)}"]
+    if process.parameter_file:  # the last that names a parameter wins
+        words += ["--params-file", process.parameter_file]
     return tuple(words)
 
 

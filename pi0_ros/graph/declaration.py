@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import yaml
+
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.graph.arguments import HARDWARE
 from pi0_ros.graph.install import find_share_file
@@ -36,8 +38,9 @@ class Process:
     """One process of the graph: a node of the same name.
 
     ``namespace`` is absolute ("/" for none). ``environment`` is added to the
-    caller's. Processes with a lower ``stop_order`` are stopped first; a death of
-    a ``critical`` one takes the graph down.
+    caller's. ``parameter_file`` ("" for none) overrides ``parameters``. Processes
+    with a lower ``stop_order`` are stopped first; a death of a ``critical`` one
+    takes the graph down.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Process:
     environment: Mapping[str, str]
     stop_order: int
     critical: bool = True
+    parameter_file: str = ""
 
 
 def declare(options: GraphOptions) -> tuple[Process, ...]:
@@ -95,6 +99,28 @@ def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
     return (_process(options, "pi0_bringup", executable, parameters, stop_order=3),)
 
 
+def declare_executor(options: GraphOptions) -> tuple[Process, ...]:
+    """The executor alone, for whoever drives the robot by hand. Raises as :func:`declare`."""
+    load(options.embodiment)
+    return (
+        _process(options, "pi0_ros", "chunk_executor", _common_parameters(options), stop_order=2),
+    )
+
+
+def declare_recorder(options: GraphOptions) -> tuple[Process, ...]:
+    """The recorder, beside a robot that runs already. Raises as :func:`declare`."""
+    load(options.embodiment)
+    parameters: dict[str, ParameterValue] = {
+        **_common_parameters(options),
+        "directory": str(Path(options.directory).expanduser().resolve()),
+        "require_commands": options.require_commands,
+        "extra_topics": options.extra_topics,
+        "queue_mb": options.queue_mb,
+        "reserve_mb": options.reserve_mb,
+    }
+    return (_process(options, "pi0_ros", "recorder", parameters, stop_order=0),)
+
+
 def _common_parameters(options: GraphOptions) -> dict[str, ParameterValue]:
     return {
         "embodiment": _absolute_if_path(options.embodiment),
@@ -118,6 +144,7 @@ def _process(
         parameters=MappingProxyType(dict(parameters)),
         environment=MappingProxyType(_environment(options.caller)),
         stop_order=stop_order,
+        parameter_file=_checked_parameters(options.parameters),
     )
 
 
@@ -154,6 +181,26 @@ def _checked_source(options: GraphOptions) -> dict[str, ParameterValue]:
             " a server brings its own checkpoint"
         )
     return {"checkpoint": "", "remote": remote}
+
+
+def _checked_parameters(text: str) -> str:
+    if not text:
+        return ""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise GraphError(f"parameters is {text!r}, which is no file; give a ROS parameter file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise GraphError(f"parameters {text!r} cannot be read: {error}") from error
+    if not isinstance(content, dict) or not all(
+        isinstance(node, dict) and "ros__parameters" in node for node in content.values()
+    ):
+        raise GraphError(
+            f"parameters {text!r} is no ROS parameter file; write"
+            " `chunk_executor: {ros__parameters: {splice_s: 0.3}}`"
+        )
+    return str(path.resolve())
 
 
 def _checked_checkpoint(text: str) -> str:

@@ -30,7 +30,7 @@ def describe(
     def start(context: LaunchContext) -> list[Any]:
         given = context.launch_configurations
         values = {a.name: given[a.name] for a in arguments if a.name in given}
-        processes = declare(parse_options(values))
+        processes = declare(parse_options(values, arguments))
         return [action for process in processes for action in node_actions(process)]
 
     return LaunchDescription([*map(_declared, arguments), OpaqueFunction(function=start)])
@@ -50,7 +50,7 @@ def node_actions(process: Process) -> tuple[Any, ...]:
         executable=process.executable,
         name=process.name,
         namespace=process.namespace,
-        parameters=[dict(process.parameters)],
+        parameters=[dict(process.parameters), *filter(None, [process.parameter_file])],
         additional_env=dict(process.environment),
         output="screen",
     )

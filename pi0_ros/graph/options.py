@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pi0_ros.graph.arguments import ARGUMENTS
+from pi0_ros.graph.arguments import ARGUMENTS, Argument
 
 
 class GraphError(ValueError):
@@ -16,7 +16,7 @@ class GraphError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphOptions:
-    """One field for each of :data:`pi0_ros.graph.arguments.ARGUMENTS`.
+    """One field for each argument of :mod:`pi0_ros.graph.arguments`.
 
     ``use_sim_time`` None follows the hardware: the simulation brings its clock.
     ``seed`` -1 draws one. ``strategy`` "auto" leaves it to the policy. ``checkpoint`` is not
@@ -31,12 +31,18 @@ class GraphOptions:
     prompt: str = ""
     namespace: str = ""
     use_sim_time: bool | None = None
+    parameters: str = ""
     image_size: int = 224
     device: str = "cpu"
     threads: int = 0
     num_steps: int = 10
     seed: int = -1
     strategy: str = "auto"
+    directory: str = "~/pi0_episodes"
+    require_commands: bool = True
+    extra_topics: str = ""
+    queue_mb: int = 256
+    reserve_mb: int = 512
     caller: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @property
@@ -45,13 +51,15 @@ class GraphOptions:
         return self.hardware == "mujoco" if self.use_sim_time is None else self.use_sim_time
 
 
-def parse_options(values: Mapping[str, str]) -> GraphOptions:
+def parse_options(
+    values: Mapping[str, str], arguments: Sequence[Argument] = ARGUMENTS
+) -> GraphOptions:
     """Make options of what a front end received; absent ones get their default.
 
     Raises :class:`GraphError` naming argument, value and fix.
     """
     fields: dict[str, Any] = {}
-    for argument in ARGUMENTS:
+    for argument in arguments:
         text = values.get(argument.name, argument.default)
         if text is None:
             continue
@@ -85,4 +93,7 @@ _CONVERSIONS = {
     "threads": _whole_number,
     "num_steps": _whole_number,
     "seed": _whole_number,
+    "require_commands": _switch,
+    "queue_mb": _whole_number,
+    "reserve_mb": _whole_number,
 }

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -19,21 +18,11 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros import embodiment as embodiments
-from pi0_ros.embodiment import Camera, EmbodimentError
-from pi0_ros.embodiment.packing import JointStatePacker
+from pi0_ros.embodiment import Camera
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
-from pi0_ros.nodes.images import ImageError, reader_for
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS, ManagedNode, run
-from pi0_ros.nodes.observations import ObservationWriter, nanoseconds
-from pi0_ros.sync import (
-    AlignedSet,
-    Aligner,
-    CameraStream,
-    Fault,
-    Refusal,
-    SyncReport,
-    SyncSummary,
-)
+from pi0_ros.nodes.observations import ObservationWriter
+from pi0_ros.sync import Observed, Observer, SyncSummary
 
 _LOG_AGAIN_S = 10.0
 # Deeper than for frames: the history must not lose those sent while a set is drawn.
@@ -62,15 +51,8 @@ class CameraSync(ManagedNode):
         if not 14 <= size <= 1024:
             raise ValueError(f"image_size is {size}; give pixels from 14 to 1024 (models use 224)")
         self._embodiment = embodiments.load(self.get_parameter("embodiment").value)
-        self._readers = {camera.name: reader_for(camera) for camera in self._embodiment.cameras}
-        self._packer = JointStatePacker(self._embodiment)
-        self._aligner: Aligner[Any, Any] = Aligner(
-            [CameraStream(name=c.name, rate_hz=c.rate_hz) for c in self._embodiment.cameras],
-            self._packer.topics,
-            self._embodiment.sync,
-        )
-        self._report = SyncReport([*self._aligner.cameras, *self._aligner.states])
         self._writer = ObservationWriter(self._embodiment, size)
+        self._observer = Observer(self._embodiment, self._writer.views)
         self._publisher = self.create_publisher(ObservationMessage, "observation", COMMAND_QOS)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
@@ -84,12 +66,12 @@ class CameraSync(ManagedNode):
 
     def start(self) -> None:
         """Begin to listen; sequence numbers start at 0."""
-        self._aligner.clear()
+        self._observer.clear()
         self._sequence = 0
         for camera in self._embodiment.cameras:
             kind = _IMAGE_TYPES[camera.message_type]
             self._subscribe(kind, camera.topic, self._frame_callback(camera), SENSOR_QOS)
-        for topic in self._packer.topics:
+        for topic in self._observer.joint_topics:
             self._subscribe(JointState, topic, self._joint_state_callback(topic), _JOINT_STATE_QOS)
 
     def stop(self) -> None:
@@ -116,87 +98,45 @@ class CameraSync(ManagedNode):
         self._subscriptions_held.append(self.create_subscription(kind, topic, callback, qos))
 
     def _frame_callback(self, camera: Camera) -> Callable[[Any], None]:
-        stream = self._aligner.cameras[camera.name]
-        check = self._readers[camera.name].check
-
         def on_frame(message: Any) -> None:
-            self._report.arrived(camera.name)
-            now_ns = self._now_ns()
-            try:
-                check(message)
-            except ImageError as error:
-                self._count(stream.refuse(Fault.MALFORMED, str(error)))
-            else:
-                self._count(stream.add(nanoseconds(message.header.stamp), message, now_ns))
-            self._look_for_a_set(now_ns)
+            self._publish(self._observer.frame(camera.name, message, self._now_ns()))
 
         return on_frame
 
     def _joint_state_callback(self, topic: str) -> Callable[[Any], None]:
-        stream = self._aligner.states[topic]
-
         def on_joint_state(message: Any) -> None:
-            self._report.arrived(topic)
-            now_ns = self._now_ns()
-            try:
-                _, values = self._packer.pack(
-                    topic, message.name, message.position, message.velocity, message.effort
-                )
-            except EmbodimentError as error:
-                self._count(stream.refuse(Fault.MALFORMED, str(error)))
-            else:
-                self._count(stream.add(nanoseconds(message.header.stamp), values, now_ns))
-            if self._aligner.waits_past(now_ns):
-                self._look_for_a_set(now_ns)
+            self._publish(self._observer.joint_states(topic, message, self._now_ns()))
 
         return on_joint_state
 
-    def _look_for_a_set(self, now_ns: int) -> None:
-        selected = self._aligner.select(now_ns)
-        if isinstance(selected, Refusal):
-            self._count(selected)
-        elif selected is not None:
-            self._publish(selected)
-
-    def _publish(self, aligned: AlignedSet[Any, Any]) -> None:
-        for name, frame in aligned.frames.items():
-            try:
-                self._writer.draw(name, frame.stamp_ns, self._readers[name].decode, frame.item)
-            except ImageError as error:
-                dropped = self._aligner.cameras[name].drop_newest(Fault.MALFORMED, str(error))
-                self._count(dropped)
-                return
-        state = np.empty(len(self._embodiment.state))
-        for topic, joints in aligned.states.items():
-            state[self._packer.indices(topic)] = joints.item
+    def _publish(self, observed: Observed | None) -> None:
+        if observed is None:
+            return
         message = self._writer.message
-        message.state = state
+        message.state = observed.state
         message.sequence = self._sequence
-        self._writer.stamp(aligned, self._now_ns())
+        self._writer.stamp(observed.aligned, self._now_ns())
         self._publisher.publish(message)
         self._sequence += 1
-        self._report.published(aligned)
-
-    def _count(self, refusal: Refusal | None) -> None:
-        if refusal is not None:
-            self._report.refused(refusal)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
     def _on_clock_jump(self, jump: Any) -> None:
         self.get_logger().warning("the clock jumped back: all frames and joint states forgotten")
-        self._aligner.clear()
+        self._observer.clear()
 
     def _read_diagnostics(self) -> Reading:
         active = bool(self._subscriptions_held)
-        problems = self._aligner.problems(self._now_ns()) if active else ()
-        summary = self._report.summary(time.monotonic(), problems)
+        now_ns, aligner = self._now_ns(), self._observer.aligner
+        problems = aligner.problems(now_ns) if active else ()
+        summary = self._observer.report.summary(now_ns * 1e-9, problems, aligner.ages_ns(now_ns))
         if not active:
             return OK, "inactive", summary.values
         if summary.healthy:
             self._logged = ((), 0.0)
-            return (WARN if summary.refused else OK), summary.text, summary.values
+            level = WARN if summary.refused or summary.slow else OK
+            return level, summary.text, summary.values
         self._warn_of(summary)
         return ERROR, summary.text, summary.values
 

@@ -289,17 +289,18 @@ class ChunkExecutor(ManagedNode):
 
     def _facts(self, last: Tick | None) -> ExecutorFacts:
         """What diagnostics say beside the status message."""
-        error = np.nan
+        off: tuple[float, ...] = ()
         if last is not None:
             self._unpack_joints()
-            error = np.abs(self.core.joints.action() - last.command)[self._measured].max()
+            apart = self.core.joints.action() - last.command
+            off = tuple(np.where(self._measured, apart, np.nan).tolist())
         door = self.core.door
         extra = {"teleop_accepted": str(door.accepted)} | self._punctuality
         extra |= {f"teleop_refused_{rule.value}": str(n) for rule, n in door.refused.items()}
         unheard = [*self._unheard[0], *self._unheard[1]]
         return ExecutorFacts(
             observation_age_s=self.core.observation_age_s(self._now_ns()),
-            tracking_error=float(error),
+            off=off,
             refused={rule.value: n for rule, n in self.core.gate.refused.items()},
             faults=self._faults,
             extra=extra,

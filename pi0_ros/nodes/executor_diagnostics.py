@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -29,13 +30,13 @@ class ExecutorFacts:
     """What the status message does not carry.
 
     ``observation_age_s``: of the newest observation, None before the first.
-    ``tracking_error``: largest distance of a joint from its command, in the joint's unit;
-    NaN while unknown. ``refused``: refused chunks by rule. ``faults``: exceptions in a tick.
+    ``off``: how far each action dimension is measured from its command, in its unit; NaN
+    where that is unknown. ``refused``: refused chunks by rule. ``faults``: exceptions in a tick.
     ``extra``: further values, taken as they are. ``warnings``: said beside the state.
     """
 
     observation_age_s: float | None = None
-    tracking_error: float = float("nan")
+    off: tuple[float, ...] = ()
     refused: Mapping[str, int] = field(default_factory=dict)
     faults: int = 0
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +79,8 @@ class ExecutorDiagnostics:
 
 def _values(status: ExecutorStatus, facts: ExecutorFacts) -> dict[str, str]:
     age_s = facts.observation_age_s
+    off = dict(zip(status.action_names, facts.off, strict=False))  # empty before a tick
+    known = {name: distance for name, distance in off.items() if math.isfinite(distance)}
     values = {
         "state": STATE_NAMES.get(status.state, str(status.state)),
         "reason": status.reason,
@@ -86,7 +89,7 @@ def _values(status: ExecutorStatus, facts: ExecutorFacts) -> dict[str, str]:
         "chunk_sequence": str(status.chunk_sequence),
         "chunk_step": f"{status.chunk_step} of {status.chunk_horizon}",
         "observation_age_s": "never" if age_s is None else f"{age_s:.3f}",
-        "tracking_error_max": f"{facts.tracking_error:.4f}",
+        "tracking_error_max": f"{max(map(abs, known.values()), default=math.nan):.4f}",
         "chunks_accepted": str(status.chunks_accepted),
         "chunks_executed": str(status.chunks_executed),
         "chunks_refused": str(status.chunks_refused),
@@ -104,6 +107,7 @@ def _values(status: ExecutorStatus, facts: ExecutorFacts) -> dict[str, str]:
         "lateness_max_ms": f"{status.lateness_max_ms:.3f}",
         "cpu_share": f"{status.cpu_share:.3f}",
     }
+    values |= {f"off.{name}": f"{distance:.4f}" for name, distance in known.items()}
     return values | _limit_hits(status) | dict(facts.extra)
 
 

@@ -87,7 +87,7 @@ class ManagedNode(LifecycleNode):
         """Release what :meth:`setup` created."""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        result = self._guard("configure", self.setup)
+        result = self._guard("configure", self._checked_setup)
         if result is not _SUCCESS:
             self._guard("clean up after the failed configure", self.teardown, keep=True)
         return result
@@ -113,6 +113,20 @@ class ManagedNode(LifecycleNode):
         if state.label == "unconfigured":
             return _SUCCESS
         return self._guard("shut down", self.teardown)
+
+    def _checked_setup(self) -> None:
+        """Set up, unless a parameter was given that nobody reads: a typing error, most likely."""
+        unknown = [
+            name
+            for name in self._parameter_overrides
+            if not self.has_parameter(name) and not name.startswith("qos_overrides.")
+        ]
+        if unknown:
+            known = ", ".join(sorted(self._parameters))
+            raise ValueError(
+                f"no parameter is called {', '.join(unknown)}; {self.get_name()} has {known}"
+            )
+        self.setup()
 
     def _guard(
         self, what: str, step: Callable[[], None], *, keep: bool = False

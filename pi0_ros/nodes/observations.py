@@ -12,7 +12,7 @@ from builtin_interfaces.msg import Time
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.policy.types import Observation, PolicyError
-from pi0_ros.sync import AlignedSet, letterbox
+from pi0_ros.sync import AlignedSet, Views, nanoseconds, view_order
 
 _NS_PER_S = 1_000_000_000
 
@@ -22,19 +22,12 @@ def time_message(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // _NS_PER_S, nanosec=stamp_ns % _NS_PER_S)
 
 
-def nanoseconds(stamp: Any) -> int:
-    """builtin_interfaces/Time to nanoseconds."""
-    return int(stamp.sec) * _NS_PER_S + int(stamp.nanosec)
-
-
 class ObservationWriter:
     """Fills one message over and over; publishing copies it, so none is allocated per set."""
 
     def __init__(self, embodiment: Embodiment, size: int) -> None:
         by_slot = {camera.slot: camera.name for camera in embodiment.cameras}
-        self._views = [by_slot[slot] for slot in CAMERA_SLOTS if slot in by_slot]
-        shape = (len(self._views), size, size, 3)
-        self._drawn: dict[str, int] = {}
+        shape = (len(view_order(embodiment)), size, size, 3)
         self._slots = [by_slot.get(slot) for slot in CAMERA_SLOTS]
         self.message = ObservationMessage(
             embodiment=embodiment.name,
@@ -45,20 +38,9 @@ class ObservationWriter:
             pixels=array.array("B", bytes(math.prod(shape))),
             state_names=list(embodiment.state_names),
         )
-        # A view of the message's own buffer: its constructor and setter copy.
-        self._pixels = np.frombuffer(self.message.pixels, dtype=np.uint8).reshape(shape)
-
-    def draw(self, name: str, stamp_ns: int, decode: Any, source: Any) -> None:
-        """Resize one camera's frame into its place, unless it is there already.
-
-        ``decode(source)`` gives the image; what it raises leaves the place undefined
-        and the frame to be drawn again.
-        """
-        if self._drawn.get(name) == stamp_ns:
-            return
-        self._drawn.pop(name, None)
-        letterbox(decode(source), self._pixels[self._views.index(name)])
-        self._drawn[name] = stamp_ns
+        # Drawn into the message's own buffer: its constructor and setter copy.
+        pixels = np.frombuffer(self.message.pixels, dtype=np.uint8).reshape(shape)
+        self.views = Views(embodiment, size, pixels)
 
     def stamp(self, aligned: AlignedSet[Any, Any], now_ns: int) -> None:
         """Set the times of the message, to be published now."""

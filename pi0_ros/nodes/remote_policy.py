@@ -55,7 +55,7 @@ class RemoteSource:
         """For the diagnostics: what the server says about itself."""
         if self._policy is None:
             return {}
-        return {f"server {key}": str(value) for key, value in self._policy.metadata.items()}
+        return {f"server.{key}": str(value) for key, value in self._policy.metadata.items()}
 
     def close(self) -> None:
         """End the connection, and with it an inference that waits for the server."""

@@ -51,13 +51,13 @@ class PolicyReport:
         with self._lock:
             values = {
                 "chunks": str(self.chunks),
-                "inferences failed": str(self.failures),
-                "observations refused": str(self.refusals),
+                "inferences_failed": str(self.failures),
+                "observations_refused": str(self.refusals),
             }
             ordered = sorted(self._total_ms)
         if ordered:
             last = len(ordered) - 1
-            values["latency p50 [ms]"] = f"{ordered[round(0.50 * last)]:.1f}"
-            values["latency p95 [ms]"] = f"{ordered[round(0.95 * last)]:.1f}"
-            values["latency max [ms]"] = f"{ordered[-1]:.1f}"
+            values["latency_p50_ms"] = f"{ordered[round(0.50 * last)]:.1f}"
+            values["latency_p95_ms"] = f"{ordered[round(0.95 * last)]:.1f}"
+            values["latency_max_ms"] = f"{ordered[-1]:.1f}"
         return values

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from pi0_ros.sync.alignment import Aligner
+from pi0_ros.sync.observer import Observed, Observer, nanoseconds
 from pi0_ros.sync.report import SyncReport, SyncSummary
 from pi0_ros.sync.resize import fit_inside, fits_aspect, letterbox, resize_with_pad
 from pi0_ros.sync.streams import Fault, Refusal, Stamped, Stream
 from pi0_ros.sync.types import AlignedSet, CameraStream
+from pi0_ros.sync.views import Canvas, Views, view_order
 
 __all__ = [
     "AlignedSet",
     "Aligner",
     "CameraStream",
+    "Canvas",
     "Fault",
+    "Observed",
+    "Observer",
     "Refusal",
     "Stamped",
     "Stream",
     "SyncReport",
     "SyncSummary",
+    "Views",
     "fit_inside",
     "fits_aspect",
     "letterbox",
+    "nanoseconds",
     "resize_with_pad",
+    "view_order",
 ]

@@ -93,6 +93,12 @@ class Aligner(Generic[FrameT, StateT]):
         found = [stream.problem(now_ns) for stream in streams]
         return tuple(problem for problem in found if problem is not None)
 
+    def ages_ns(self, now_ns: int) -> dict[str, int]:
+        """Age of the newest message of each stream that has one [ns], by its stamp."""
+        cameras = [(name, stream.newest) for name, stream in self.cameras.items()]
+        states = [(name, stream.newest) for name, stream in self.states.items()]
+        return {n: now_ns - newest.stamp_ns for n, newest in (*cameras, *states) if newest}
+
     def select(self, now_ns: int) -> AlignedSet[FrameT, StateT] | Refusal | None:
         """The set that is complete now, why it is refused, or None to wait."""
         problems = self.problems(now_ns)

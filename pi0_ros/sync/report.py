@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median_high
 
 from pi0_ros.sync.streams import Fault, Refusal
 from pi0_ros.sync.types import AlignedSet
+
+# Below this share of its expected rate a stream is called slow.
+_SLOW = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,26 +19,32 @@ class SyncSummary:
     """One look at the streams.
 
     ``healthy``: sets were published since the last look; ``refused``: how many sets
-    and messages were not; ``at_fault``: ``"stream: fault"`` of each problem.
+    and messages were not; ``slow``: streams well below their expected rate;
+    ``at_fault``: ``"stream: fault"`` of each problem.
     """
 
     healthy: bool
     refused: int
+    slow: tuple[str, ...]
     at_fault: tuple[str, ...]
     text: str
     values: dict[str, str]
 
 
 class SyncReport:
-    """Counts arrivals, refusals and sets; summarises them since the last summary."""
+    """Counts arrivals, refusals and sets; summarises them since the last summary.
 
-    def __init__(self, streams: Iterable[str]) -> None:
-        self._streams = tuple(streams)
+    ``expected_hz``: the rate each stream is expected to keep, by name.
+    """
+
+    def __init__(self, expected_hz: Mapping[str, float]) -> None:
+        self._expected_hz = dict(expected_hz)
         self.sets = 0
         self.refusals: Counter[tuple[str, Fault]] = Counter()
         self._arrivals: Counter[str] = Counter()
         self._skews_ns: list[int] = []
         self._ages_ns: list[int] = []
+        self._apart_ns: Counter[str] = Counter()
         self._since_s: float | None = None
         self._recent: dict[str, Refusal] = {}
         self._refused_before = 0
@@ -54,56 +63,90 @@ class SyncReport:
         self.sets += 1
         self._skews_ns.append(aligned.skew_ns)
         self._ages_ns.append(aligned.age_ns)
+        for stream, member in (*aligned.frames.items(), *aligned.states.items()):
+            apart_ns = abs(member.stamp_ns - aligned.stamp_ns)
+            self._apart_ns[stream] = max(self._apart_ns[stream], apart_ns)
 
-    def summary(self, steady_s: float, problems: Iterable[Refusal]) -> SyncSummary:
-        """What happened since the last call; ``steady_s`` is any steady clock [s].
+    def summary(
+        self,
+        now_s: float,
+        problems: Iterable[Refusal],
+        ages_ns: Mapping[str, int] | None = None,
+    ) -> SyncSummary:
+        """What happened since the last call at ``now_s`` [s].
 
-        ``problems`` are the streams at fault right now
-        (:meth:`~pi0_ros.sync.alignment.Aligner.problems`).
+        On the ROS clock the rates are those that the policy sees, however fast simulated
+        time runs. ``problems`` are the streams at fault right now
+        (:meth:`~pi0_ros.sync.alignment.Aligner.problems`), ``ages_ns`` the age of the
+        newest message of each stream that has one.
         """
-        problems = list(problems)
-        elapsed_s = None if self._since_s is None else steady_s - self._since_s
+        elapsed_s = 0.0 if self._since_s is None else max(0.0, now_s - self._since_s)
         refused = self.refusals.total() - self._refused_before
-        healthy = bool(self._skews_ns)
-        values = {"sets": str(self.sets)} | self._figures(elapsed_s)
-        at_fault = problems or list(self._recent.values())
-        reasons = [str(refusal) for refusal in at_fault]
-        if healthy:
-            text = f"{values.get('sets [1/s]', '-')} sets/s, skew {values['skew p50 [ms]']} ms"
-            if refused:
-                text += "; refused " + "; ".join(reasons)
-        else:
-            text = "no sets: " + ("; ".join(reasons) or "waiting for the first frames")
+        slow = self._slow(elapsed_s)
+        at_fault = list(problems) or list(self._recent.values())
         summary = SyncSummary(
-            healthy=healthy,
+            healthy=bool(self._skews_ns),
             refused=refused,
+            slow=slow,
             at_fault=tuple(f"{refusal.stream}: {refusal.fault.value}" for refusal in at_fault),
-            text=text,
-            values=values,
+            text=self._text(elapsed_s, refused, slow, at_fault),
+            values=self._sets(elapsed_s) | self._streams(elapsed_s, ages_ns or {}),
         )
-        self._start_over(steady_s)
+        self._start_over(now_s)
         return summary
 
-    def _figures(self, elapsed_s: float | None) -> dict[str, str]:
-        values: dict[str, str] = {}
+    def _slow(self, elapsed_s: float) -> tuple[str, ...]:
+        # One message may fall on either side of the look.
+        return tuple(
+            stream
+            for stream, expected_hz in self._expected_hz.items()
+            if self._arrivals[stream] + 1 < _SLOW * expected_hz * elapsed_s
+        )
+
+    def _text(
+        self, elapsed_s: float, refused: int, slow: Iterable[str], at_fault: Iterable[Refusal]
+    ) -> str:
+        reasons = "; ".join(map(str, at_fault))
+        if not self._skews_ns:
+            return "no sets: " + (reasons or "waiting for frames")
+        rate = f"{len(self._skews_ns) / elapsed_s:.1f}" if elapsed_s else "-"
+        text = f"{rate} sets/s, skew {_milliseconds(median_high(self._skews_ns))} ms"
+        for stream in slow:
+            rate_hz, expected_hz = self._arrivals[stream] / elapsed_s, self._expected_hz[stream]
+            text += f"; {stream} slow: {rate_hz:.1f} of {expected_hz:g} Hz"
+        return text + (f"; refused {reasons}" if refused else "")
+
+    def _sets(self, elapsed_s: float) -> dict[str, str]:
+        values = {"sets": str(self.sets), "refused": str(self.refusals.total())}
         if elapsed_s:
-            values["sets [1/s]"] = f"{len(self._skews_ns) / elapsed_s:.1f}"
-            for stream in self._streams:
-                values[f"{stream}: rate [Hz]"] = f"{self._arrivals[stream] / elapsed_s:.1f}"
+            values["sets_per_s"] = f"{len(self._skews_ns) / elapsed_s:.1f}"
         if self._skews_ns:
-            values["skew p50 [ms]"] = _milliseconds(median_high(self._skews_ns))
-            values["skew max [ms]"] = _milliseconds(max(self._skews_ns))
-            values["age max [ms]"] = _milliseconds(max(self._ages_ns))
-        for (stream, fault), count in sorted(self.refusals.items()):
-            values[f"{stream}: refused, {fault.value}"] = str(count)
+            values["skew_p50_ms"] = _milliseconds(median_high(self._skews_ns))
+            values["skew_max_ms"] = _milliseconds(max(self._skews_ns))
+            values["age_max_ms"] = _milliseconds(max(self._ages_ns))
         return values
 
-    def _start_over(self, steady_s: float) -> None:
-        self._since_s = steady_s
+    def _streams(self, elapsed_s: float, ages_ns: Mapping[str, int]) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for stream, expected_hz in self._expected_hz.items():
+            if elapsed_s:
+                values[f"{stream}.rate_hz"] = f"{self._arrivals[stream] / elapsed_s:.1f}"
+            values[f"{stream}.expected_hz"] = f"{expected_hz:g}"
+            age_ns = ages_ns.get(stream)
+            values[f"{stream}.age_ms"] = "never" if age_ns is None else _milliseconds(age_ns)
+            if stream in self._apart_ns:
+                values[f"{stream}.skew_max_ms"] = _milliseconds(self._apart_ns[stream])
+        for (stream, fault), count in sorted(self.refusals.items()):
+            values[f"{stream}.refused_{fault.value}"] = str(count)
+        return values
+
+    def _start_over(self, now_s: float) -> None:
+        self._since_s = now_s
         self._refused_before = self.refusals.total()
         self._arrivals.clear()
         self._skews_ns.clear()
         self._ages_ns.clear()
+        self._apart_ns.clear()
         self._recent.clear()
 
 

@@ -142,3 +142,14 @@ def test_reset_forgets_commands(trossen: Embodiment) -> None:
     )
     commands.reset(trossen.home)
     np.testing.assert_array_equal(commands.sample(1.0), trossen.home)
+
+
+def test_a_refusal_is_told_once(fibocom: Embodiment) -> None:
+    commands = Commands(fibocom, fibocom.home)
+    assert commands.complaint() is None
+    with pytest.raises(CommandError):
+        commands.positions(controller(fibocom, "right_arm"), [0.0])
+    complaint = commands.complaint()
+    assert complaint is not None
+    assert complaint.startswith("1 commands refused, the last: ")
+    assert commands.complaint() is None

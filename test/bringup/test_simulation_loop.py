@@ -37,6 +37,7 @@ class Notes:
         self.clocks: list[int] = []
         self.joint_stamps: list[int] = []
         self.frame_sets: list[tuple[int, Frames]] = []
+        self.cubes: list[NDArray[np.float64]] = []
         self.rewards: list[int] = []
         self.failures: list[Exception] = []
 
@@ -51,6 +52,9 @@ class Notes:
 
     def frames(self, stamp_ns: int, frames: Frames) -> None:
         self.frame_sets.append((stamp_ns, frames))
+
+    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
+        self.cubes.append(pose)
 
     def reward(self, now_ns: int, reward: int) -> None:
         self.rewards.append(reward)

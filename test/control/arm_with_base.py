@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pi0_ros.embodiment import (
     Controller,
     ControllerKind,
     Embodiment,
+    LimitArrays,
     Limits,
     Rates,
     Slots,
@@ -26,8 +28,16 @@ PERIOD_NS = 20 * MS
 START = np.array([0.1, -0.2, 0.5, 0.0])  # measured; the base has no measured value
 
 
-def embodiment(chunk_hz: float = 50.0, control_hz: float = 50.0, horizon: int = 10) -> Embodiment:
-    """``shoulder``, ``elbow`` [rad], ``gripper`` [0..1], ``base`` [m/s]."""
+def embodiment(
+    chunk_hz: float = 50.0,
+    control_hz: float = 50.0,
+    horizon: int = 10,
+    jerk: float = math.inf,
+) -> Embodiment:
+    """``shoulder``, ``elbow`` [rad], ``gripper`` [0..1], ``base`` [m/s].
+
+    ``jerk`` [rad/s^3] bounds the shoulder and, ten times lower, the base.
+    """
     joint_names = ("shoulder", "elbow", "gripper")
     state = tuple(
         StateDimension(
@@ -44,10 +54,10 @@ def embodiment(chunk_hz: float = 50.0, control_hz: float = 50.0, horizon: int = 
         for i, name in enumerate(joint_names)
     )
     limits = {
-        "shoulder": Limits(lower=-2.0, upper=2.0, velocity=2.0, acceleration=10.0),
+        "shoulder": Limits(lower=-2.0, upper=2.0, velocity=2.0, acceleration=10.0, jerk=jerk),
         "elbow": Limits(lower=-1.0, upper=1.0, velocity=2.0, acceleration=10.0),
         "gripper": Limits(lower=0.0, upper=1.0, velocity=2.0, acceleration=20.0),
-        "base": Limits(lower=-0.5, upper=0.5, velocity=1.0, acceleration=10.0),
+        "base": Limits(lower=-0.5, upper=0.5, velocity=1.0, acceleration=10.0, jerk=0.1 * jerk),
     }
     action = tuple(
         ActionDimension(
@@ -188,10 +198,22 @@ class Bench:
 
 def assert_within_limits(commands: np.ndarray, robot: Embodiment) -> None:
     """Every limit holds over the whole stream (T, A), emitted once per control period."""
-    limits, dt = robot.limits, 1.0 / robot.rates.control_hz
-    velocity = np.diff(commands, axis=0, prepend=commands[:1]) / dt
-    change = np.diff(velocity, axis=0, prepend=0.0 * velocity[:1]) / dt
-    assert (commands <= limits.upper + 1e-9).all()
-    assert (commands >= limits.lower - 1e-9).all()
-    assert (np.abs(velocity) <= limits.velocity + 1e-7).all()
-    assert (np.abs(change) <= limits.acceleration + 1e-5).all()
+    assert_stream_within(commands, robot.limits, 1.0 / robot.rates.control_hz)
+
+
+def assert_stream_within(commands: np.ndarray, limits: LimitArrays, period_s: float) -> None:
+    """Every limit holds over a stream (T, A) that starts at rest, to one part in 10^9.
+
+    To that comes the rounding of the numbers in the stream. A start outside the position
+    bounds may come back in.
+    """
+    start = commands[0]
+    rounding = 4.0 * np.finfo(float).eps * (1.0 + np.abs(commands).max())
+    assert (commands <= np.maximum(limits.upper, start) + rounding).all()
+    assert (commands >= np.minimum(limits.lower, start) - rounding).all()
+    differences = np.concatenate((np.tile(start, (3, 1)), commands))
+    for name in ("velocity", "acceleration", "jerk"):
+        differences = np.diff(differences, axis=0) / period_s
+        rounding *= 2.0 / period_s
+        most = getattr(limits, name) * (1.0 + 1e-9) + rounding
+        assert (np.abs(differences) <= most).all(), name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from arm_with_base import MS, START, Bench, assert_within_limits, embodiment
@@ -138,6 +141,37 @@ def test_chunks_that_contradict_themselves_are_smoothed_and_not_amplified(seed):
     assert_within_limits(bench.commands(), bench.robot)
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("jerk", [math.inf, 100.0])
+def test_a_contradiction_every_tick_keeps_the_arm_near_what_all_chunks_say(seed, jerk):
+    noise = np.random.default_rng(seed)
+    bench = Bench(embodiment(horizon=50, jerk=jerk))
+    bench.tick(2)
+    for _ in range(150):
+        bench.offer(START + noise.uniform(-0.1, 0.1, size=(50, 4)))
+        bench.tick()
+    assert np.abs(bench.commands() - START)[:, :3].max() < 0.15
+    assert_within_limits(bench.commands(), bench.robot)
+
+
+@pytest.mark.parametrize("rates", [(20.0, 50.0), (50.0, 50.0), (50.0, 500.0)])
+def test_one_motion_cut_into_overlapping_chunks_is_that_motion(rates):
+    bench = Bench(embodiment(*rates, horizon=50))
+
+    def motion(now_ns: int, steps: np.ndarray) -> np.ndarray:
+        s = np.clip((now_ns * 1e-9 - 1.0 + steps / rates[0]) / 5.0 - 0.02, 0.0, 1.0)
+        return START + (s**2 * (1.5 - s))[:, None] * [0.8, -0.8, 0.6, 0.5]
+
+    bench.tick()
+    for _ in range(4):
+        bench.offer(motion(bench.now_ns + bench.period_ns, np.arange(50.0)).astype(np.float64))
+        bench.tick(int(0.3 * rates[1]))
+    times = [t.now_ns for t in bench.ticks]
+    expected = np.concatenate([motion(now_ns, np.zeros(1)) for now_ns in times])
+    assert np.abs(bench.commands() - expected)[int(0.4 * rates[1]) :].max() < 1e-7  # float32 rows
+    assert not bench.executor.hits.any()
+
+
 def test_a_chunk_stamped_ahead_waits_for_its_time():
     bench = _executing()
     bench.offer(NEAR, stamp_ns=bench.now_ns + 3 * bench.period_ns)
@@ -241,34 +275,40 @@ def test_a_dead_chunk_source_ends_in_a_hold_and_another_may_take_over():
     assert bench.tick().state is State.EXECUTING
 
 
+def _wander(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(scale=0.45, size=(10, 4)).cumsum(axis=0)
+
+
+#: What may happen between ticks: name -> what to do with a bench and a seed.
+EVENTS: dict[str, Callable[[Bench, int], object]] = {
+    "chunk": lambda bench, seed: bench.offer(_wander(seed)),
+    "noise": lambda bench, seed: bench.offer(START + 0.1 * _wander(seed)[::-1]),
+    "absurd": lambda bench, seed: bench.offer(1e6 * _wander(seed)),
+    "late": lambda bench, seed: bench.offer(_wander(seed), stamp_ns=bench.now_ns - 90 * MS),
+    "future": lambda bench, seed: bench.offer(_wander(seed), stamp_ns=bench.now_ns + 70 * MS),
+    "hold": lambda bench, _seed: bench.executor.hold("test"),
+    "skip": lambda bench, _seed: setattr(bench, "now_ns", bench.now_ns + 3 * bench.period_ns),
+    "back": lambda bench, _seed: setattr(bench, "now_ns", bench.now_ns - 300 * MS),
+    "cameras": lambda bench, _seed: setattr(bench, "cameras_alive", False),
+    "joints": lambda bench, _seed: setattr(bench, "joints_alive", False),
+}
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(
-            st.sampled_from(["chunk", "hold", "cameras", "joints", "skip", "back", "future"]),
-            st.integers(1, 15),
-            st.integers(0, 2**32 - 1),
-        ),
+        st.tuples(st.sampled_from(sorted(EVENTS)), st.integers(1, 15), st.integers(0, 2**32 - 1)),
         min_size=1,
         max_size=15,
     ),
-    st.sampled_from([(20.0, 50.0), (50.0, 50.0), (50.0, 500.0), (20.0, 20.0)]),
+    st.sampled_from([(20.0, 50.0), (50.0, 50.0), (50.0, 500.0), (20.0, 20.0), (50.0, 10.0)]),
+    st.sampled_from([math.inf, 1000.0, 100.0]),
 )
-def test_no_limit_is_ever_exceeded_whatever_happens(events, rates):
-    bench = Bench(embodiment(*rates))
+def test_no_limit_is_ever_exceeded_whatever_happens(events, rates, jerk):
+    bench = Bench(embodiment(*rates, jerk=jerk))
     bench.tick()
     for what, ticks, seed in events:
-        actions = np.random.default_rng(seed).normal(scale=1.5, size=(10, 4)).cumsum(axis=0) * 0.3
-        bench.cameras_alive, bench.joints_alive = what != "cameras", what != "joints"
-        if what == "chunk":
-            bench.offer(actions)
-        elif what == "future":
-            bench.offer(actions, stamp_ns=bench.now_ns + 70 * MS)
-        elif what == "hold":
-            bench.executor.hold("test")
-        elif what == "skip":
-            bench.now_ns += 3 * bench.period_ns
-        elif what == "back":
-            bench.now_ns -= 300 * MS
+        bench.cameras_alive = bench.joints_alive = True
+        EVENTS[what](bench, seed)
         bench.tick(ticks)
     assert_within_limits(bench.commands(), bench.robot)

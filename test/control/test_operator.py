@@ -90,7 +90,9 @@ def test_reset_leads_from_the_estop_to_stopped_and_start_from_there():
     bench.operator.estop()
     bench.tick(40)
     assert bench.operator.reset().done
-    assert bench.tick().state is State.STOPPED
+    tick = bench.tick()
+    assert tick.state is State.STOPPED
+    assert tick.reason == "reset after an e-stop; waiting for ~/start"
     assert bench.operator.start(bench.now_ns).done
     assert bench.tick().state is State.HOLDING
 

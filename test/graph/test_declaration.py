@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from pi0_ros.embodiment import EmbodimentError, available
-from pi0_ros.graph.declaration import SIMULATED_EMBODIMENTS, declare, declare_hardware
+from pi0_ros.graph.command import command_line
+from pi0_ros.graph.declaration import (
+    SIMULATED_EMBODIMENTS,
+    declare,
+    declare_hardware,
+    declare_recorder,
+)
 from pi0_ros.graph.options import GraphError, GraphOptions
 
 SUITE = ["chunk_executor", "camera_sync", "policy"]
@@ -85,6 +91,27 @@ def test_camera_sync_gets_the_size_of_the_views(tmp_path: Path) -> None:
     assert camera_sync.parameters["image_size"] == 112
 
 
+def test_the_recorder_starts_alone_and_gets_its_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = GraphOptions(
+        embodiment="ur5e", namespace="cell", directory="bags", require_commands=False, caller={}
+    )
+    (recorder,) = declare_recorder(given)
+    assert (recorder.package, recorder.executable) == ("pi0_ros", "recorder")
+    assert recorder.namespace == "/cell"
+    assert recorder.parameters == {
+        "embodiment": "ur5e",
+        "use_sim_time": False,
+        "directory": str(tmp_path / "bags"),
+        "require_commands": False,
+        "extra_topics": "",
+        "queue_mb": 256,
+        "reserve_mb": 512,
+    }
+
+
 def test_the_hardware_alone_needs_no_checkpoint() -> None:
     given = GraphOptions(embodiment="ur5e", hardware="mock", caller={})
     assert [p.name for p in declare_hardware(given)] == ["mock_robot"]
@@ -153,6 +180,7 @@ def test_an_unknown_embodiment_is_refused_with_the_nearest(tmp_path: Path) -> No
         ({"checkpoint": "/no/such"}, "checkpoint '/no/such' does not exist"),
         ({"remote": "gpu-box:8000"}, "remote is 'gpu-box:8000'; give ws://HOST:PORT"),
         ({"remote": "ws://gpu-box:8000"}, "and remote is 'ws://gpu-box:8000'; give one of them"),
+        ({"parameters": "/no/such"}, "parameters is '/no/such', which is no file"),
         ({"num_steps": 0}, "num_steps is 0; give a whole number of at least 1"),
         ({"namespace": "1st"}, "namespace '1st' is not a ROS namespace"),
         ({"namespace": "left/"}, "namespace 'left/' is not a ROS namespace"),
@@ -162,3 +190,23 @@ def test_an_unknown_embodiment_is_refused_with_the_nearest(tmp_path: Path) -> No
 def test_refuses_bad_options(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(GraphError, match=message):
         declare(options(tmp_path, **fields))
+
+
+def test_a_parameter_file_goes_to_every_node_after_what_is_declared(tmp_path: Path) -> None:
+    file = tmp_path / "tuning.yaml"
+    file.write_text("chunk_executor: {ros__parameters: {splice_s: 0.3}}")
+    for process in declare(options(tmp_path, parameters=str(file))):
+        assert process.parameter_file == str(file)
+        environment = {"AMENT_PREFIX_PATH": str(tmp_path)}
+        program = tmp_path / "lib" / process.package / process.executable
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.touch(mode=0o755)
+        assert command_line(process, environment)[-2:] == ("--params-file", str(file))
+
+
+@pytest.mark.parametrize("text", ["splice_s: 0.3", "chunk_executor: {splice_s: 0.3}", "[", "3"])
+def test_refuses_what_is_no_ros_parameter_file(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tuning.yaml"
+    file.write_text(text)
+    with pytest.raises(GraphError, match=r"tuning.yaml' (is no ROS parameter|cannot be read)"):
+        declare(options(tmp_path, parameters=str(file)))

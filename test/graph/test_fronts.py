@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 from stand_ins import Prefix
 
-from pi0_ros.graph.arguments import ARGUMENTS, HARDWARE_ARGUMENTS, Argument
+from pi0_ros.graph.arguments import (
+    ARGUMENTS,
+    HARDWARE_ARGUMENTS,
+    RECORDER_ARGUMENTS,
+    Argument,
+)
 from pi0_ros.graph.command import format_parameter
 from pi0_ros.graph.declaration import Process, declare
 from pi0_ros.graph.options import GraphOptions
@@ -172,6 +177,7 @@ def test_launch_reports_a_death_by_name_and_ends_with_code_1(
     ("path", "arguments"),
     [
         ("launch/pi0.launch.py", ARGUMENTS),
+        ("launch/record.launch.py", RECORDER_ARGUMENTS),
         ("pi0_bringup/launch/bringup.launch.py", HARDWARE_ARGUMENTS),
     ],
 )

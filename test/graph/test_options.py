@@ -6,14 +6,17 @@ from dataclasses import fields
 
 import pytest
 
-from pi0_ros.graph.arguments import ARGUMENTS, HARDWARE_ARGUMENTS
+from pi0_ros.graph.arguments import ARGUMENTS, HARDWARE_ARGUMENTS, RECORDER_ARGUMENTS
 from pi0_ros.graph.options import GraphError, GraphOptions, parse_options
 
 
 def test_every_option_has_an_argument_and_the_same_default() -> None:
     names = [field.name for field in fields(GraphOptions) if field.name != "caller"]
-    assert sorted(names) == sorted(argument.name for argument in ARGUMENTS)
+    everywhere = {argument.name for argument in (*ARGUMENTS, *RECORDER_ARGUMENTS)}
+    assert sorted(names) == sorted(everywhere)
     assert parse_options({"embodiment": "ur5e"}) == GraphOptions(embodiment="ur5e")
+    recorder = parse_options({"embodiment": "ur5e"}, RECORDER_ARGUMENTS)
+    assert recorder == GraphOptions(embodiment="ur5e", use_sim_time=False)
 
 
 def test_every_argument_is_described() -> None:
@@ -22,6 +25,7 @@ def test_every_argument_is_described() -> None:
         "embodiment",
         "hardware",
         "namespace",
+        "parameters",
         "use_sim_time",
     }
 

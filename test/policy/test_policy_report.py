@@ -18,8 +18,8 @@ def test_reports_latencies_of_the_latest_chunks() -> None:
         report.published(chunk(total_ms))
     values = report.values()
     assert values["chunks"] == "3"
-    assert values["latency p50 [ms]"] == "20.0"
-    assert values["latency max [ms]"] == "30.0"
+    assert values["latency_p50_ms"] == "20.0"
+    assert values["latency_max_ms"] == "30.0"
 
 
 def test_a_problem_is_reported_once_and_counted_for_good() -> None:
@@ -27,8 +27,8 @@ def test_a_problem_is_reported_once_and_counted_for_good() -> None:
     report.failed("out of memory")
     assert report.latest_problem() == "inference failed: out of memory"
     assert report.latest_problem() is None
-    assert report.values()["inferences failed"] == "1"
+    assert report.values()["inferences_failed"] == "1"
 
 
 def test_says_nothing_of_latency_before_the_first_chunk() -> None:
-    assert "latency p50 [ms]" not in PolicyReport().values()
+    assert "latency_p50_ms" not in PolicyReport().values()

@@ -59,7 +59,7 @@ def test_rows_are_averaged_over_the_chunks_that_cover_their_time_oldest_heaviest
 
 def test_forgets_chunks_that_are_over() -> None:
     run = loop(9).run(300)
-    averaged = int(run.strategy.values()["chunks averaged"])
+    averaged = int(run.strategy.values()["chunks_averaged"])
     assert averaged == math.ceil(PACE.horizon / 10)
 
 

@@ -182,7 +182,7 @@ SAYS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_refuses_names_and_counts(name: str, robot: Robot) -> None:
     change, stream, fault = FAULTS[name]
-    key = f"{stream}: refused, {fault}"
+    key = f"{stream}.refused_{fault}"
     seen: dict[str, str] = {}
     text = ""
 
@@ -272,7 +272,7 @@ def test_reads_jpeg_and_refuses_a_cut_one(ros: Graph, jpeg_embodiment: Path) -> 
     node = ros.add(CameraSync, {"embodiment": str(jpeg_embodiment), "image_size": SIZE})
     assert node.failure is None
     robot = Robot(ros, node, CompressedImage)
-    key = "base_camera: refused, malformed"
+    key = "base_camera.refused_malformed"
     robot.play(lambda: int(robot.diagnosis()[2].get(key, 0)) >= 2, "two refusals", _cut_jpeg)
     assert robot.observations == []
     robot.play(lambda: robot.observations, "an observation", _jpeg)

@@ -81,3 +81,12 @@ def test_a_fault_in_a_tick_is_an_error_whatever_the_state() -> None:
     level, text, _ = ExecutorDiagnostics().read(status(), ExecutorFacts(faults=2))
     assert level == ERROR
     assert text.startswith("2 faults in the tick")
+
+
+def test_tells_how_far_every_measured_joint_is_from_its_command() -> None:
+    facts = ExecutorFacts(off=(-0.25, float("nan")))
+    _, _, values = ExecutorDiagnostics().read(status(), facts)
+    assert values["off.elbow"] == "-0.2500"
+    assert "off.gripper" not in values
+    assert values["tracking_error_max"] == "0.2500"
+    assert ExecutorDiagnostics().read(status(), NO_FACTS)[2]["tracking_error_max"] == "nan"

@@ -75,3 +75,10 @@ def test_two_graphs_do_not_share_a_domain(ros: Graph) -> None:
 
 def test_commands_keep_only_the_newest(ros: Graph) -> None:
     assert COMMAND_QOS.depth == 1
+
+
+def test_a_parameter_that_no_node_reads_fails_configure(ros: Graph) -> None:
+    node = ros.add(Recorder, {"widht": 2})
+    assert node.failure is not None
+    assert node.failure.startswith("no parameter is called widht; recorder has autostart")
+    assert "width" in node.failure

@@ -132,7 +132,7 @@ def test_refuses_an_observation_that_differs_from_the_embodiment(
     level, text, values = scene.node._read_diagnostics()
     assert level == ERROR
     assert message in text
-    assert int(values["observations refused"]) >= 2
+    assert int(values["observations_refused"]) >= 2
     assert scene.backend.seen == []
 
 

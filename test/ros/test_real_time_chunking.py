@@ -173,8 +173,8 @@ def test_chunks_continue_each_other_until_the_prompt_or_the_checkpoint_changes(
     assert first.source_id == chunks[0].source_id
     values = robot.values()
     assert values["strategy"] == "rtc"
-    assert values["delays measured [steps]"] == "7 7"
-    assert values["delay used [steps]"] == "7"
+    assert values["delays_measured_steps"] == "7 7"
+    assert values["delay_used_steps"] == "7"
 
     robot.say("unfold")
     changed = robot.next_chunk(17)

@@ -118,7 +118,7 @@ def test_the_server_gets_the_observation_and_the_chunk_its_name(ros: Graph) -> N
     np.testing.assert_array_equal(np.reshape(chunk.data, (50, 7)), ACTIONS)
     level, text, values = robot.diagnostics()
     assert (level, text) == (OK, "1 chunks")
-    assert values["server checkpoint_id"] == "scripted@0"
+    assert values["server.checkpoint_id"] == "scripted@0"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_faulty_server_moves_nothing_and_chunks_resume_when_it_is_well(
         text, values = robot.trouble()
         assert text.startswith(f"inference failed: policy server ws://127.0.0.1:{port}: ")
         assert problem in text
-        assert int(values["inferences failed"]) >= 1
+        assert int(values["inferences_failed"]) >= 1
         assert robot.chunks == []
         server.answer = lambda: pack({"actions": ACTIONS})
         robot.observe_until(lambda: robot.chunks, "a chunk")

@@ -47,6 +47,7 @@ class Commands:
         self.accepted: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.last_refusal = ""
+        self._reported = 0
 
     def reset(self, setpoint: NDArray[np.float64]) -> None:
         """Forget every command; hold this action, shape (A,)."""
@@ -126,6 +127,12 @@ class Commands:
             values[f"{controller.name}.refused"] = str(self.refused[controller.name])
         values["last_refusal"] = self.last_refusal
         return values
+
+    def complaint(self) -> str | None:
+        """What to tell an operator of commands refused since the last call; None if none were."""
+        total = self.refused.total()
+        new, self._reported = total - self._reported, total
+        return f"{new} commands refused, the last: {self.last_refusal}" if new else None
 
     def _current(
         self, controller: Controller, now_s: float

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_bringup.drivers.readings import JointReading
+from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.pacing import Cadence, Pacer
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
 from pi0_bringup.simulation.transfer_cube import TransferCube, check_seed
@@ -78,6 +79,9 @@ class Sinks(Protocol):
     def frames(self, stamp_ns: int, frames: Frames) -> None:
         """All cameras of one instant, which may lie up to a camera period back."""
 
+    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
+        """Position [m] and quaternion (w, x, y, z) of the cube at this instant, shape (7,)."""
+
     def reward(self, now_ns: int, reward: int) -> None:
         """gym-aloha's reward of this instant."""
 
@@ -87,6 +91,8 @@ class Sinks(Protocol):
 
 class SimulationLoop:
     """Runs the scene tick by tick in its own thread, or in the caller's by :meth:`tick`.
+
+    With ``lockstep`` each control tick waits for the controller's answer.
 
     Simulated time counts ticks from ``begin_ns``, which must lie on the clock's
     grid, and goes on over resets and pauses, so that it never runs backwards.
@@ -99,11 +105,13 @@ class SimulationLoop:
         timing: Timing,
         sinks: Sinks,
         begin_ns: int = 0,
+        lockstep: Lockstep | None = None,
     ) -> None:
         self._scene = scene
         self._renderer = renderer
         self._timing = timing
         self._sinks = sinks
+        self._lockstep = lockstep
         self._joints = Cadence(timing.joint_state_hz, timing.clock_hz)
         self._cameras = Cadence(timing.camera_rate_hz, timing.clock_hz)
         self._rewards = Cadence(min(REWARD_HZ, timing.clock_hz), timing.clock_hz)
@@ -163,7 +171,11 @@ class SimulationLoop:
             self._sinks.joints(self.now_ns, self._scene.joint_readings())
         if self._cameras.due(self._ticks):
             self._renderer.submit(self.now_ns, self._scene.data, self._sinks.frames)
+        # After the joint states: the controller needs them for this tick.
+        if self._lockstep is not None:
+            self._lockstep.wait(self.now_ns)
         if self._rewards.due(self._ticks):
+            self._sinks.cube(self.now_ns, self._scene.cube_pose)
             self._sinks.reward(self.now_ns, self._scene.reward)
 
     def _run(self) -> None:

@@ -19,6 +19,7 @@ from pi0_bringup.simulation.viperx import (
     command_wiring,
     gripper_angle,
     state_topics,
+    to_gym,
 )
 from pi0_ros.embodiment import Embodiment
 
@@ -96,10 +97,7 @@ class TransferCube:
             raise ValueError(
                 f"command {action!r}: give {len(self._wires)} finite numbers in embodiment order"
             )
-        gym_action = np.zeros(len(self._wires))
-        for wire, value in zip(self._wires, action, strict=True):
-            gym_action[wire.index] = wire.convert((value - wire.offset) / wire.scale)
-        self._task.before_step(gym_action, self._physics)
+        self._task.before_step(to_gym(self._wires, action), self._physics)
 
     def step(self, duration_s: float) -> None:
         """Advance by a whole number of physics steps.

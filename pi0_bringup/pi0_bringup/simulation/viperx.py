@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from gym_aloha import constants
+from numpy.typing import NDArray
 
 from pi0_ros.embodiment import Embodiment
 
@@ -36,6 +38,11 @@ _OPENING: dict[str, Callable[[float], float]] = {
     "gripper": constants.normalize_puppet_gripper_joint,
     "left_finger": constants.normalize_puppet_gripper_position,
     "right_finger": lambda metres: constants.normalize_puppet_gripper_position(-metres),
+}
+_RAW: dict[str, Callable[[float], float]] = {
+    "gripper": constants.unnormalize_puppet_gripper_joint,
+    "left_finger": constants.unnormalize_puppet_gripper_position,
+    "right_finger": lambda opening: -constants.unnormalize_puppet_gripper_position(opening),
 }
 
 
@@ -63,8 +70,8 @@ def side_of(topic: str, embodiment: Embodiment) -> str:
 class CommandWire:
     """One action dimension on its way to gym-aloha's action vector.
 
-    ``gym = convert((value - offset) / scale)``, put at ``index``; ``side`` and
-    ``joint`` name the driver's joint.
+    ``gym = convert((value - offset) / scale)``, put at ``index``, and
+    ``value = scale * invert(gym) + offset``; ``side`` and ``joint`` name the driver's joint.
     """
 
     index: int
@@ -73,6 +80,7 @@ class CommandWire:
     scale: float
     offset: float
     convert: Callable[[float], float]
+    invert: Callable[[float], float]
 
 
 def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
@@ -99,6 +107,7 @@ def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
             scale=dimension.scale,
             offset=dimension.offset,
             convert=float if is_arm else _OPENING[dimension.joint],
+            invert=float if is_arm else _RAW[dimension.joint],
         )
         wires.append(wire)
     if sorted(wire.index for wire in wires) != list(range(2 * (len(ARM_JOINTS) + 1))):
@@ -108,6 +117,27 @@ def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
             "joint once per side"
         )
     return tuple(wires)
+
+
+def to_gym(wires: tuple[CommandWire, ...], action: NDArray[np.float64]) -> NDArray[np.float64]:
+    """gym-aloha's action vector (A,) of an action (A,) in embodiment order and units."""
+    gym_action = np.zeros(len(wires))
+    for wire, value in zip(wires, action, strict=True):
+        gym_action[wire.index] = wire.convert((value - wire.offset) / wire.scale)
+    return gym_action
+
+
+def from_gym(
+    wires: tuple[CommandWire, ...], gym_action: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Actions (..., A) in embodiment order and units of gym-aloha's (..., A)."""
+    columns = []
+    for wire in wires:
+        # Every conversion is linear: two points give its line.
+        at_zero = wire.scale * wire.invert(0.0) + wire.offset
+        slope = wire.scale * (wire.invert(1.0) - wire.invert(0.0))
+        columns.append(at_zero + slope * gym_action[..., wire.index])
+    return np.stack(columns, axis=-1)
 
 
 def state_topics(embodiment: Embodiment) -> dict[str, str]:

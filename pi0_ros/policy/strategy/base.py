@@ -130,7 +130,7 @@ class Strategy(ABC):
 
     def values(self) -> dict[str, str]:
         """What an operator wants to know, by name."""
-        return {"strategy": self.name, "chunks dropped": str(self.dropped)}
+        return {"strategy": self.name, "chunks_dropped": str(self.dropped)}
 
     @abstractmethod
     def _steps_between(self) -> int:

@@ -30,7 +30,7 @@ class TemporalEnsemble(Strategy):
         self._raw.clear()
 
     def values(self) -> dict[str, str]:
-        return super().values() | {"chunks averaged": str(len(self._raw))}
+        return super().values() | {"chunks_averaged": str(len(self._raw))}
 
     def _steps_between(self) -> int:
         return 0

@@ -56,10 +56,10 @@ class RealTimeChunking(Strategy):
 
     def values(self) -> dict[str, str]:
         values = {
-            "rtc mode": self._options.mode,
-            "delay used [steps]": "none" if self._used is None else str(self._used),
-            "delays measured [steps]": " ".join(map(str, self._delays)) or "none",
-            "guidance fallbacks": str(self.fallbacks.total()),
+            "rtc_mode": self._options.mode,
+            "delay_used_steps": "none" if self._used is None else str(self._used),
+            "delays_measured_steps": " ".join(map(str, self._delays)) or "none",
+            "guidance_fallbacks": str(self.fallbacks.total()),
         }
         values |= {f"without guidance: {why}": str(n) for why, n in self.fallbacks.items()}
         return super().values() | values

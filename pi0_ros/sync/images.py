@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from pi0_ros.embodiment.types import Camera
-from pi0_ros.sync import fits_aspect
+from pi0_ros.sync.resize import fits_aspect
 
 
 class ImageError(ValueError):

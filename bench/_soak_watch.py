@@ -1,0 +1,175 @@
+"""What the soak test sees of a running suite: every status, every command, every process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.control.audit import StreamAudit
+from pi0_ros.embodiment import Controller, ControllerKind, Embodiment
+from pi0_ros.embodiment.packing import controller_packer
+from pi0_ros.nodes.commands import command_writer
+from pi0_ros.nodes.executor_diagnostics import STATE_NAMES
+
+# Deep, so that what was sent while this process slept is still there.
+_EVERYTHING = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=5000, reliability=ReliabilityPolicy.RELIABLE
+)
+_EVERYTHING_LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=5000,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+# In the reason for a hold: the executor takes the arm to be elsewhere than it was commanded,
+# and begins anew from there without having commanded the way.
+_BEGINS_ANEW = ("no tick for", "the measured pose is held")
+_PAGE_MIB = 4096 / 2**20
+
+
+@dataclass(slots=True)
+class CommandStream:
+    """One controller's commands: how many, and how many are no tick's."""
+
+    received: int = 0
+    waiting: list[bytes] = field(default_factory=list)
+    unmatched: int = 0
+
+
+class Watch(Node):
+    """Audits the stream of ExecutorStatus and compares the controllers' commands with it.
+
+    The commands carry no tick; each must equal, to the last bit, what some status says was
+    commanded. ``states`` counts ticks by state, ``lateness_ms`` keeps one summary a second.
+    ``beginnings`` counts how often the executor began anew from the measured pose.
+    """
+
+    def __init__(self, robot: Embodiment) -> None:
+        super().__init__("soak_watch")
+        self.audit = StreamAudit(robot.limits, 1.0 / robot.rates.control_hz)
+        self.first: ExecutorStatus | None = None
+        self.last: ExecutorStatus | None = None
+        self.beginnings = 0
+        self.states: dict[str, int] = {}
+        self.lateness_ms: list[tuple[float, float, float]] = []
+        self.commands: dict[str, CommandStream] = {}
+        self._packers = {c.name: controller_packer(robot, c) for c in robot.controllers}
+        self._commanded: dict[str, set[bytes]] = {c.name: set() for c in robot.controllers}
+        self.create_subscription(
+            ExecutorStatus, "executor_status", self._on_status, _EVERYTHING_LATCHED
+        )
+        for controller in robot.controllers:
+            self._listen(robot, controller)
+
+    def _listen(self, robot: Embodiment, controller: Controller) -> None:
+        stream = self.commands[controller.name] = CommandStream()
+
+        def on_command(message: Any) -> None:
+            stream.received += 1
+            stream.waiting.append(raw_command(controller, message, robot).tobytes())
+
+        kind = command_writer(robot, controller).message_type
+        self.create_subscription(kind, controller.topic, on_command, _EVERYTHING)
+
+    def _on_status(self, status: ExecutorStatus) -> None:
+        command = np.asarray(status.command, dtype=np.float64)
+        if self.first is None:
+            self.first = status
+        before = self.last.reason if self.last else ""
+        if status.reason != before and any(words in status.reason for words in _BEGINS_ANEW):
+            self.beginnings += 1
+            self.audit.start_over()
+        self.last = status
+        state = STATE_NAMES.get(status.state, str(status.state))
+        self.states[state] = self.states.get(state, 0) + 1
+        self.audit.add(status.ticks, command)
+        for name, packer in self._packers.items():
+            if np.isfinite(command).all():
+                self._commanded[name].add(packer.raw(command).tobytes())
+        if status.ticks % 50 == 0:
+            late = (status.lateness_p50_ms, status.lateness_p99_ms, status.lateness_max_ms)
+            self.lateness_ms.append(late)
+
+    def begin(self) -> None:
+        """Count ticks and lateness from here; the audit goes on with what it has."""
+        self.first = self.last
+        self.states.clear()
+        self.lateness_ms.clear()
+
+    def match(self) -> None:
+        """Compare the commands received so far; call it when their statuses are in too."""
+        for name, stream in self.commands.items():
+            known = self._commanded[name]
+            stream.unmatched += sum(command not in known for command in stream.waiting)
+            stream.waiting.clear()
+
+
+def raw_command(controller: Controller, message: Any, robot: Embodiment) -> np.ndarray:
+    """The raw setpoint (D,) that a command message carries, in the controller's order."""
+    if controller.kind is ControllerKind.JOINT_TRAJECTORY:
+        return np.asarray(message.points[0].positions, dtype=np.float64)
+    if controller.kind is ControllerKind.TWIST:
+        axes = {d.name: d.joint.split(".") for d in robot.action}
+        values = [
+            getattr(getattr(message.twist, axes[name][0]), axes[name][1])
+            for name in controller.dimensions
+        ]
+        return np.array(values)
+    return np.asarray(message.data, dtype=np.float64)
+
+
+class Memory:
+    """Resident memory [MiB] of the processes of a suite, sampled over time."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, list[tuple[float, float]]] = {}
+
+    def sample(self, now_s: float, pids: Mapping[str, int]) -> None:
+        """Read every process that is there."""
+        for name, pid in pids.items():
+            try:
+                pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            except (OSError, IndexError):  # ended meanwhile
+                continue
+            self._samples.setdefault(name, []).append((now_s, pages * _PAGE_MIB))
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Per process: median of the first and the last minute, slope after the first.
+
+        A run shorter than three minutes is cut into thirds instead.
+        """
+        figures = {}
+        for name, samples in self._samples.items():
+            times_s, mib = np.array(samples).T
+            times_s = times_s - times_s[0]
+            window_s = min(60.0, times_s[-1] / 3.0)
+            after = times_s >= window_s
+            slope = np.polyfit(times_s[after], mib[after], 1)[0] if after.sum() > 2 else 0.0
+            figures[name] = {
+                "first_mib": round(float(np.median(mib[times_s <= window_s])), 1),
+                "last_mib": round(float(np.median(mib[times_s >= times_s[-1] - window_s])), 1),
+                "slope_mib_per_min": round(float(slope) * 60.0, 2),
+            }
+        return figures
+
+
+def children(names: tuple[str, ...]) -> dict[str, int]:
+    """Process ids of this process's children, by the node name on their command line."""
+    found = {}
+    for entry in Path("/proc/self/task").iterdir():
+        for pid in (entry / "children").read_text().split():
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+            except OSError:  # ended meanwhile
+                continue
+            for name in names:
+                if f"__node:={name}\0" in words:
+                    found[name] = int(pid)
+    return found

@@ -1,0 +1,90 @@
+"""``collect_demonstrations``: record the scripted expert in the simulation, through ROS.
+
+Starts simulation, executor, recorder and expert in a ROS domain of its own, and for every
+episode resets the scene with its seed, records one demonstration and marks it by gym-aloha's
+reward. What ``pi0 dataset convert`` then needs is the folder of bags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from pi0_bringup.collecting.graph import CollectOptions
+from pi0_bringup.collecting.progress import Progress, summary_lines
+from pi0_bringup.collecting.session import CollectionError, collect, default_folder
+from pi0_ros.graph.options import GraphError
+
+_TASK = "transfer the cube to the other arm"
+_ENDED, _REFUSED, _INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 if every episode was kept, 1 if not, 2 for a refused input."""
+    given = _parser().parse_args(arguments)
+    talk = sys.stderr if given.json else sys.stdout
+    begin_s = time.monotonic()
+    try:
+        options = CollectOptions(
+            episodes=given.episodes,
+            out=given.out,
+            task=given.task,
+            first_seed=given.first_seed,
+            width=given.width,
+            real_time_factor=given.real_time_factor,
+        )
+        found = collect(options, Progress(talk, given.episodes))
+    except GraphError as error:
+        return _complain(str(error), _REFUSED)
+    except CollectionError as error:
+        return _complain(str(error), _ENDED)
+    except KeyboardInterrupt:
+        return _complain("interrupted; every process has been stopped", _INTERRUPTED)
+    wall_s = time.monotonic() - begin_s
+    talk.writelines(f"{line}\n" for line in summary_lines(found, wall_s))
+    talk.flush()
+    if given.json:
+        sys.stdout.write(json.dumps([asdict(d) for d in found], indent=2) + "\n")
+    if len(found) < given.episodes:
+        return _complain(f"stopped after {len(found)} of {given.episodes} episodes", _INTERRUPTED)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="collect_demonstrations", description=(__doc__ or "").split("\n\n")[1]
+    )
+    parser.add_argument("--episodes", type=int, default=50, help="(default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=default_folder(), metavar="DIR", help="(default: %(default)s)"
+    )
+    parser.add_argument("--task", default=_TASK, help="(default: %(default)s)")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="of cube and expert (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--width", type=int, default=224, help="of every frame [pixels] (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--real-time-factor",
+        type=float,
+        default=1.0,
+        help="pace of the simulation; 0 as fast as possible (default: %(default)g)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the episodes as JSON")
+    return parser
+
+
+def _complain(text: str, code: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"collect_demonstrations: {text}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

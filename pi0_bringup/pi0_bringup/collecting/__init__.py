@@ -1,0 +1,1 @@
+"""Demonstrations of the scripted expert, recorded through ROS without anybody watching."""

@@ -1,0 +1,72 @@
+"""The processes that a collection needs, and what is asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pi0_ros.graph.declaration import (
+    Process,
+    declare_executor,
+    declare_hardware,
+    declare_recorder,
+)
+from pi0_ros.graph.options import GraphError, GraphOptions
+
+EMBODIMENT = "bimanual_trossen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectOptions:
+    """``episodes`` demonstrations, seeded ``first_seed``, ``first_seed`` + 1, ...
+
+    Frames are ``width`` pixels wide. ``real_time_factor`` 0 is as fast as the machine can.
+    ``max_attempts``: how often an episode that cannot be recorded is begun again.
+
+    Raises :class:`GraphError` where a number makes no sense.
+    """
+
+    episodes: int
+    out: Path
+    task: str
+    first_seed: int = 0
+    width: int = 224
+    real_time_factor: float = 1.0
+    max_attempts: int = 3
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise GraphError(f"episodes is {self.episodes}; give at least 1")
+        if self.first_seed < 0:
+            raise GraphError(f"first-seed is {self.first_seed}; give at least 0")
+        if self.width < 32 or self.width % 4:
+            raise GraphError(f"width is {self.width}; give a multiple of 4 from 32 pixels on")
+        if not 0.0 <= self.real_time_factor < float("inf"):
+            raise GraphError(
+                f"real-time-factor is {self.real_time_factor}; give 1 for real time, 0 for as "
+                "fast as possible"
+            )
+
+
+def processes(options: CollectOptions) -> tuple[Process, ...]:
+    """Simulation, executor, recorder and expert, in the order to start them."""
+    graph = GraphOptions(
+        embodiment=EMBODIMENT,
+        hardware="mujoco",
+        directory=str(options.out),
+        # A gripper is commanded from the first demonstrated motion on, and not before.
+        require_commands=False,
+        extra_topics="simulation/reward std_msgs/msg/Int32, "
+        "simulation/cube_pose geometry_msgs/msg/PoseStamped",
+    )
+    (simulation,) = declare_hardware(graph)
+    size = {"render_width": options.width, "render_height": options.width * 3 // 4}
+    # No tick is missed then, however busy the machine is, and the pace is free to choose.
+    pace = {"real_time_factor": options.real_time_factor, "lockstep": True}
+    simulation = replace(simulation, parameters={**simulation.parameters, **size, **pace})
+    (executor,) = declare_executor(graph)
+    (recorder,) = declare_recorder(graph)
+    expert = replace(
+        executor, name="scripted_expert", package="pi0_bringup", executable="scripted_expert"
+    )
+    return simulation, executor, replace(recorder, stop_order=1), replace(expert, stop_order=0)

@@ -1,0 +1,1 @@
+"""A scripted demonstrator of gym-aloha's cube transfer: waypoints, then joint motion."""

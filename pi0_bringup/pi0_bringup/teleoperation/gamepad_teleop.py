@@ -1,0 +1,89 @@
+"""The node ``gamepad_teleop``: jogs joints, hands and base from sensor_msgs/Joy.
+
+Nothing moves unless the deadman button is held and the pad is heard.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import Joy
+
+from pi0_bringup.teleoperation.hands import declare_jog_parameters, jog_of, strings
+from pi0_bringup.teleoperation.layers import Layer, Layers, Pad, default_layers
+from pi0_bringup.teleoperation.source import TeleopSource, Wanted
+from pi0_ros.nodes.managed import SENSOR_QOS, run
+
+
+class GamepadTeleop(TeleopSource):
+    """Parameters and topics are in the reference."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("gamepad_teleop", **options)
+        declare_jog_parameters(self)
+        self.declare_parameter("deadman_button", 5)
+        self.declare_parameter("joy_timeout_s", 0.3)
+        self.declare_parameter("dead_zone", 0.1)
+        self._joy: Joy | None = None
+        self._shares: dict[str, float] = {}
+
+    def prepare(self) -> None:
+        self._deadman = self.get_parameter("deadman_button").value
+        if self._deadman < 0:
+            raise ValueError(f"deadman_button is {self._deadman}; give the number of a button")
+        self._timeout_ns = round(self.get_parameter("joy_timeout_s").value * 1e9)
+        if self._timeout_ns <= 0:
+            raise ValueError("joy_timeout_s is not above 0; the pad's silence must release")
+        self._jog = jog_of(self, self.robot)
+        layers = [self._layer(name) for name in strings(self, "layers")]
+        self._pad = Pad(
+            Layers(layers or default_layers(self.robot), self.robot.action_names, self._jog.check),
+            self.get_parameter("dead_zone").value,
+        )
+        joy = self.create_subscription(Joy, "joy", self._on_joy, SENSOR_QOS)
+        self._clean.append(lambda: self.destroy_subscription(joy))
+
+    def _layer(self, name: str) -> Layer:
+        return Layer(
+            name=name,
+            axes=tuple(strings(self, f"{name}.axes")),
+            buttons=tuple(strings(self, f"{name}.buttons")),
+        )
+
+    def start(self) -> None:
+        self._joy = None
+        super().start()
+
+    def held(self, now_ns: int) -> bool:
+        joy = self._joy
+        if joy is None or now_ns - self._joy_ns > self._timeout_ns:
+            return False
+        return len(joy.buttons) > self._deadman and bool(joy.buttons[self._deadman])
+
+    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
+        self._jog.engage(commanded)
+
+    def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
+        commanded = self.commanded
+        assert commanded is not None  # problem() saw it
+        position, velocity = self._jog.advance(self._shares, elapsed_s, commanded)
+        return Wanted(self.robot.action_names, position, velocity)
+
+    def _on_joy(self, message: Joy) -> None:
+        before = self._pad.layers.layer.name, self._pad.layers.selected
+        self._joy, self._joy_ns = message, self._now_ns()
+        self._shares = self._pad.read(message.axes, message.buttons)
+        after = self._pad.layers.layer.name, self._pad.layers.selected
+        if after != before:
+            self.get_logger().info(f"layer {after[0]}, selected {after[1]}")
+
+
+def main() -> None:
+    """Run the node until it is interrupted."""
+    raise SystemExit(run(GamepadTeleop))
+
+
+if __name__ == "__main__":
+    main()

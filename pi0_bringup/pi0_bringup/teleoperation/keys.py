@@ -1,0 +1,120 @@
+"""Keys of a terminal, which tells presses and their repetition and never a release."""
+
+from __future__ import annotations
+
+import os
+import select
+import termios
+import tty
+from types import TracebackType
+from typing import Any
+
+from pi0_bringup.teleoperation.layers import ACTIONS, Layers
+
+_ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}
+_NAMES = {" ": "space", "\t": "tab", "\x1b": "escape", "\r": "enter", "\n": "enter"}
+#: Keys that let the robot go at once, whatever the layer.
+RELEASE_KEYS = ("space", "escape")
+
+
+class RawTerminal:
+    """Reads keys without waiting for Enter; leaving it restores the terminal.
+
+    Ctrl-C still interrupts. Raises ValueError if the descriptor is no terminal.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        if descriptor < 0 or not os.isatty(descriptor):
+            raise ValueError(
+                "keyboard_teleop needs a terminal and its input is none; run it by itself in "
+                "one (ros2 launch and pipes give none)"
+            )
+        self._descriptor = descriptor
+        self._before: list[Any] | None = None
+
+    def __enter__(self) -> RawTerminal:
+        self._before = termios.tcgetattr(self._descriptor)
+        tty.setcbreak(self._descriptor)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        """Give the terminal back as it was. May be called twice."""
+        if self._before is not None:
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+            self._before = None
+
+    def read(self) -> list[str]:
+        """Names of the keys that have arrived."""
+        data = b""
+        while select.select([self._descriptor], [], [], 0.0)[0]:
+            piece = os.read(self._descriptor, 1024)
+            if not piece:
+                break
+            data += piece
+        return key_names(data.decode(errors="ignore"))
+
+
+def key_names(text: str) -> list[str]:
+    """Names of the keys that a terminal sent: ``a``, ``up``, ``space``, ``escape`` ..."""
+    names = []
+    while text:
+        piece = text[:3] if text[:3] in _ARROWS else text[:1]
+        text = text[len(piece) :]
+        names.append(_ARROWS.get(piece) or _NAMES.get(piece, piece))
+    return names
+
+
+class Keys:
+    """Turns presses into motion that lasts ``pulse_s`` each, renewed by repetition.
+
+    The deadman counts as held for ``hold_s`` after the last press that moves something,
+    which spans the pause before a keyboard begins to repeat.
+    """
+
+    def __init__(self, layers: Layers, pulse_s: float, hold_s: float) -> None:
+        if not 0.0 < pulse_s <= hold_s:
+            raise ValueError(
+                f"pulse_s is {pulse_s} and hold_s {hold_s}; give a pulse above 0 s and a hold "
+                "at least as long"
+            )
+        self.layers = layers
+        self._pulse_ns, self._hold_ns = round(pulse_s * 1e9), round(hold_s * 1e9)
+        self._until_ns: dict[str, int] = {}
+        self._held_until_ns = 0
+
+    def press(self, key: str, now_ns: int) -> None:
+        """Note a key; one that is not bound does nothing."""
+        if key in RELEASE_KEYS:
+            self.release()
+            return
+        target = "next_layer" if key == "tab" else self.layers.layer.keys.get(key, "")
+        if target in ACTIONS:
+            self._until_ns.clear()
+            self.layers.act(target)
+        elif target:
+            name = self.layers.resolved(target)
+            opposite = name.removeprefix("-") if name.startswith("-") else f"-{name}"
+            self._until_ns.pop(opposite, None)
+            self._until_ns[name] = now_ns + self._pulse_ns
+            self._held_until_ns = now_ns + self._hold_ns
+
+    def release(self) -> None:
+        """Let go of everything."""
+        self._until_ns.clear()
+        self._held_until_ns = 0
+
+    def held(self, now_ns: int) -> bool:
+        """Whether the deadman counts as held."""
+        return now_ns < self._held_until_ns
+
+    def shares(self, now_ns: int) -> dict[str, float]:
+        """Targets that move now, each at full speed."""
+        return {target: 1.0 for target, until_ns in self._until_ns.items() if now_ns < until_ns}

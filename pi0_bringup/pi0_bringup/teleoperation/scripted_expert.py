@@ -1,0 +1,128 @@
+"""The node ``scripted_expert``: hands the simulated cube over, as a human demonstrator would.
+
+``~/demonstrate`` plans one demonstration from where cube and arms are and drives it; the
+node holds its deadman meanwhile. ``~/finished`` counts those that are over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from gym_aloha.constants import ASSETS_DIR
+from numpy.typing import NDArray
+from std_msgs.msg import UInt64
+from std_srvs.srv import Trigger
+
+from pi0_bringup.drivers.endpoints import to_nanoseconds
+from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
+from pi0_bringup.teleoperation.source import TeleopSource, Wanted
+from pi0_ros.nodes.managed import LATCHED_QOS, SENSOR_QOS, run
+
+#: A cube pose older than this is not where the cube is [s].
+_POSE_TIMEOUT_S = 0.5
+
+
+class ScriptedExpert(TeleopSource):
+    """Parameters and topics are in the reference."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("scripted_expert", **options)
+        self.declare_parameter("seed", 0)
+        self._cube: PoseStamped | None = None
+        self._motion: Motion | None = None
+        self._begin_ns = 0
+        self._demonstrations = 0
+
+    def prepare(self) -> None:
+        model = mujoco.MjModel.from_xml_path(str(ASSETS_DIR / "bimanual_viperx_transfer_cube.xml"))
+        self._expert = TransferExpert(model, self.robot)
+        cube = self.create_subscription(
+            PoseStamped, "simulation/cube_pose", self._on_cube, SENSOR_QOS
+        )
+        service = self.create_service(Trigger, "~/demonstrate", self._on_demonstrate)
+        self._finished = self.create_publisher(UInt64, "~/finished", LATCHED_QOS)
+        self._clean += [
+            lambda: self.destroy_subscription(cube),
+            lambda: self.destroy_service(service),
+            lambda: self.destroy_publisher(self._finished),
+        ]
+
+    def stop(self) -> None:
+        self._motion = None
+        super().stop()
+
+    def held(self, now_ns: int) -> bool:
+        motion = self._motion
+        if motion is None:
+            return False
+        if self.engagement.reason:
+            self._end()  # what was interrupted does not go on later
+            return False
+        if (now_ns - self._begin_ns) * 1e-9 > motion.duration_s:
+            self._end()
+            return False
+        return True
+
+    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
+        self._begin_ns = now_ns
+
+    def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
+        assert self._motion is not None  # held() saw it
+        position, velocity = self._motion.at((now_ns - self._begin_ns) * 1e-9)
+        return Wanted(self.robot.action_names, position, velocity)
+
+    def _end(self) -> None:
+        self._motion = None
+        self._demonstrations += 1
+        self._finished.publish(UInt64(data=self._demonstrations))
+
+    def _on_cube(self, message: PoseStamped) -> None:
+        self._cube = message
+
+    def _on_demonstrate(
+        self, _request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        seed = self.get_parameter("seed").value
+        try:
+            self._motion = self._plan(seed)
+        except ValueError as error:
+            response.success, response.message = False, str(error)
+            return response
+        self._begin_ns = self._now_ns()
+        response.success = True
+        response.message = f"seed {seed}: {self._motion.duration_s:.1f} s"
+        return response
+
+    def _plan(self, seed: int) -> Motion:
+        """Raises ValueError with the reason why nothing can be demonstrated now."""
+        now_ns = self._now_ns()
+        if self._timer is None:
+            raise ValueError("scripted_expert is not active")
+        if seed < 0:
+            raise ValueError(f"seed is {seed}; give a whole number of at least 0")
+        if self._motion is not None:
+            raise ValueError("a demonstration is going on; wait for ~/finished")
+        problem = self.problem(now_ns)
+        if problem is not None:
+            raise ValueError(problem)
+        if self._cube is None:
+            raise ValueError("no cube on simulation/cube_pose; start mujoco_robot")
+        age_s = (now_ns - to_nanoseconds(self._cube.header.stamp)) * 1e-9
+        if not age_s < _POSE_TIMEOUT_S:
+            raise ValueError(f"simulation/cube_pose is {age_s:.1f} s old")
+        commanded = self.commanded
+        assert commanded is not None  # problem() saw it
+        cube = self._cube.pose.position
+        return self._expert.plan(np.array((cube.x, cube.y, cube.z)), commanded, seed)
+
+
+def main() -> None:
+    """Run the node until it is interrupted."""
+    raise SystemExit(run(ScriptedExpert))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""What every teleoperation node shares: the robot's state in, TeleopCommand out."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_bringup.drivers.endpoints import to_stamp
+from pi0_bringup.teleoperation.engagement import Engagement, Phase
+from pi0_msgs.msg import ExecutorStatus, TeleopCommand
+from pi0_ros.embodiment import load
+from pi0_ros.nodes.diagnostics import OK, WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode
+
+#: The executor reports every tick; silent for longer, it is gone [s].
+_STATUS_TIMEOUT_S = 0.5
+#: A tick that comes later than this moves nothing further [s].
+_LONGEST_TICK_S = 0.1
+_LOG_PERIOD_S = 2.0
+#: States in which nobody may drive, and why.
+_NOT_READY = {
+    ExecutorStatus.INACTIVE: "the executor is inactive",
+    ExecutorStatus.WAITING: "the executor does not know the robot's pose yet",
+    ExecutorStatus.STOPPED: "the executor is stopped; call ~/start",
+    ExecutorStatus.ESTOPPED: "the emergency stop is latched; call ~/reset, then ~/start",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Setpoint of one tick: position [unit] and rate [unit/s], (N,) each, of N dimensions."""
+
+    names: tuple[str, ...]
+    position: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+
+
+class TeleopSource(ManagedNode):
+    """Sends what :meth:`advance` wants while the deadman is held and the robot is ready.
+
+    Parameters: ``embodiment``; ``rate_hz``, 0 for the control rate. A subclass implements
+    :meth:`prepare`, :meth:`held`, :meth:`engage` and :meth:`advance`; one that raises
+    ValueError lets the robot go, with the reason logged.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.declare_parameter("embodiment", "")
+        self.declare_parameter("rate_hz", 0.0)
+        self.engagement = Engagement()
+        self.sent = 0
+        self._source_id = f"{name}-{os.getpid()}"
+        self._clean: list[Any] = []
+        self._timer: Any = None
+        self._status: ExecutorStatus | None = None
+
+    def prepare(self) -> None:
+        """Read parameters and create entities; destroyers go into ``_clean``."""
+
+    def held(self, now_ns: int) -> bool:
+        """Whether the deadman is held."""
+        raise NotImplementedError
+
+    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
+        """Begin to drive from the commanded pose (A,)."""
+
+    def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
+        """The setpoint of this tick."""
+        raise NotImplementedError
+
+    def setup(self) -> None:
+        self.robot = load(self.get_parameter("embodiment").value)
+        rate_hz = self.get_parameter("rate_hz").value or self.robot.rates.control_hz
+        if not (math.isfinite(rate_hz) and rate_hz > 0.0):
+            raise ValueError(f"rate_hz is {rate_hz}; give a rate in Hz, or 0 for the control rate")
+        self._period_s = 1.0 / rate_hz
+        publisher = self.create_publisher(TeleopCommand, "teleop_command", COMMAND_QOS)
+        self._commands = publisher
+        self._clean.append(lambda: self.destroy_publisher(publisher))
+        status = self.create_subscription(
+            ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS
+        )
+        self._clean.append(lambda: self.destroy_subscription(status))
+        self.prepare()
+        report = DiagnosticsPublisher(self, self.robot.name, "teleoperation", self._diagnose)
+        self._clean.append(report.destroy)
+
+    def start(self) -> None:
+        self.engagement = Engagement()
+        self._status = None
+        self._ticked_ns = self._now_ns()
+        self._timer = self.create_timer(self._period_s, self._on_tick)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+            self._release()
+
+    def teardown(self) -> None:
+        while self._clean:
+            self._clean.pop()()
+
+    @property
+    def commanded(self) -> NDArray[np.float64] | None:
+        """The pose the executor commands, shape (A,) in embodiment order; None if unknown."""
+        status = self._status
+        if status is None or tuple(status.action_names) != self.robot.action_names:
+            return None
+        command: NDArray[np.float64] = np.array(status.command)
+        return command if np.isfinite(command).all() else None
+
+    def problem(self, now_ns: int) -> str | None:
+        """Why the robot may not be driven now, or None."""
+        status = self._status
+        if status is None:
+            return "no executor_status; start the chunk_executor"
+        if status.embodiment not in ("", self.robot.name):
+            return f"the executor drives {status.embodiment!r}, this is for {self.robot.name!r}"
+        silent_s = (now_ns - self._heard_ns) * 1e-9
+        if silent_s > _STATUS_TIMEOUT_S:
+            return f"executor_status is {silent_s:.1f} s old"
+        if status.state in _NOT_READY:
+            return _NOT_READY[status.state]
+        return None if self.commanded is not None else "the executor's pose is not known"
+
+    @property
+    def state(self) -> str:
+        """Why the source does not drive, or that it does."""
+        if self.engagement.driving:
+            return "driving"
+        return self.engagement.reason or "deadman released"
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_status(self, message: ExecutorStatus) -> None:
+        self._status = message
+        self._heard_ns = self._now_ns()
+
+    def _on_tick(self) -> None:
+        now_ns = self._now_ns()
+        elapsed_s = min((now_ns - self._ticked_ns) * 1e-9, _LONGEST_TICK_S)
+        self._ticked_ns = now_ns
+        if elapsed_s <= 0.0:  # the clock stands still, or was set back
+            return
+        try:
+            self._step(now_ns, elapsed_s)
+        except ValueError as error:
+            self.engagement.block(str(error))
+            self._release()
+            self.get_logger().error(f"released: {error}", throttle_duration_sec=_LOG_PERIOD_S)
+
+    def _step(self, now_ns: int, elapsed_s: float) -> None:
+        phase = self.engagement.update(self.held(now_ns), self.problem(now_ns))
+        if phase is Phase.RELEASE:
+            self._release()
+            self.get_logger().info(f"released: {self.state}")
+        elif self.engagement.reason:
+            self.get_logger().warning(
+                f"not driving: {self.engagement.reason}", throttle_duration_sec=_LOG_PERIOD_S
+            )
+        if phase is Phase.ENGAGE:
+            commanded = self.commanded
+            assert commanded is not None  # problem() saw it
+            self.engage(commanded, now_ns)
+            self.get_logger().info("driving")
+        if phase in (Phase.ENGAGE, Phase.DRIVE):
+            self._send(self.advance(now_ns, elapsed_s), now_ns)
+
+    def _send(self, wanted: Wanted, now_ns: int) -> None:
+        message = TeleopCommand(source_id=self._source_id, deadman=True)
+        message.header.stamp = to_stamp(now_ns)
+        message.action_names = list(wanted.names)
+        message.position = wanted.position.tolist()
+        message.velocity = wanted.velocity.tolist()
+        self._commands.publish(message)
+        self.sent += 1
+
+    def _release(self) -> None:
+        message = TeleopCommand(source_id=self._source_id, deadman=False)
+        message.header.stamp = to_stamp(self._now_ns())
+        self._commands.publish(message)
+
+    def _diagnose(self) -> Reading:
+        values = {"state": self.state, "sent": str(self.sent), "source_id": self._source_id}
+        if self.engagement.reason:
+            return WARN, self.engagement.reason, values
+        return OK, self.state, values

@@ -1,0 +1,135 @@
+"""``pi0 bag info|check|repair``: look at recorded episodes, judge them, give them their end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pi0_ros.recording.episode import EpisodeInfo
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb ``bag``; the parsed ``func`` returns an exit code."""
+    parser = subparsers.add_parser(
+        "bag",
+        help="look at recorded episodes, judge them, repair them",
+        description="Works on episodes that `pi0 record` or the recorder node wrote.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, function, summary in (
+        ("info", run_info, "what an episode says about itself"),
+        ("check", run_check, "judge episodes again; exit code 1 if one is refused"),
+        ("repair", run_repair, "finish the bags of a recorder that was killed"),
+    ):
+        verb = verbs.add_parser(name, help=summary)
+        verb.add_argument(
+            "path", nargs="+", type=Path, help="folder of a bag, its .mcap, or a folder of bags"
+        )
+        verb.set_defaults(func=function)
+
+
+def run_info(arguments: argparse.Namespace) -> int:
+    """Print a page per bag."""
+    from pi0_ros.recording.read import read_episode
+
+    return _each(arguments.path, lambda path: _say(page(path, read_episode(path))))
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Print a line per bag and per problem; exit code 1 unless all are accepted."""
+    from pi0_ros.recording.judge import judge_bag
+
+    refused = 0
+
+    def check(path: Path) -> None:
+        nonlocal refused
+        info, report = judge_bag(path)
+        # What only the recorder could know stands against an episode for good.
+        accepted = report.accepted and info.complete
+        refused += not accepted
+        verdict = "accepted" if accepted else "REFUSED"
+        _say(f"{path}: {verdict}, {info.duration_s:.1f} s, {info.outcome.value}")
+        reason = [info.reason] if info.reason else []
+        for problem in dict.fromkeys([*reason, *report.problems]):
+            _say(f"  - {problem}")
+
+    code = _each(arguments.path, check)
+    return code or int(refused > 0)
+
+
+def run_repair(arguments: argparse.Namespace) -> int:
+    """Repair every bag named; whole ones are left alone."""
+    from pi0_ros.recording.repair import repair
+
+    return _each(arguments.path, lambda path: _say(repair(path).text()))
+
+
+def page(path: Path, info: EpisodeInfo) -> str:
+    """Everything an episode says about itself, for reading."""
+    state = "complete" if info.complete else f"incomplete: {info.reason or 'not finished'}"
+    lines = [
+        f"{path}",
+        f"  task         {info.task}",
+        f"  robot        {info.embodiment}",
+        f"  recorded     {_when(info.start_ns)}, {info.duration_s:.1f} s",
+        f"  outcome      {info.outcome.value}, {state}",
+        f"  quality gate {'accepted' if info.accepted else 'REFUSED'}",
+        *(f"    - {problem}" for problem in info.problems),
+    ]
+    if info.notes:
+        lines.append(f"  notes        {' / '.join(info.notes.splitlines())}")
+    if len(info.instructions) > 1:
+        lines.append("  instructions")
+        lines += [
+            f"    {(step.stamp_ns - info.start_ns) / 1e9:7.1f} s  {step.text}"
+            for step in info.instructions
+        ]
+    width = max((len(topic.name) for topic in info.topics), default=0)
+    lines.append(f"  {'topic':<{width}}  messages      Hz   lost  missed")
+    for topic in info.topics:
+        rate = topic.written / info.duration_s if info.duration_s else 0.0
+        lines.append(
+            f"  {topic.name:<{width}}  {topic.written:8d}  {rate:6.1f}  {topic.lost:5d}"
+            f"  {topic.missed:6d}"
+        )
+    lines.append("  software     " + ", ".join(f"{k} {v}" for k, v in info.software.items()))
+    return "\n".join(lines)
+
+
+def _when(stamp_ns: int) -> str:
+    """The time of day, or of the simulation: no episode is older than this millennium."""
+    if stamp_ns < 10**18:
+        return f"{stamp_ns / 1e9:.1f} s into a simulation"
+    return f"{datetime.fromtimestamp(stamp_ns / 1e9).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _each(paths: Sequence[Path], verb: Callable[[Path], None]) -> int:
+    """Do it to every bag; exit code 1 if one could not be read, which is said."""
+    from pi0_ros.recording.errors import RecordingError
+
+    failed = False
+    for path in bags_below(paths):
+        try:
+            verb(path)
+        except (RecordingError, OSError) as error:
+            failed = True
+            print(f"pi0: {error}", file=sys.stderr)
+    return int(failed)
+
+
+def bags_below(paths: Sequence[Path]) -> list[Path]:
+    """The bags named, and those in folders named."""
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted({mcap.parent for mcap in path.glob("*/*.mcap")}) if path.is_dir() else []
+        found += inside if inside and not list(path.glob("*.mcap")) else [path]
+    return found
+
+
+def _say(text: str) -> None:
+    print(text)

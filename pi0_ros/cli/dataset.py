@@ -1,0 +1,168 @@
+"""``pi0 dataset``: bags to LeRobot datasets and back, edited, checked and looked at."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pi0_ros.cli.dataset_convert import add_convert_parser
+from pi0_ros.cli.dataset_show import add_show_parser
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb ``dataset`` and its own verbs."""
+    parser = subparsers.add_parser(
+        "dataset", help="make, edit, check and look at datasets (LeRobot v3.0)"
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    add_convert_parser(verbs)
+    _add_to_bags(verbs)
+    add_show_parser(verbs)
+    for name, summary, function in (
+        ("info", "say what a dataset holds", _info),
+        ("validate", "list everything that is wrong with a dataset", _validate),
+        (
+            "stats",
+            "compute meta/stats.json again, from every number and a sample of images",
+            _stats,
+        ),
+    ):
+        verb = verbs.add_parser(name, help=summary)
+        verb.add_argument("directory", type=Path, metavar="DIR", help="folder of the dataset")
+        verb.set_defaults(func=function)
+    _add_edits(verbs)
+
+
+def _add_to_bags(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser(
+        "to-bags", help="write a bag with the robot's topics for each episode of a dataset"
+    )
+    verb.add_argument("directory", type=Path, metavar="DIR", help="folder of the dataset")
+    verb.add_argument("--out", required=True, type=Path, metavar="BAGS", help="folder for the bags")
+    verb.add_argument("--episodes", type=_numbers, metavar="N,N-N", help="only these, from 0")
+    verb.add_argument(
+        "--embodiment", metavar="E", help="robot, where the dataset names none: name or YAML file"
+    )
+    verb.set_defaults(func=_to_bags)
+
+
+def _add_edits(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    merge = verbs.add_parser("merge", help="put the episodes of several datasets into a new one")
+    merge.add_argument("directories", nargs="+", type=Path, metavar="DIR")
+    merge.add_argument("--out", required=True, type=Path, metavar="DIR", help="dataset to write")
+    merge.set_defaults(func=_merge)
+
+    split = verbs.add_parser(
+        "split",
+        help="make several datasets out of one",
+        description="Example: pi0 dataset split cups --out parts train=0-44 val=45-49",
+    )
+    split.add_argument("directory", type=Path, metavar="DIR")
+    split.add_argument("parts", nargs="+", metavar="NAME=N,N-N", help="name and its episodes")
+    split.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for them")
+    split.set_defaults(func=_split)
+
+    delete = verbs.add_parser("delete", help="leave episodes out, in place or in a new dataset")
+    delete.add_argument("directory", type=Path, metavar="DIR")
+    delete.add_argument("--episodes", required=True, type=_numbers, metavar="N,N-N")
+    delete.add_argument("--out", type=Path, metavar="DIR", help="write a new dataset instead")
+    delete.set_defaults(func=_delete)
+
+
+def _to_bags(args: argparse.Namespace) -> int:
+    from pi0_ros.cli.dataset_convert import progress_bar
+    from pi0_ros.embodiment import load
+    from pi0_ros.recording.dataset.to_bags import to_bags
+
+    embodiment = load(args.embodiment) if args.embodiment else None
+    with progress_bar("episodes") as bar:
+        task = bar.add_task("to bags", total=None)
+        paths = to_bags(
+            args.directory,
+            args.out,
+            args.episodes,
+            embodiment,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    print(f"{args.out}: {len(paths)} bags, {paths[0].name} to {paths[-1].name}")
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from pi0_ros.recording.dataset import Dataset
+    from pi0_ros.recording.dataset.summary import facts
+
+    for key, value in facts(Dataset.open(args.directory)).items():
+        print(f"{key:<16}{value}")
+    return 0
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from pi0_ros.recording.dataset.validate import validate
+
+    problems = validate(args.directory)
+    for problem in problems:
+        print(f"  - {problem}")
+    print(f"{args.directory}: {'is whole' if not problems else f'{len(problems)} problems'}")
+    return 1 if problems else 0
+
+
+def _stats(args: argparse.Namespace) -> int:
+    from pi0_ros.recording.dataset.edit import recompute
+
+    stats = recompute(args.directory)
+    print(f"{args.directory}: statistics of {len(stats)} features written")
+    return 0
+
+
+def _merge(args: argparse.Namespace) -> int:
+    from pi0_ros.recording.dataset.edit import merge
+
+    info = merge(args.directories, args.out)
+    _tell(args.out, info.total_episodes, info.total_frames, info.total_tasks)
+    return 0
+
+
+def _split(args: argparse.Namespace) -> int:
+    from pi0_ros.recording.dataset.edit import split
+    from pi0_ros.recording.dataset.errors import DatasetError
+
+    parts: dict[Path, tuple[int, ...]] = {}
+    for text in args.parts:
+        name, equals, episodes = text.partition("=")
+        if not equals or not name:
+            raise DatasetError(f"{text!r} names no part; write NAME=EPISODES, such as train=0-44")
+        try:
+            parts[args.out / name] = _numbers(episodes)
+        except argparse.ArgumentTypeError as error:
+            raise DatasetError(f"{text!r}: {error}") from error
+    for out, info in split(args.directory, parts).items():
+        _tell(out, info.total_episodes, info.total_frames, info.total_tasks)
+    return 0
+
+
+def _delete(args: argparse.Namespace) -> int:
+    from pi0_ros.recording.dataset.edit import delete
+
+    info = delete(args.directory, args.episodes, args.out)
+    _tell(args.out or args.directory, info.total_episodes, info.total_frames, info.total_tasks)
+    return 0
+
+
+def _tell(out: Path, episodes: int, frames: int, tasks: int) -> None:
+    print(f"{out}: {episodes} episodes, {frames} frames, {tasks} tasks")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Episodes like ``0,3,7-9``."""
+    found: dict[int, None] = {}
+    for piece in text.split(","):
+        first, dash, last = piece.partition("-")
+        if (
+            not first.isdigit()
+            or (dash and not last.isdigit())
+            or (dash and int(last) < int(first))
+        ):
+            raise argparse.ArgumentTypeError(f"{piece!r} is no episode; write 3, 0,2 or 0-44")
+        found |= dict.fromkeys(range(int(first), int(last if dash else first) + 1))
+    return tuple(found)

@@ -1,0 +1,61 @@
+"""``pi0 replay``: play a recorded episode to the robot, through its executor."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+_PROGRAM = "pi0_ros.nodes.replay"
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "replay",
+        help="play a recorded episode to a robot, within its limits",
+        description="Sends the actions of one episode as chunks to a running chunk_executor, which"
+        " limits them as it does a policy's. The robot first moves slowly to the first recorded"
+        " pose. Ctrl-C ends it, and so does whatever stops the executor; the robot then holds.",
+    )
+    parser.add_argument(
+        "source", metavar="SOURCE", help="a bag, a dataset, or DATASET:EPISODE counted from 0"
+    )
+    parser.add_argument(
+        "embodiment",
+        nargs="?",
+        default="",
+        metavar="EMBODIMENT",
+        help="the robot (default: the one it was recorded on); another one is refused",
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the recorded speed, above 0 and at most 1 (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--namespace", default="/", metavar="NS", help="of the executor (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--use-sim-time",
+        choices=("auto", "true", "false"),
+        default="auto",
+        help="whether to follow /clock (default: auto, if the executor does)",
+    )
+    parser.set_defaults(func=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Play it in a process of its own: this room does without ROS."""
+    words = [sys.executable, "-m", _PROGRAM, given.source]
+    words += [given.embodiment] if given.embodiment else []
+    words += ["--speed", str(given.speed), "--namespace", given.namespace]
+    words += ["--use-sim-time", given.use_sim_time]
+    child = subprocess.Popen(words)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the terminal sent it to both; the child ends in order
+            continue

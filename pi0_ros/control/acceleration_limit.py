@@ -1,0 +1,118 @@
+"""Limits of position, velocity and acceleration, exact in discrete time.
+
+Each tick picks one velocity v_k that all three limits allow, now and in future. Braking
+from v with a per tick covers, the tick itself included and counted in units of a dt^2,
+with x = v / (a dt) and n = floor(x):
+
+    D(x) = x + (x - 1) + ... + (x - n) = (n + 1) x - n (n + 1) / 2
+
+so the fastest velocity that can still stop within a distance is the inverse of D.
+Because D(x) - x = D(x - 1), a stream that obeyed this bound last tick can always obey
+it again by braking: the allowed interval is never empty.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.embodiment import LimitArrays
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+#: Relative change of a velocity that is rounding and no hit.
+_HIT_TOLERANCE = 1e-6
+
+
+def stopping_speed(distance: FloatArray) -> FloatArray:
+    """Inverse of D: fastest x that stops within ``distance`` (>= 0), in units of a dt^2."""
+    n = np.floor(0.5 * (np.sqrt(1.0 + 8.0 * distance) - 1.0))
+    speed: FloatArray = (distance + 0.5 * n * (n + 1.0)) / (n + 1.0)
+    return speed
+
+
+class AccelerationLimiter:
+    """Commanded position, velocity and acceleration of A dimensions, moved tick by tick.
+
+    Velocity and acceleration are those of the last tick, means over its period.
+    """
+
+    def __init__(self, limits: LimitArrays, period_s: float, position: FloatArray) -> None:
+        self._limits = limits
+        self._period_s = period_s
+        self._dv = limits.acceleration * period_s
+        self._unit = self._dv * period_s
+        self._distances = np.empty((3, len(position)))
+        self.position: FloatArray = np.array(position, dtype=np.float64)
+        self.velocity: FloatArray = np.zeros(len(position))
+        self.acceleration: FloatArray = np.zeros(len(position))
+
+    @property
+    def motion(self) -> FloatArray:
+        """Position, velocity and acceleration (3, A) at the time of the last tick.
+
+        The velocity of a tick is the mean over its period; at its end it is half a
+        period of acceleration further.
+        """
+        at_tick = self.velocity + (0.5 * self._period_s) * self.acceleration
+        return np.stack((self.position, at_tick, self.acceleration))
+
+    def track(
+        self, target: FloatArray, rate: FloatArray, _acceleration: FloatArray
+    ) -> BoolArray | None:
+        """Advance towards a target within the bounds; which limits bound, (4, A), if any."""
+        limit, dt = self._limits.velocity, self._period_s
+        pace = np.minimum(np.maximum(rate, -limit), limit)
+        behind = target - pace * dt - self.position
+        speed, up, down = self._speeds(np.abs(behind))
+        wanted = pace + np.copysign(speed, behind)
+        velocity = self._allowed(wanted, up, down)
+        bound = None
+        if not np.array_equal(velocity, wanted):
+            bound = self._bound(wanted, velocity, up, down)
+        self._move(velocity)
+        return bound
+
+    def brake(self, to_zero: BoolArray) -> None:
+        """Advance one tick of the stop: to standstill, or to value 0 where ``to_zero``."""
+        distance = np.abs(self.position)
+        speed, up, down = self._speeds(distance)
+        wanted = np.where(to_zero, np.copysign(speed, -self.position), 0.0)
+        self._move(self._allowed(wanted, up, down))
+        arrived = to_zero & (np.abs(self.position) < 1e-12) & (np.abs(self.velocity) <= self._dv)
+        self.position[arrived] = 0.0
+
+    def _speeds(self, distance: FloatArray) -> FloatArray:
+        """Stopping speeds [unit/s] for a distance and for the room above and below, (3, A)."""
+        self._distances[0] = distance
+        np.subtract(self._limits.upper, self.position, out=self._distances[1])
+        np.subtract(self.position, self._limits.lower, out=self._distances[2])
+        room = np.maximum(self._distances, 0.0) / self._unit
+        speeds: FloatArray = stopping_speed(room) * self._dv
+        return speeds
+
+    def _allowed(self, wanted: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
+        limit = self._limits.velocity
+        low = np.maximum(np.maximum(self.velocity - self._dv, -limit), -down)
+        high = np.minimum(np.minimum(self.velocity + self._dv, limit), up)
+        velocity: FloatArray = np.minimum(np.maximum(wanted, low), high)
+        return velocity
+
+    def _move(self, velocity: FloatArray) -> None:
+        self.position = self.position + velocity * self._period_s
+        self.acceleration = (velocity - self.velocity) / self._period_s
+        self.velocity = velocity
+
+    def _bound(
+        self, wanted: FloatArray, velocity: FloatArray, up: FloatArray, down: FloatArray
+    ) -> BoolArray:
+        """The limit that binds in each dimension whose wish was cut, (4, A)."""
+        limit = self._limits.velocity
+        slack = _HIT_TOLERANCE * self._dv
+        cut = np.abs(velocity - wanted) > slack
+        at_speed = np.abs(velocity) >= limit - slack
+        at_bound = (velocity >= up - slack) | (velocity <= slack - down)
+        at_change = np.abs(velocity - self.velocity) >= self._dv - slack
+        by_change = at_change & ~at_speed & ~at_bound
+        return cut & np.stack((at_bound, at_speed, by_change, np.zeros_like(cut)))

@@ -1,0 +1,205 @@
+"""Where operators are served: services and the action of the recorder.
+
+Ending an episode takes as long as the disk wants, and the EventsExecutor runs callbacks one
+after the other. So a small node of this process answers from threads of its own, and the
+status goes out meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.action import ActionServer, CancelResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from pi0_msgs.action import RecordEpisode
+from pi0_msgs.srv import SetInstruction, StartEpisode, StopEpisode
+from pi0_ros.recording.episode import Outcome
+from pi0_ros.recording.errors import RecordingError
+from pi0_ros.recording.session import Session
+from pi0_ros.recording.take import Ended, Take
+
+# An action runs as long as its episode; services are answered meanwhile.
+_THREADS = 4
+_JOIN_S = 10.0
+_FEEDBACK_S = 0.5
+
+_OUTCOMES = {
+    StopEpisode.Request.UNMARKED: Outcome.UNMARKED,
+    StopEpisode.Request.SUCCEEDED: Outcome.SUCCEEDED,
+    StopEpisode.Request.FAILED: Outcome.FAILED,
+}
+
+
+class RecorderDesk:
+    """Offers the verbs of a session. ``changed`` is called after each; ``fill(feedback)``
+    writes rates and losses into an action's feedback."""
+
+    def __init__(
+        self,
+        node: Node,
+        session: Session,
+        changed: Callable[[], None],
+        fill: Callable[[RecordEpisode.Feedback], None],
+    ) -> None:
+        self._logger = node.get_logger()
+        self._session = session
+        self._changed = changed
+        self._fill = fill
+        self._closing = threading.Event()
+        # Hidden (the underscore), and deaf to remappings meant for the recorder.
+        self._side = Node(
+            f"_{node.get_name()}_desk",
+            namespace=node.get_namespace(),
+            context=node.context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        group = ReentrantCallbackGroup()
+        for kind, name, answer in (
+            (StartEpisode, "start_episode", self._start),
+            (StopEpisode, "stop_episode", self._stop),
+            (Trigger, "discard_episode", self._discard),
+            (Trigger, "rerecord_episode", self._rerecord),
+            (SetInstruction, "set_instruction", self._instruct),
+        ):
+            service = node.resolve_service_name(f"~/{name}")
+            self._side.create_service(kind, service, self._guarded(answer), callback_group=group)
+        self._action = ActionServer(
+            self._side,
+            RecordEpisode,
+            node.resolve_service_name("~/record_episode"),
+            self._record,
+            callback_group=group,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+        self._executor = MultiThreadedExecutor(_THREADS, context=node.context)
+        self._executor.add_node(self._side)
+        self._thread = threading.Thread(target=self._executor.spin, name="desk", daemon=True)
+        self._thread.start()
+
+    def destroy(self) -> None:
+        """Withdraw everything; an action that runs ends with its episode."""
+        self._closing.set()
+        self._executor.shutdown(timeout_sec=_JOIN_S)
+        self._thread.join(_JOIN_S)
+        self._action.destroy()
+        self._side.destroy_node()
+
+    def _guarded(self, answer: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
+        def on_request(request: Any, response: Any) -> Any:
+            try:
+                answer(request, response)
+                response.success = True
+                self._logger.info(response.message)
+            except (RecordingError, OSError) as error:
+                response.success = False
+                response.message = str(error)
+                self._logger.warning(response.message)
+            self._changed()
+            return response
+
+        return on_request
+
+    def _start(self, request: Any, response: Any) -> None:
+        take = self._session.start(request.task, request.notes)
+        response.path = str(take.path)
+        response.message = f"recording {take.path.name}: {request.task}"
+
+    def _stop(self, request: Any, response: Any) -> None:
+        if request.outcome not in _OUTCOMES:
+            raise RecordingError(
+                f"outcome is {request.outcome}; give 0 (unmarked), 1 (succeeded) or 2 (failed)"
+            )
+        ended = self._session.stop(_OUTCOMES[request.outcome], request.notes)
+        response.path = str(ended.path)
+        response.accepted = ended.info.accepted
+        response.problems = list(ended.info.problems)
+        response.message = describe(ended)
+        if not ended.info.complete:
+            raise RecordingError(response.message)
+
+    def _discard(self, request: Any, response: Any) -> None:
+        task = self._session.discard()
+        response.message = f"discarded the episode of {task!r}"
+
+    def _rerecord(self, request: Any, response: Any) -> None:
+        take = self._session.rerecord()
+        response.message = f"discarded; recording {take.path.name}: {take.info.task}"
+
+    def _instruct(self, request: Any, response: Any) -> None:
+        self._session.set_instruction(request.instruction)
+        response.message = f"instruction from now on: {request.instruction}"
+
+    def _record(self, goal: Any) -> Any:
+        """Run one episode for an action's client."""
+        wanted = goal.request
+        result = RecordEpisode.Result()
+        try:
+            take = self._session.start(wanted.task, wanted.notes)
+        except RecordingError as error:
+            result.termination, result.message = result.REFUSED, str(error)
+            goal.abort()
+            return result
+        self._changed()
+        self._follow(goal, take, wanted.max_duration_s)
+        if self._session.take is take:
+            try:
+                self._session.stop()
+            except RecordingError:
+                self._logger.info("the episode of an action was ended by somebody else")
+        self._changed()
+        self._fill_result(result, take)
+        if goal.is_cancel_requested:
+            goal.canceled()
+        elif result.termination in (result.KEPT, result.DOUBTFUL):
+            goal.succeed()
+        else:
+            goal.abort()
+        return result
+
+    def _follow(self, goal: Any, take: Take, max_duration_s: float) -> None:
+        """Give feedback until the episode is over, its time is up, or it is cancelled."""
+        while self._session.take is take and not goal.is_cancel_requested:
+            left_s = max_duration_s - self._session.elapsed_s
+            if max_duration_s > 0 and left_s <= 0:
+                return
+            feedback = RecordEpisode.Feedback()
+            self._fill(feedback)
+            goal.publish_feedback(feedback)
+            pause_s = min(_FEEDBACK_S, left_s) if max_duration_s > 0 else _FEEDBACK_S
+            if self._closing.wait(max(0.01, pause_s)):
+                return
+
+    def _fill_result(self, result: Any, take: Take) -> None:
+        ended_take, ended = self._session.last or (None, None)
+        if ended_take is not take or ended is None:
+            result.termination, result.message = result.DISCARDED, "discarded"
+            return
+        result.path = str(ended.path)
+        result.duration_s = ended.info.duration_s
+        result.problems = list(ended.info.problems)
+        result.message = describe(ended)
+        if not ended.info.complete:
+            result.termination = result.INCOMPLETE
+        else:
+            result.termination = result.KEPT if ended.info.accepted else result.DOUBTFUL
+
+
+def describe(ended: Ended) -> str:
+    """One sentence on how an episode ended."""
+    info = ended.info
+    if not ended.finished:
+        return f"{ended.path} could not be finished: {info.reason}; free space, `pi0 bag repair` it"
+    text = f"{ended.path.name}: {info.duration_s:.1f} s"
+    if not info.complete:
+        return f"{text}, incomplete: {info.reason}"
+    if not info.accepted:
+        return f"{text}, doubtful: {info.problems[0]}"
+    return f"{text}, {info.outcome.value}"

@@ -1,0 +1,174 @@
+"""Hearing every topic of an episode as raw bytes.
+
+The subscriptions belong to a node that no executor spins; a thread of its own empties them
+a few times per frame. That costs less than an executor's wake-up per message, and gives
+what the EventsExecutor of Jazzy cannot (it raises SystemError where a callback wants the
+message's info): when the message came in, when it was sent, and which number the publisher
+gave it, so that messages that never arrived are counted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from pi0_ros.recording.metadata import Offered
+from pi0_ros.recording.streams import StreamState
+from pi0_ros.recording.take import Take
+from pi0_ros.recording.topics import EpisodeTopic, Role
+
+_PERIOD_S = 0.005
+# Room in the middleware for this much of a stream, should this process be kept from running.
+_BUFFERED_S = 2.0
+# At least so many messages of a kind that may be large, and of the small ones of the suite.
+_LEAST_DEPTH = 60
+_SMALL_DEPTH = 2000
+# Taken of one topic before the next has its turn.
+_TURN = 100
+# A larger step in the publisher's numbering is another publisher.
+_LARGEST_GAP = 100_000
+
+
+class RawStreams:
+    """Subscribes to ``topics``, by the names that ``node`` knows them under.
+
+    QoS follows the publishers: reliable and latched only where all of them are. Call
+    :meth:`match_publishers` now and then; publishers come and go.
+    """
+
+    def __init__(self, node: Node, topics: Sequence[EpisodeTopic]) -> None:
+        self._clock = node.get_clock()
+        self._on_sim_time = bool(node.get_parameter("use_sim_time").value)
+        self.states = tuple(StreamState(t, node.resolve_topic_name(t.name)) for t in topics)
+        self._take: Take | None = None
+        self._lock = threading.Lock()
+        self._sequence: list[int | None] = [None] * len(topics)
+        self._latched: list[bytes | None] = [None] * len(topics)
+        self._node = Node(
+            f"_{node.get_name()}_streams",
+            namespace=node.get_namespace(),
+            context=node.context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        self._subscriptions = [self._subscribe(state) for state in self.states]
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
+        self._thread.start()
+
+    def deliver_to(self, take: Take | None) -> None:
+        """Offer messages to this take from now on; what is latched comes first."""
+        with self._lock:
+            self._drain()  # what came in before belongs to before
+            self._take = take
+            self._sequence = [None] * len(self.states)
+            if take is not None:
+                start_ns = take.info.start_ns
+                for i, data in enumerate(self._latched):
+                    if data is not None:
+                        take.offer(i, start_ns, start_ns, 0, data)
+
+    def match_publishers(self) -> None:
+        """Look at who publishes, and subscribe again where the QoS has to change."""
+        for i, state in enumerate(self.states):
+            profiles = [
+                info.qos_profile for info in self._node.get_publishers_info_by_topic(state.name)
+            ]
+            state.publishers = len(profiles)
+            offered = tuple(dict.fromkeys(_offered(profile) for profile in profiles))
+            if not offered or offered == state.offered:
+                continue
+            before = _wanted(state)
+            state.offered = offered
+            if _wanted(state) != before:
+                with self._lock:
+                    self._node.destroy_subscription(self._subscriptions[i])
+                    self._subscriptions[i] = self._subscribe(state)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._open = False
+        self._thread.join()
+        self._node.destroy_node()
+
+    def _subscribe(self, state: StreamState) -> Any:
+        return self._node.create_subscription(
+            _message_type(state.topic.type), state.name, _unused, _wanted(state), raw=True
+        )
+
+    def _run(self) -> None:
+        while self._open:
+            with self._lock:
+                self._drain()
+            time.sleep(_PERIOD_S)
+
+    def _drain(self) -> None:
+        for i, subscription in enumerate(self._subscriptions):
+            handle, kind = subscription.handle, subscription.msg_type
+            state = self.states[i]
+            for _ in range(_TURN):
+                taken = handle.take_message(kind, True)
+                if taken is None:
+                    break
+                self._receive(i, state, *taken)
+
+    def _receive(self, i: int, state: StreamState, data: bytes, info: dict[str, Any]) -> None:
+        state.count += 1
+        state.last_s = time.monotonic()
+        if subscription_is_latched(state):
+            self._latched[i] = data
+        take = self._take
+        if take is None:
+            return
+        received_ns, sent_ns = info["received_timestamp"], info["source_timestamp"]
+        if self._on_sim_time or not received_ns:  # the middleware knows the wall clock only
+            received_ns = sent_ns = self._clock.now().nanoseconds
+        sequence = info["publication_sequence_number"] or 0
+        last = self._sequence[i]
+        if last is not None and state.publishers == 1 and 1 < sequence - last < _LARGEST_GAP:
+            take.spool.missed[i] += sequence - last - 1
+        self._sequence[i] = sequence
+        take.offer(i, received_ns, sent_ns or received_ns, sequence, data)
+
+
+def subscription_is_latched(state: StreamState) -> bool:
+    """Whether a late subscriber gets the last message of every publisher."""
+    return bool(state.offered) and all(offered.latched for offered in state.offered)
+
+
+def _wanted(state: StreamState) -> QoSProfile:
+    reliable = bool(state.offered) and all(offered.reliable for offered in state.offered)
+    latched = subscription_is_latched(state)
+    large = state.topic.role in (Role.CAMERA, Role.EXTRA)
+    depth = max(_LEAST_DEPTH, math.ceil(_BUFFERED_S * state.topic.expected_hz))
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth if large else _SMALL_DEPTH,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def _offered(profile: QoSProfile) -> Offered:
+    return Offered(
+        reliable=profile.reliability is ReliabilityPolicy.RELIABLE,
+        latched=profile.durability is DurabilityPolicy.TRANSIENT_LOCAL,
+        depth=profile.depth or 10,
+    )
+
+
+def _message_type(name: str) -> Any:
+    package, kind, short = name.split("/")
+    return getattr(importlib.import_module(f"{package}.{kind}"), short)
+
+
+def _unused(message: bytes) -> None:
+    """No executor spins the node, so that no callback is ever called."""

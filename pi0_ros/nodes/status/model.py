@@ -1,0 +1,189 @@
+"""One look at a running suite, as frozen data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+
+class Level(IntEnum):
+    """How bad it is; the first three are those of a DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+    SILENT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One DiagnosticStatus. Nodes of the suite are named ``namespace/node: task``."""
+
+    name: str
+    level: Level
+    message: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """One ExecutorStatus. ``state`` is its name; vectors are in the order of ``joints``.
+
+    ``hits`` counts limited ticks by joint: position, velocity, acceleration, jerk.
+    """
+
+    embodiment: str
+    state: str
+    reason: str
+    source_id: str
+    checkpoint_id: str
+    chunk_sequence: int
+    chunk_step: int
+    chunk_horizon: int
+    steps_consumed: int
+    joints: tuple[str, ...]
+    command: tuple[float, ...]
+    velocity: tuple[float, ...]
+    hits: tuple[tuple[int, int, int, int], ...]
+    vetoed_ticks: int
+    ticks: int
+    missed_ticks: int
+    chunks_accepted: int
+    chunks_executed: int
+    chunks_refused: int
+    underruns: int
+    last_refusal: str
+    lateness_p50_ms: float
+    lateness_p99_ms: float
+    lateness_max_ms: float
+    cpu_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """The executor's ticks as they are heard: rate [Hz] and silence [s].
+
+    ``tracking_error``: of the joint farthest from its command, in its unit.
+    ``rising``: counters of :class:`Control` that rose within the last seconds.
+    """
+
+    tick_hz: float | None
+    expected_hz: float | None
+    heard_s_ago: float
+    tracking_error: float | None
+    rising: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joint:
+    """One commanded dimension: value and rate against their limits, where those are known.
+
+    ``hits``: position, velocity, acceleration, jerk since activation; ``recent``: which of
+    them rose within the last seconds. ``off``: measured minus commanded, up to a second old.
+    """
+
+    name: str
+    unit: str
+    command: float
+    velocity: float
+    off: float | None
+    lower: float | None
+    upper: float | None
+    velocity_limit: float | None
+    hits: tuple[int, int, int, int]
+    recent: tuple[bool, bool, bool, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One camera or joint-state topic, as camera_sync sees it; None where it said nothing."""
+
+    name: str
+    level: Level
+    rate_hz: float | None
+    expected_hz: float | None
+    age_ms: float | None
+    skew_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the policy said last; ``values`` are its diagnostics."""
+
+    checkpoint: str
+    trained: bool
+    prompt: str
+    values: Mapping[str, str]
+
+    def number(self, key: str) -> float | None:
+        """One of its values as a number, None where it is none."""
+        return number(self.values, key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One line about one node. ``heard_s_ago`` is None if nothing was ever heard of it."""
+
+    name: str
+    level: Level
+    said: str
+    heard_s_ago: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything the screen shows. ``heard``: whether anything of the suite was heard at all.
+
+    ``level`` is the worst of all; ``verdict`` names what is worst in one line.
+    """
+
+    heard: bool
+    level: Level
+    verdict: str
+    domain_id: int
+    namespace: str
+    robot: str
+    control: Control | None
+    loop: Loop | None
+    joints: tuple[Joint, ...]
+    policy: Policy | None
+    sets: Mapping[str, str]
+    streams: tuple[Stream, ...]
+    nodes: tuple[Node, ...]
+
+    def to_json(self) -> str:
+        """One line; levels by name, what is unknown as null, vectors only under ``joints``."""
+        plain = _plain(self)
+        for vector in ("joints", "command", "velocity", "hits"):
+            if plain["control"]:
+                del plain["control"][vector]
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+
+
+def number(values: Mapping[str, str], key: str) -> float | None:
+    """A diagnostic value as a finite number, or None."""
+    try:
+        found = float(values[key])
+    except (KeyError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses to dicts, levels to their names, NaN to None."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Level):
+        return value.name
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

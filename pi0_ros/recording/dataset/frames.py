@@ -1,0 +1,68 @@
+"""From observations, which come at the cameras' pace, to frames at the dataset's.
+
+Frame k stands for the time ``start + k / fps``. It shows the newest observation stamped
+by then, as a policy asked at that time would have seen it; between two observations a
+frame shows the earlier one again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An observation to be shown in frames: images by camera and their own stamps [ns]."""
+
+    stamp_ns: int
+    state: NDArray[np.float64]
+    images: dict[str, NDArray[Any]]
+    stamps: dict[str, int]
+
+
+class FrameGrid:
+    """Calls ``show(time_ns, observation)`` for each frame, in order."""
+
+    def __init__(self, fps: int, show: Callable[[int, Held], None]) -> None:
+        self._fps, self._show = fps, show
+        self._start_ns: int | None = None
+        self._count = 0
+        self._newest: Held | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the first observation has come."""
+        return self._start_ns is not None
+
+    def add(self, held: Held) -> None:
+        """Take the next observation; the first one is frame 0."""
+        if self._start_ns is None:
+            self._start_ns = held.stamp_ns
+        self._show_before(held.stamp_ns)
+        self._newest = held
+
+    def finish(self) -> None:
+        """Show the frames up to the last observation's stamp."""
+        if self._newest is not None:
+            self._show_before(self._newest.stamp_ns + 1)
+
+    def _show_before(self, stamp_ns: int) -> None:
+        while self._newest is not None and (time_ns := self._next_ns()) < stamp_ns:
+            self._show(time_ns, self._newest)
+            self._count += 1
+
+    def _next_ns(self) -> int:
+        assert self._start_ns is not None
+        return self._start_ns + frame_offset_ns(self._count, self._fps)
+
+
+def frame_offset_ns(frame: int, fps: int) -> int:
+    """Time of a frame after frame 0 [ns]."""
+    return (2 * frame * _NS_PER_S + fps) // (2 * fps)

@@ -1,0 +1,7 @@
+"""What this room raises."""
+
+from __future__ import annotations
+
+
+class RecordingError(ValueError):
+    """A bag or a request that cannot be used; the message names the value and the fix."""

@@ -1,0 +1,163 @@
+"""Reading an .mcap that may have no end: what is whole, where that ends, what can be saved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from mcap.data_stream import ReadDataStream
+from mcap.opcode import Opcode
+from mcap.records import Channel, ChunkIndex, MessageIndex, Metadata, MetadataIndex, Schema
+
+from pi0_ros.recording.errors import RecordingError
+from pi0_ros.recording.mcap_file import CHUNK_HEAD, MAGIC, MESSAGE_HEAD, Index, Message
+
+_HEAD = 9  # opcode and length of a record
+_END = frozenset({Opcode.DATA_END, Opcode.FOOTER})
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a file holds.
+
+    ``index`` and ``size`` [bytes] of its whole part, the metadata maps by name, the
+    messages of a chunk that broke off, and whether the file had its end.
+    """
+
+    index: Index = field(default_factory=Index)
+    size: int = 0
+    total: int = 0
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
+    saved: list[Message] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """A chunk whose message indexes have not all been seen: count and index place by channel."""
+
+    record: ChunkIndex
+    counts: dict[int, int]
+
+    @property
+    def whole(self) -> bool:
+        return self.record.message_index_offsets.keys() == self.counts.keys()
+
+
+def scan(path: Path) -> Scan:
+    """Read a file up to its end, or to where it breaks off; of messages only the heads.
+
+    Raises :class:`RecordingError` for what is no .mcap, or has compressed chunks.
+    """
+    with path.open("rb") as stream:
+        found = Scan(total=path.stat().st_size, size=len(MAGIC))
+        if stream.read(len(MAGIC)) != MAGIC:
+            raise RecordingError(f"{path}: no .mcap: it does not begin like one")
+        chunk: _Chunk | None = None
+        for opcode, offset, end in _records(stream, found.total):
+            if opcode in _END:
+                found.ended = chunk is None
+                break
+            if opcode == Opcode.CHUNK:
+                if chunk is not None:
+                    break
+                chunk = _chunk(stream, path, offset, end)
+                continue
+            body = ReadDataStream(io.BytesIO(stream.read(end - offset - _HEAD)))
+            if opcode == Opcode.MESSAGE_INDEX and chunk is not None:
+                chunk.record.message_index_offsets[MessageIndex.read(body).channel_id] = offset
+                chunk.record.message_index_length += end - offset
+                if not chunk.whole:
+                    continue
+                found.index.add_chunk(chunk.record, chunk.counts)
+                chunk = None
+            elif chunk is not None:
+                break
+            else:
+                _note(found, opcode, body, offset, end)
+            found.size = end
+        if not found.ended:
+            found.saved = [message for _, message in _messages(stream, found.size, found.total)]
+    return found
+
+
+def _records(stream: BinaryIO, total: int) -> Iterator[tuple[int, int, int]]:
+    """Opcode, start and end of each record that is all there; the stream stands behind its head."""
+    offset = len(MAGIC)
+    while offset + _HEAD <= total:
+        stream.seek(offset)
+        head = stream.read(_HEAD)
+        end = offset + _HEAD + int.from_bytes(head[1:], "little")
+        if end > total:
+            return
+        yield head[0], offset, end
+        offset = end
+
+
+def _chunk(stream: BinaryIO, path: Path, offset: int, end: int) -> _Chunk:
+    stream.seek(offset)
+    _, _, start_ns, end_ns, size, _, name_length, _ = CHUNK_HEAD.unpack(
+        stream.read(CHUNK_HEAD.size)
+    )
+    if name_length:
+        raise RecordingError(
+            f"{path}: its chunks are compressed, which this suite does not write;"
+            " use `mcap recover` of the MCAP command-line tool"
+        )
+    counts: dict[int, int] = {}
+    for channel, _ in _messages(stream, offset, end, with_data=False):
+        counts[channel] = counts.get(channel, 0) + 1
+    record = ChunkIndex(
+        chunk_length=end - offset,
+        chunk_start_offset=offset,
+        compression="",
+        compressed_size=size,
+        message_end_time=end_ns,
+        message_index_length=0,
+        message_index_offsets={},
+        message_start_time=start_ns,
+        uncompressed_size=size,
+    )
+    return _Chunk(record, counts)
+
+
+def _messages(
+    stream: BinaryIO, offset: int, total: int, *, with_data: bool = True
+) -> Iterator[tuple[int, Message]]:
+    """Channel and message of each whole message of the chunk at ``offset``, if there is one."""
+    stream.seek(offset)
+    head = stream.read(CHUNK_HEAD.size)
+    if len(head) < CHUNK_HEAD.size or head[0] != Opcode.CHUNK:
+        return
+    chunk_end = offset + _HEAD + CHUNK_HEAD.unpack(head)[1]
+    place = offset + CHUNK_HEAD.size
+    while place + MESSAGE_HEAD.size <= min(total, chunk_end):
+        stream.seek(place)
+        opcode, length, channel, sequence, log_ns, publish_ns = MESSAGE_HEAD.unpack(
+            stream.read(MESSAGE_HEAD.size)
+        )
+        place += _HEAD + length
+        if opcode != Opcode.MESSAGE or place > total:
+            return
+        size = length + _HEAD - MESSAGE_HEAD.size
+        data = stream.read(size) if with_data else b""
+        yield channel, Message(channel, log_ns, publish_ns, sequence, data)
+
+
+def _note(found: Scan, opcode: int, body: ReadDataStream, offset: int, end: int) -> None:
+    """Remember a record that is neither chunk nor message index."""
+    if opcode == Opcode.SCHEMA:
+        found.index.schemas.append(Schema.read(body))
+    elif opcode == Opcode.CHANNEL:
+        channel = Channel.read(body)
+        found.index.channels.append(channel)
+        found.index.counts.setdefault(channel.id, 0)
+    elif opcode == Opcode.METADATA:
+        metadata = Metadata.read(body)
+        found.metadata[metadata.name] = metadata.metadata
+        found.index.metadata.append(
+            MetadataIndex(offset=offset, length=end - offset, name=metadata.name)
+        )

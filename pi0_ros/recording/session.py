@@ -1,0 +1,218 @@
+"""The episodes of one recorder, one after the other: what may be asked when, and what follows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from pi0_ros.recording.definitions import definition
+from pi0_ros.recording.episode import Outcome
+from pi0_ros.recording.errors import RecordingError
+from pi0_ros.recording.metadata import BagTopic
+from pi0_ros.recording.streams import StreamState, not_ready
+from pi0_ros.recording.take import Ended, Take, TakePlan
+
+
+class State(Enum):
+    """As in pi0_msgs/RecorderStatus."""
+
+    IDLE = 0
+    RECORDING = 1
+    FINISHING = 2
+    FAILED = 3
+
+
+class Source(Protocol):
+    """Where messages come from."""
+
+    @property
+    def states(self) -> Sequence[StreamState]:
+        """One per topic of the plan, in its order."""
+
+    def deliver_to(self, take: Take | None) -> None:
+        """Offer messages to this take from now on; returns when no other gets any."""
+
+
+class Session:
+    """Starts and ends takes. Every verb may be called from any thread, and raises
+    :class:`RecordingError` if it cannot be done now.
+
+    ``now_ns``: the ROS clock. ``reserve_bytes`` stay free on the disk: an episode is ended
+    before they are touched, and none starts with less than twice as much.
+    """
+
+    def __init__(
+        self,
+        plan: TakePlan,
+        source: Source,
+        now_ns: Callable[[], int],
+        *,
+        reserve_bytes: int = 512 << 20,
+    ) -> None:
+        self.plan = plan
+        self.state = State.IDLE
+        self.reason = ""
+        self.kept = 0
+        self.take: Take | None = None
+        self.last: tuple[Take, Ended | None] | None = None
+        self._source = source
+        self._now_ns = now_ns
+        self._reserve = reserve_bytes
+        self._started = 0
+        self._lock = threading.RLock()
+
+    @property
+    def bytes_free(self) -> int:
+        """Free space where the episodes go; 0 if the place is gone."""
+        try:
+            return shutil.disk_usage(self.plan.directory).free
+        except OSError:
+            return 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Length of the episode so far; 0 without one."""
+        take = self.take
+        return 0.0 if take is None else max(0, self._now_ns() - take.info.start_ns) / 1e9
+
+    def obstacles(self) -> tuple[str, ...]:
+        """What keeps an episode from starting, one sentence each."""
+        found = not_ready(self._source.states)
+        free = self.bytes_free
+        if free < 2 * self._reserve:
+            text = (
+                f"{free / 1e9:.1f} GB free at {self.plan.directory}, {2 * self._reserve / 1e9:.1f}"
+            )
+            found = (*found, f"{text} GB wanted")
+        return found
+
+    def start(self, task: str, notes: str = "") -> Take:
+        """Begin an episode."""
+        with self._lock:
+            if self.take is not None:
+                raise RecordingError("an episode is being recorded; stop or discard it first")
+            if not task.strip():
+                raise RecordingError("the task is empty; say what the robot is to do")
+            obstacles = self.obstacles()
+            if obstacles:
+                raise RecordingError("not ready: " + "; ".join(obstacles))
+            try:
+                take = Take(self.plan, self._name(), self._topics(), task, notes, self._now_ns())
+            except OSError as error:
+                raise RecordingError(f"no bag in {self.plan.directory}: {error}") from error
+            self._started += 1
+            self.take = take
+            self.state, self.reason = State.RECORDING, ""
+            self._source.deliver_to(take)
+            return take
+
+    def stop(self, outcome: Outcome = Outcome.UNMARKED, notes: str = "", fault: str = "") -> Ended:
+        """End the episode and keep it; ``fault``: because the recorder cannot go on."""
+        with self._lock:
+            take = self._running()
+            self.state = State.FINISHING
+            end_ns = self._now_ns()
+            self._source.deliver_to(None)
+            try:
+                ended = take.stop(outcome, notes, end_ns, fault)
+            except Exception as error:  # nothing may keep the next episode from starting
+                self.state = State.FAILED
+                self.reason = f"{take.folder}: {error!r}; `pi0 bag repair` it"
+                raise RecordingError(self.reason) from error
+            finally:
+                self.take = None
+            self.last = take, ended
+            if ended.finished and ended.info.complete:
+                self.kept += 1
+                self.state, self.reason = State.IDLE, ""
+            else:
+                self.state = State.FAILED
+                self.reason = f"{ended.path.name}: {ended.info.reason}"
+            return ended
+
+    def discard(self) -> str:
+        """End the episode and remove it; its task."""
+        with self._lock:
+            take = self._running()
+            self._source.deliver_to(None)
+            take.discard()
+            self.take = None
+            self.last = take, None
+            self.state, self.reason = State.IDLE, ""
+            return take.info.task
+
+    def rerecord(self) -> Take:
+        """Remove the episode and begin it again."""
+        with self._lock:
+            notes = self._running().info.notes
+            return self.start(self.discard(), notes)
+
+    def set_instruction(self, text: str) -> None:
+        """Change what the robot is to do, in the middle of the episode."""
+        if not text.strip():
+            raise RecordingError("the instruction is empty; say what the robot is to do")
+        with self._lock:
+            self._running().set_instruction(text, self._now_ns())
+
+    def watch(self) -> None:
+        """End an episode that cannot go on; call it a few times a second."""
+        take = self.take
+        if take is None:
+            return
+        error = take.spool.error
+        free = self.bytes_free
+        fault = ""
+        if error is not None:
+            fault = f"the disk refused to write: {error.strerror or error}"
+        elif free < self._reserve:
+            fault = f"the disk is nearly full: {free / 1e6:.0f} MB left"
+        if fault:
+            with self._lock, contextlib.suppress(RecordingError):  # it is in `reason`
+                if self.take is take:
+                    self.stop(Outcome.FAILED, fault=fault)
+
+    def close(self) -> Ended | None:
+        """End whatever runs, keeping it unmarked; what was kept."""
+        with self._lock:
+            return None if self.take is None else self.stop()
+
+    def _running(self) -> Take:
+        if self.take is None:
+            raise RecordingError("no episode is being recorded; start one first")
+        return self.take
+
+    def _name(self) -> str:
+        now = datetime.now().astimezone()
+        return f"{self.plan.embodiment.name}_{now:%Y%m%d_%H%M%S}_{self._started:03d}"
+
+    def _topics(self) -> list[BagTopic]:
+        return [
+            BagTopic(
+                name=state.name,
+                type=state.topic.type,
+                digest=definition(state.topic.type).digest,
+                offered=state.offered,
+            )
+            for state in self._source.states
+        ]
+
+
+def prepare_directory(directory: str) -> tuple[str, list[str]]:
+    """Make the folder of the episodes; its path, and unfinished episodes found in it.
+
+    Raises :class:`RecordingError` if it cannot be made or written to.
+    """
+    path = os.path.abspath(os.path.expanduser(directory))
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"directory {directory!r} cannot be made: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise RecordingError(f"directory {path} cannot be written to; give another one")
+    return path, sorted(name for name in os.listdir(path) if name.endswith(".recording"))

@@ -1,0 +1,156 @@
+"""Sticks, buttons, keys and the deadman, before they move anything."""
+
+from __future__ import annotations
+
+import os
+import pty
+import termios
+from pathlib import Path
+
+import pytest
+
+from pi0_bringup.teleoperation.engagement import Engagement, Phase
+from pi0_bringup.teleoperation.keys import Keys, RawTerminal, key_names
+from pi0_bringup.teleoperation.layers import Layer, Layers, Pad, default_layers
+from pi0_ros.embodiment import available, load
+
+MS = 1_000_000
+DIMENSIONS = ("waist", "shoulder", "gripper")
+
+
+def layers(*pages: Layer) -> Layers:
+    def check(target: str) -> None:
+        if target.removeprefix("-") not in DIMENSIONS:
+            raise ValueError(f"no {target}")
+
+    return Layers(pages, DIMENSIONS, check)
+
+
+TWO = (
+    Layer(
+        name="arm",
+        axes=("waist", "-shoulder", "selected"),
+        buttons=("gripper", "-gripper", "next_joint", "next_layer"),
+        keys={"w": "waist", "s": "-waist", "n": "next_joint", "up": "selected"},
+    ),
+    Layer(name="other", axes=("gripper",), buttons=("", "", "", "next_layer")),
+)
+
+
+def test_sticks_move_their_targets_from_the_edge_of_the_dead_zone_on() -> None:
+    pad = Pad(layers(*TWO), dead_zone=0.2)
+    assert pad.read((0.1, 0.0, 0.0), (0, 0, 0, 0)) == {}
+    assert pad.read((0.6, -1.0, 0.0), (0, 0, 0, 0)) == pytest.approx(
+        {"waist": 0.5, "-shoulder": -1.0}
+    )
+    assert pad.read((float("nan"), 0.0, 0.0), (0, 0, 0, 0)) == {}
+
+
+def test_a_button_acts_once_for_each_press() -> None:
+    pad = Pad(layers(*TWO), dead_zone=0.1)
+    pad.read((), (0, 0, 1, 0))
+    pad.read((), (0, 0, 1, 0))
+    assert pad.layers.selected == "shoulder"
+    pad.read((), (0, 0, 0, 0))
+    assert pad.read((0.0, 0.0, 1.0), (1, 0, 1, 0)) == {"gripper": 2.0} | {}
+    pad.read((), (0, 0, 0, 1))
+    assert pad.layers.layer.name == "other"
+    assert pad.read((1.0,), (1, 0, 0, 0)) == {"gripper": 1.0}
+
+
+def test_a_layer_that_binds_an_unknown_target_is_named() -> None:
+    with pytest.raises(ValueError, match="layer 'arm': no elbow"):
+        layers(Layer(name="arm", axes=("elbow",)))
+    with pytest.raises(ValueError, match="layers is empty"):
+        layers()
+
+
+@pytest.mark.parametrize("name", available())
+def test_every_robot_has_layers_without_a_file(name: str) -> None:
+    robot = load(name)
+    has_base = any(d.state is None for d in robot.action)
+    pages = default_layers(robot)
+    assert [page.name for page in pages] == ["joints", "base"][: 1 + has_base]
+    known = {"selected", "next_layer", "next_joint", "previous_joint", *robot.action_names}
+    assert {t.removeprefix("-") for page in pages for t in page.targets()} <= known
+
+
+def test_a_key_moves_for_a_pulse_and_holds_the_deadman_over_the_pause_before_repetition() -> None:
+    keys = Keys(layers(*TWO), pulse_s=0.1, hold_s=1.0)
+    assert not keys.held(0)
+    keys.press("w", 0)
+    assert keys.shares(99 * MS) == {"waist": 1.0}
+    assert keys.shares(100 * MS) == {}
+    assert keys.held(999 * MS)
+    assert not keys.held(1000 * MS)
+
+
+def test_the_opposite_key_takes_over_and_space_lets_go_at_once() -> None:
+    keys = Keys(layers(*TWO), pulse_s=0.1, hold_s=1.0)
+    keys.press("w", 0)
+    keys.press("s", MS)
+    assert keys.shares(2 * MS) == {"-waist": 1.0}
+    keys.press("space", 3 * MS)
+    assert not keys.held(4 * MS)
+    assert keys.shares(4 * MS) == {}
+
+
+def test_keys_select_and_turn_the_page_without_holding_the_deadman() -> None:
+    keys = Keys(layers(*TWO), pulse_s=0.1, hold_s=1.0)
+    keys.press("n", 0)
+    keys.press("?", 0)
+    assert not keys.held(MS)
+    keys.press("up", 0)
+    assert keys.shares(MS) == {"shoulder": 1.0}
+    keys.press("tab", 0)
+    assert keys.layers.layer.name == "other"
+    assert keys.shares(MS) == {}
+
+
+def test_names_the_keys_a_terminal_sends() -> None:
+    assert key_names("a\x1b[A \x1b[D\x1b\t") == ["a", "up", "space", "left", "escape", "tab"]
+
+
+def test_the_terminal_is_restored() -> None:
+    keyboard, terminal = pty.openpty()
+    before = termios.tcgetattr(terminal)
+    with RawTerminal(terminal) as raw:
+        assert termios.tcgetattr(terminal)[3] != before[3]
+        os.write(keyboard, b"w\x1b[B")
+        assert raw.read() == ["w", "down"]
+    assert termios.tcgetattr(terminal) == before
+    os.close(keyboard)
+    os.close(terminal)
+
+
+def test_an_input_that_is_no_terminal_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file, pytest.raises(ValueError, match="needs a terminal"):
+        RawTerminal(file.fileno())
+
+
+def test_a_source_engages_drives_and_releases_with_its_deadman() -> None:
+    engagement = Engagement()
+    held = (False, True, True, False, False)
+    assert [engagement.update(h, None) for h in held] == [
+        Phase.IDLE,
+        Phase.ENGAGE,
+        Phase.DRIVE,
+        Phase.RELEASE,
+        Phase.IDLE,
+    ]
+
+
+def test_what_ended_a_drive_has_to_be_answered_by_letting_go() -> None:
+    engagement = Engagement()
+    engagement.update(True, None)
+    assert engagement.update(True, "stopped") is Phase.RELEASE
+    assert engagement.update(True, None) is Phase.IDLE
+    assert engagement.reason == "stopped"
+    assert engagement.update(False, None) is Phase.IDLE
+    assert engagement.update(True, None) is Phase.ENGAGE
+
+
+def test_a_deadman_held_before_the_robot_is_ready_starts_nothing_later() -> None:
+    engagement = Engagement()
+    assert engagement.update(True, "waiting") is Phase.IDLE
+    assert engagement.update(True, None) is Phase.IDLE

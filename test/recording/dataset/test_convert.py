@@ -1,0 +1,219 @@
+"""What becomes of bags: refused, appended, resumed, with which actions and images."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import START_NS, Take, events, state_at, write_bag
+
+from pi0_ros.embodiment import measured_action
+from pi0_ros.recording.dataset import Dataset, DatasetError
+from pi0_ros.recording.dataset import pool as pool_module
+from pi0_ros.recording.dataset.bag_out import RobotBag
+from pi0_ros.recording.dataset.bags import find_bags, fingerprint
+from pi0_ros.recording.dataset.messages import depth_message
+from pi0_ros.recording.dataset.options import ConvertOptions
+from pi0_ros.recording.dataset.pool import Step, convert_bags
+from pi0_ros.recording.dataset.validate import validate
+from pi0_ros.recording.dataset.writer import STAGING
+from pi0_ros.recording.episode import Outcome
+
+SMALL = ConvertOptions(size=32, codec="images")
+SHORT = Take(duration_s=0.4)
+
+
+def convert(bags: list[Path], out: Path, **options: object) -> Dataset:
+    convert_bags(bags, out, replace(SMALL, **options), jobs=1)
+    return Dataset.open(out)
+
+
+@pytest.mark.parametrize(
+    ("take", "option", "reason"),
+    [
+        (
+            replace(SHORT, accepted=False, problems=("wrist_camera: frozen for 1.2 s",)),
+            "doubtful",
+            "the quality gate does not accept it: wrist_camera: frozen for 1.2 s",
+        ),
+        (replace(SHORT, outcome=Outcome.FAILED), "failed", "the operator marked it as failed"),
+    ],
+)
+def test_refuses_what_gate_or_operator_rejected_unless_told(
+    tmp_path: Path, take: Take, option: str, reason: str
+) -> None:
+    bag = write_bag(tmp_path, "bad", take)
+    good = write_bag(tmp_path, "good", SHORT)
+    result = convert_bags([bag, good], tmp_path / "set", SMALL, jobs=1)
+    assert [path for path, _ in result.refused] == [bag] and reason in result.refused[0][1]
+    assert result.added == (good,)
+    assert len(convert([bag, good], tmp_path / "all", **{option: True}).records) == 2
+
+
+def test_converting_again_adds_only_what_is_new(tmp_path: Path) -> None:
+    bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
+    first = convert(bags[:1], tmp_path / "set")
+    data = (tmp_path / "set" / first.info.data_file(first.records[0].data)).read_bytes()
+    result = convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
+    assert (result.present, result.added) == ((bags[0],), (bags[1],))
+    after = Dataset.open(tmp_path / "set")
+    assert [source.bag for source in after.manifest.episodes] == ["a", "b"]
+    assert after.records[1].data.file == 1
+    assert (tmp_path / "set" / after.info.data_file(after.records[0].data)).read_bytes() == data
+    assert validate(tmp_path / "set") == ()
+    assert convert_bags(bags, tmp_path / "set", SMALL, jobs=1).added == ()
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
+    converted: list[Path] = []
+    real = pool_module.convert_bag
+
+    def killed_at_the_second(bag, options, folder, progress):  # type: ignore[no-untyped-def]
+        if len(converted) == 1:
+            folder.mkdir(parents=True)  # half-done
+            raise KeyboardInterrupt
+        converted.append(bag.path)
+        real(bag, options, folder, progress)
+
+    monkeypatch.setattr(pool_module, "convert_bag", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
+    monkeypatch.setattr(pool_module, "convert_bag", real)
+    steps: list[Step] = []
+    result = convert_bags(bags, tmp_path / "set", SMALL, jobs=1, on_step=steps.append)
+    assert {step.bag for step in steps} == {bags[1]}
+    assert len(result.added) == 2
+    assert validate(tmp_path / "set") == ()
+    assert not (tmp_path / "set" / STAGING).exists()
+
+
+def test_killed_while_files_are_moved_in_the_dataset_is_the_old_one_and_heals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
+    before = convert(bags[:1], tmp_path / "set")
+    real = os.replace
+    moved: list[str] = []
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(target).name == "tasks.parquet":
+            raise KeyboardInterrupt
+        moved.append(str(target))
+        real(source, target)
+
+    monkeypatch.setattr("os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
+    monkeypatch.undo()
+    assert any(name.endswith("file-001.parquet") for name in moved)
+    assert len(Dataset.open(tmp_path / "set")) == len(before)
+    convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
+    assert len(Dataset.open(tmp_path / "set").records) == 2
+    assert validate(tmp_path / "set") == ()
+
+
+def test_several_processes_give_the_same_dataset_as_one(tmp_path: Path) -> None:
+    bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
+    one = convert(bags, tmp_path / "one")
+    convert_bags(bags, tmp_path / "two", SMALL, jobs=2)
+    two = Dataset.open(tmp_path / "two")
+    assert two.manifest == one.manifest
+    for index in range(2):
+        np.testing.assert_array_equal(one.episode(index).action, two.episode(index).action)
+
+
+def test_other_options_are_not_mixed_into_a_dataset(tmp_path: Path) -> None:
+    bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
+    convert(bags[:1], tmp_path / "set")
+    with pytest.raises(DatasetError, match="was made with size 32, now size is 64"):
+        convert(bags, tmp_path / "set", size=64)
+
+
+def test_bags_of_two_robots_are_not_mixed(tmp_path: Path) -> None:
+    one = write_bag(tmp_path, "one", SHORT)
+    other = write_bag(tmp_path, "other", replace(SHORT, embodiment="franka"))
+    with pytest.raises(DatasetError, match="another embodiment"):
+        convert([one, other], tmp_path / "set")
+
+
+def test_without_commands_says_what_to_do(tmp_path: Path) -> None:
+    bag = RobotBag(tmp_path, "watched", SHORT.robot, SHORT.info())
+    commanded = {controller.topic for controller in SHORT.robot.controllers}
+    for log_ns, topic, message in events(SHORT):
+        if topic not in commanded:
+            bag.add(topic, log_ns, message)
+    path = bag.finish(SHORT.end_ns)
+    with pytest.raises(DatasetError, match=r"nothing was commanded on .*--actions states"):
+        convert([path], tmp_path / "set")
+    episode = convert([path], tmp_path / "states", actions="states").episode(0)
+    expected = measured_action(SHORT.robot, episode.state[1:].astype(np.float64))
+    np.testing.assert_allclose(episode.action[:-1], expected, atol=1e-6)
+
+
+def test_a_hole_in_the_observations_is_refused_with_its_place(tmp_path: Path) -> None:
+    take = Take(duration_s=1.6)
+    bag = RobotBag(tmp_path, "hole", take.robot, take.info())
+    camera = take.robot.cameras[0].topic
+    for log_ns, topic, message in events(take):
+        if topic != camera or not 0.4e9 < log_ns - START_NS < 1.2e9:
+            bag.add(topic, log_ns, message)
+    path = bag.finish(take.end_ns)
+    with pytest.raises(DatasetError, match=r"no aligned observation for 0\.\d+ s, 0\.\d s into"):
+        convert([path], tmp_path / "set")
+    assert len(convert([path], tmp_path / "all", doubtful=True)) > 25
+
+
+def test_native_images_keep_the_cameras_size(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path, "take", SHORT)
+    dataset = convert([bag], tmp_path / "set", size=0)
+    assert dataset.info.features["observation.images.base_camera"].shape == (48, 64, 3)
+    assert dataset.frame(3).images["observation.images.base_camera"].shape == (48, 64, 3)
+
+
+def test_depth_is_kept_to_the_millimetre(tmp_path: Path) -> None:
+    depth = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) + 900
+    topic = "base_camera/depth"
+    bag = RobotBag(
+        tmp_path, "deep", SHORT.robot, SHORT.info(), extra={topic: "sensor_msgs/msg/Image"}
+    )
+    bag.add(topic, START_NS, depth_message("base", START_NS, depth))
+    for log_ns, name, message in events(SHORT):
+        bag.add(name, log_ns, message)
+    path = bag.finish(SHORT.end_ns)
+    dataset = convert([path], tmp_path / "set", depth=(("base", topic),))
+    np.testing.assert_array_equal(dataset.frame(2).images["observation.depth.base"], depth)
+    assert dataset.info.features["observation.depth.base"].info == {"is_depth_map": True}
+    assert validate(tmp_path / "set") == ()
+
+
+def test_states_are_measured_at_the_frames_observation(tmp_path: Path) -> None:
+    dataset = convert([write_bag(tmp_path, "take", SHORT)], tmp_path / "set")
+    start_s = (dataset.source(0).start_ns - START_NS) / 1e9
+    # Nearest joint state to the newest frame: within half a joint-state period.
+    nearest = min(
+        np.abs(dataset.episode(0).state[0] - state_at(SHORT, start_s + shift)).max()
+        for shift in np.linspace(-0.01, 0.01, 41)
+    )
+    assert nearest < 1e-3
+
+
+def test_finds_bags_in_folders_and_names_what_is_none(tmp_path: Path) -> None:
+    bags = [write_bag(tmp_path / "all", name, SHORT) for name in "ba"]
+    assert find_bags([tmp_path / "all", bags[0]]) == (bags[1], bags[0])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no bag and no folder of bags"):
+        find_bags([tmp_path / "empty"])
+
+
+def test_the_fingerprint_is_of_the_content_and_not_of_the_name(tmp_path: Path) -> None:
+    one = write_bag(tmp_path, "one", SHORT)
+    other = write_bag(tmp_path, "other", replace(SHORT, seed=1))
+    assert fingerprint(one) != fingerprint(other)
+    before = fingerprint(one)
+    assert fingerprint(one.rename(tmp_path / "renamed")) == before

@@ -1,0 +1,86 @@
+"""The page, the recording for Rerun, and the command line in front of it all."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pi0_ros.cli.main import main
+from pi0_ros.recording.dataset import Dataset, DatasetError
+from pi0_ros.recording.dataset.summary import clock, joint_ranges
+from pi0_ros.recording.dataset.viewer import show_episodes
+
+
+def test_the_page_is_one_file_with_every_episode(made: Path, tmp_path: Path) -> None:
+    assert main(["dataset", "show", str(made / "set"), "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    for text in ("stack the cups → put them away", "wipe the table", "shoulder_pan"):
+        assert text in page
+    assert page.count("<svg") == 4 and page.count("data:image/jpeg") == 3 * 2 * 3
+    assert 'src="http' not in page and "<script" not in page
+    assert Image.open(tmp_path / "report.png").width > 900
+
+
+def test_joint_ranges_are_held_against_the_limits(made: Path) -> None:
+    ranges = joint_ranges(Dataset.open(made / "set"), "action")
+    assert [each.name for each in ranges][-1] == "gripper"
+    assert all(each.lower <= each.minimum <= each.low <= each.high for each in ranges)
+    assert not any(each.outside for each in ranges)
+
+
+def test_writes_a_rerun_recording(made: Path, tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    file = tmp_path / "take.rrd"
+    assert main(["dataset", "show", str(made / "set"), "--episode", "1", "--rrd", str(file)]) == 0
+    assert file.read_bytes()[:3] == b"RRF"
+
+
+def test_without_rerun_says_what_to_do(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_rerun(name: str, *rest: object, **named: object) -> object:
+        if name == "rerun":
+            raise ImportError(name)
+        return real(name, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", without_rerun)
+    with pytest.raises(DatasetError, match="rerun-sdk is not installed"):
+        show_episodes(made / "set", (0,), Path("x.rrd"))
+
+
+def test_the_command_line_converts_checks_and_edits(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "set"
+    words = ["dataset", "convert", str(made / "a"), str(made / "b"), "--out", str(out)]
+    assert main([*words, "--size", "32", "--codec", "images", "--jobs", "1"]) == 0
+    assert "2 episodes" in capsys.readouterr().out
+    assert main(["dataset", "split", str(out), "--out", str(tmp_path), "x=0", "y=1"]) == 0
+    assert (
+        main(
+            [
+                "dataset",
+                "merge",
+                str(tmp_path / "y"),
+                str(tmp_path / "x"),
+                "--out",
+                str(tmp_path / "z"),
+            ]
+        )
+        == 0
+    )
+    assert main(["dataset", "delete", str(tmp_path / "z"), "--episodes", "0"]) == 0
+    assert main(["dataset", "stats", str(tmp_path / "z")]) == 0
+    assert main(["dataset", "validate", str(tmp_path / "z")]) == 0
+    capsys.readouterr()
+    assert main(["dataset", "info", str(tmp_path / "z")]) == 0
+    assert "stack the cups; put them away" in capsys.readouterr().out
+    assert main(["dataset", "delete", str(out), "--episodes", "7"]) == 2
+    assert "no episode 7; it has 2" in capsys.readouterr().err
+
+
+def test_says_lengths_as_a_person_does() -> None:
+    assert [clock(s) for s in (4.25, 125, 7260)] == ["4.2 s", "2 min 05 s", "2 h 01 min"]

@@ -1,0 +1,132 @@
+"""A recorded bag, played to a mock robot through the executor."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import ROOT, Graph
+from rosgraph_msgs.msg import Clock
+from std_srvs.srv import Trigger
+
+from pi0_bringup.mock_robot import MockRobot
+from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.embodiment import load
+from pi0_ros.nodes.chunk_executor import ChunkExecutor
+from pi0_ros.nodes.managed import LATCHED_QOS
+from pi0_ros.nodes.replay import Replay, ReplayError, main
+from pi0_ros.recording.recorded_actions import read_actions
+
+sys.path.insert(0, str(ROOT / "test" / "recording"))
+from replayable import ROBOT, write_bag
+
+MS = 1_000_000
+
+
+class Site:
+    """A mock robot and its executor, on a clock that the test moves."""
+
+    def __init__(self, ros: Graph, robot: str) -> None:
+        self.ros = ros
+        self.now_ns = 10_000 * MS
+        self._clock = ros.publisher(Clock, "/clock", 1)
+        self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
+        common = {"embodiment": robot, "use_sim_time": True}
+        cameras = [camera.name for camera in load(robot).cameras]
+        ros.add(MockRobot, {**common, "silent_cameras": cameras})
+        ros.add(ChunkExecutor, common)
+        ros.spin_until(lambda: self._clock.get_subscription_count() >= 2, what="they listen")
+        for _ in range(100):
+            self.tick()
+            if self.statuses[-1].state == ExecutorStatus.HOLDING:
+                return
+        raise AssertionError(f"the executor waits: {self.statuses[-1].reason}")
+
+    def tick(self) -> ExecutorStatus:
+        """Let 20 ms pass."""
+        before = len(self.statuses)
+        self.now_ns += 20 * MS
+        clock = Clock()
+        clock.clock.sec, clock.clock.nanosec = divmod(self.now_ns, 1000 * MS)
+        self._clock.publish(clock)
+        self.ros.spin_until(lambda: len(self.statuses) > before, what="a tick")
+        self.ros.spin_some()
+        return self.statuses[-1]
+
+    def replay(self, bag: Path) -> Replay:
+        """A replay of the bag that has heard the executor and the clock."""
+        recorded = read_actions(str(bag))
+        node: Replay = self.ros.add(partial(Replay, recorded, ROBOT, 1.0), {"use_sim_time": True})
+        self.ros.spin_until(
+            lambda: node.heard and node._chunks.get_subscription_count(), what="it is connected"
+        )
+        self.tick()
+        return node
+
+
+def test_the_robot_goes_to_the_first_pose_and_then_does_what_was_recorded(
+    ros: Graph, tmp_path: Path
+) -> None:
+    site = Site(ros, "mobile_trossen")
+    node = site.replay(write_bag(tmp_path, steps=60))
+    node.begin()
+    assert node.progress[2]
+    begin = len(site.statuses)
+    while not node.finished:
+        node.step()
+        site.tick()
+    played = site.statuses[begin:]
+    velocity = np.array([s.command_velocity for s in played])
+    assert (np.abs(velocity) <= ROBOT.limits.velocity + 1e-9).all()
+    assert {s.source_id for s in played if s.state == ExecutorStatus.EXECUTING} == {node._source_id}
+    assert played[-1].command[0] == pytest.approx(0.1 + 0.01 * 59, abs=0.01)
+    base = ROBOT.action_names.index("base_x")
+    assert max(s.command[base] for s in played) == pytest.approx(0.1, abs=0.01)
+    assert not node.progress[2]
+
+
+def test_a_stop_ends_the_replay_for_good(ros: Graph, tmp_path: Path) -> None:
+    site = Site(ros, "mobile_trossen")
+    node = site.replay(write_bag(tmp_path, steps=60))
+    node.begin()
+    for _ in range(20):
+        node.step()
+        site.tick()
+    assert ros.call(Trigger, "chunk_executor/stop", Trigger.Request()).success
+    site.tick()
+    with pytest.raises(ReplayError, match=r"the executor no longer follows: .*stop"):
+        node.step()
+    with pytest.raises(ReplayError, match="takes no chunks now"):
+        node.begin()
+
+
+def test_an_interrupted_replay_plays_no_further(ros: Graph, tmp_path: Path) -> None:
+    site = Site(ros, "mobile_trossen")
+    node = site.replay(write_bag(tmp_path, steps=100))
+    node.begin()
+    for _ in range(40):
+        node.step()
+        site.tick()
+    assert site.statuses[-1].state == ExecutorStatus.EXECUTING
+    waist = site.statuses[-1].command[0]
+    node.halt()
+    for _ in range(50):
+        site.tick()
+    held = site.statuses[-1]
+    assert held.state == ExecutorStatus.HOLDING
+    assert held.command[0] == pytest.approx(waist, abs=0.02)
+    assert not any(held.command_velocity)
+
+
+def test_another_robot_is_refused(
+    ros: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_bag(tmp_path, steps=3)
+    assert main([str(bag), "ur5e"]) == 2
+    assert "was recorded on 'mobile_trossen'; it is not for 'ur5e'" in capsys.readouterr().err
+    site = Site(ros, "bimanual_trossen")
+    with pytest.raises(ReplayError, match="the executor drives 'bimanual_trossen'"):
+        site.replay(bag).begin()
