@@ -4,7 +4,7 @@ One process writes random weights, tensor by tensor; a fresh one loads them in f
 and samples. Its peak is compared with the bytes of the weights in float32. Pages of a
 mapped file count as long as they are mapped.
 
-    python bench/load.py DIR [--config pi0] [--dtype bfloat16] [--threads 2] [--keep]
+    python bench/load.py DIR [--config pi0|pi05|small] [--dtype bfloat16] [--threads 2] [--keep]
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from typing import Any
 import torch
 from sampling import machine, random_inputs
 
-from pi0_ros.checkpoint import Manifest, Normalisation, Statistics, load
+from pi0_ros.checkpoint import Manifest, Normalisation, Statistics, create_untrained, load
 from pi0_ros.checkpoint.store import write
 from pi0_ros.checkpoint.tensors import LazyTensor
 from pi0_ros.checkpoint.tokenizer import train_tokenizer
-from pi0_ros.model import Pi0, Pi0Config, variant
+from pi0_ros.embodiment import load as robot
+from pi0_ros.model import SMALL_VARIANTS, Pi0, Pi0Config, variant
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NAMES = ("joint",)
@@ -45,7 +46,9 @@ def main() -> None:
     parser.add_argument("--stage", choices=("write", "load"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.stage == "write":
+    if args.stage == "write" and args.config in SMALL_VARIANTS:
+        create_untrained(args.directory, robot("ur5e"), config=args.config)
+    elif args.stage == "write":
         create(args.directory, variant(args.config), DTYPES[args.dtype])
     elif args.stage == "load":
         print(json.dumps(measure(args.directory, args.steps)))
@@ -67,13 +70,14 @@ def both(args: argparse.Namespace) -> None:
     finally:
         if not args.keep:
             shutil.rmtree(args.directory, ignore_errors=True)
+    dtype = "float32" if args.config in SMALL_VARIANTS else args.dtype
     result = {
         "bench": "load",
         "machine": machine(),
         "threads": args.threads,
         "torch": torch.__version__,
         "config": args.config,
-        "dtype": args.dtype,
+        "dtype": dtype,
         "file_bytes": size,
         "write_s": write_s,
         **json.loads(done.stdout),
