@@ -56,6 +56,10 @@ class ManagedNode(LifecycleNode):
     start-up; a failure then ends the process with exit code 1.
     """
 
+    #: Whether :meth:`setup` declares parameters of its own, named by the values of others: then
+    #: what nobody reads is known after it.
+    declares_in_setup = False
+
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
         self.declare_parameter("autostart", True)
@@ -116,6 +120,14 @@ class ManagedNode(LifecycleNode):
 
     def _checked_setup(self) -> None:
         """Set up, unless a parameter was given that nobody reads: a typing error, most likely."""
+        if self.declares_in_setup:
+            self.setup()
+            self._refuse_unknown_parameters()
+        else:
+            self._refuse_unknown_parameters()
+            self.setup()
+
+    def _refuse_unknown_parameters(self) -> None:
         unknown = [
             name
             for name in self._parameter_overrides
@@ -126,7 +138,6 @@ class ManagedNode(LifecycleNode):
             raise ValueError(
                 f"no parameter is called {', '.join(unknown)}; {self.get_name()} has {known}"
             )
-        self.setup()
 
     def _guard(
         self, what: str, step: Callable[[], None], *, keep: bool = False

@@ -11,7 +11,7 @@ import torch
 
 from pi0_ros.checkpoint import create_untrained, load, save
 from pi0_ros.embodiment import load as load_embodiment
-from pi0_ros.policy import STAGES, PolicyError
+from pi0_ros.policy import STAGES, Observation, PolicyError
 from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy, example_observation
 
 UR5E = load_embodiment("ur5e")
@@ -46,19 +46,23 @@ def test_a_chunk_has_the_embodiments_shape_and_every_stage(name: str, tmp_path: 
     assert sum(chunk.stage_ms[:-1]) == pytest.approx(chunk.stage_ms[-1])
 
 
-@pytest.mark.parametrize("what", ["images", "state", "prompt"])
-def test_the_actions_depend_on_every_part_of_the_observation(trained: Path, what: str) -> None:
+def test_the_actions_depend_on_every_part_of_the_observation(trained: Path) -> None:
     seen = example_observation(UR5E, 224)
-    other = {
-        "images": np.zeros_like(seen.images),
-        "state": seen.state + 0.5,
-        "prompt": "fold the towel",
+    others = {
+        "the same": seen,
+        "images": replace(seen, images=np.zeros_like(seen.images)),
+        "state": replace(seen, state=seen.state + 0.5),
+        "prompt": replace(seen, prompt="fold the towel"),
     }
-    first = LocalPolicy(trained, UR5E, OPTIONS).infer(seen).actions
-    second = LocalPolicy(trained, UR5E, OPTIONS).infer(seen).actions
-    changed = LocalPolicy(trained, UR5E, OPTIONS).infer(replace(seen, **{what: other[what]}))
-    np.testing.assert_array_equal(first, second)
-    assert not np.array_equal(first, changed.actions)
+    policy = LocalPolicy(trained, UR5E, OPTIONS)
+
+    def infer(observation: Observation) -> np.ndarray:
+        policy._generator.manual_seed(0)
+        return policy.infer(observation).actions
+
+    first = infer(seen)
+    unchanged = {what for what, other in others.items() if np.array_equal(infer(other), first)}
+    assert unchanged == {"the same"}
 
 
 def test_leaving_the_absent_camera_out_changes_nothing(trained: Path) -> None:

@@ -20,6 +20,8 @@ from pi0_ros.nodes.managed import SENSOR_QOS, run
 class GamepadTeleop(TeleopSource):
     """Parameters and topics are in the reference."""
 
+    declares_in_setup = True  # those of every hand and layer that is named
+
     def __init__(self, **options: Any) -> None:
         super().__init__("gamepad_teleop", **options)
         declare_jog_parameters(self)

@@ -25,6 +25,8 @@ _SCREEN_PERIOD_S = 0.1
 class KeyboardTeleop(TeleopSource):
     """Parameters are in the reference. The terminal is restored however the node ends."""
 
+    declares_in_setup = True  # those of every hand and layer that is named
+
     def __init__(self, **options: Any) -> None:
         super().__init__("keyboard_teleop", **options)
         declare_jog_parameters(self)
