@@ -14,7 +14,6 @@ from importlib.util import find_spec
 
 import torch
 from torch import Tensor
-from torch._dynamo import config as dynamo_config
 from torch.nn.functional import gelu, rms_norm
 
 from pi0_ros.model.gemma import EPS, rotate
@@ -92,6 +91,9 @@ PLAIN = Arithmetic()
 @cache
 def compiled() -> Arithmetic:
     """Compiled by torch at first use for each kind of shape, in seconds. One for the process."""
+    # Imported here: it takes two seconds, and a CPU does not compile.
+    from torch._dynamo import config as dynamo_config
+
     # Prefix, suffix and state token, of every network that was loaded: more than torch expects.
     dynamo_config.recompile_limit = max(dynamo_config.recompile_limit, _KINDS_OF_SHAPES)
     return Arithmetic(
