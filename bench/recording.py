@@ -224,6 +224,8 @@ def show(result: dict[str, Any]) -> None:
 def publish(arguments: argparse.Namespace) -> None:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     publisher = Publisher(arguments.publish, arguments.embodiment, arguments.joint_hz[0])
+    # A shell that starts this in the background has its children ignore the interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         publisher.run()
     except KeyboardInterrupt:
