@@ -59,8 +59,10 @@ class Codec:
 
 # Without B-frames a frame is decoded in the order it is shown, so that episodes join cleanly.
 _X26X = {"bf": "0"}
+# One thread an encoder: cameras and bags are encoded side by side already, and frames are small.
+_SVT = {"svtav1-params": "lp=1"}
 CODECS: Mapping[str, Codec] = {
-    "av1": Codec(name="av1", encoder="libsvtav1", crf=30, preset="12"),
+    "av1": Codec(name="av1", encoder="libsvtav1", crf=30, preset="12", options=_SVT),
     "h264": Codec(name="h264", encoder="libx264", crf=23, preset="veryfast", options=_X26X),
     "hevc": Codec(name="hevc", encoder="libx265", crf=28, preset="veryfast", options=_X26X),
 }
