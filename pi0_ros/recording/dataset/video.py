@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -60,7 +61,8 @@ class Codec:
 # Without B-frames a frame is decoded in the order it is shown, so that episodes join cleanly.
 _X26X = {"bf": "0"}
 # One thread an encoder: cameras and bags are encoded side by side already, and frames are small.
-_SVT = {"svtav1-params": "lp=1"}
+# No loop filters: on 224-pixel frames they take a quarter of the time and mend 0.07 grey levels.
+_SVT = {"svtav1-params": "lp=1:enable-cdef=0:enable-dlf=0"}
 CODECS: Mapping[str, Codec] = {
     "av1": Codec(name="av1", encoder="libsvtav1", crf=30, preset="12", options=_SVT),
     "h264": Codec(name="h264", encoder="libx264", crf=23, preset="veryfast", options=_X26X),
@@ -169,8 +171,23 @@ class VideoEncoder:
             while (item := self._queue.get()) is not None:
                 if not isinstance(item, bool):
                     rgb = av.VideoFrame.from_ndarray(item, format="rgb24")
-                    frame = reformatter.reformat(rgb, format=PIXEL_FORMAT)
+                    frame = reformatter.reformat(rgb, format=PIXEL_FORMAT, threads=1)
                 frame.pts, frame.time_base = count, Fraction(1, self._fps)
+                packets = stream.encode(frame)
+                if count == 0:
+                    _yield_the_processor()
+                container.mux(packets)
                 count += 1
-                container.mux(stream.encode(frame))
             container.mux(stream.encode())
+
+
+def _yield_the_processor() -> None:
+    """Make batch work of this process's real-time threads.
+
+    SVT-AV1 gives its threads real-time priority where it may, as root in a container: a
+    conversion would then go before the control loop of an arm beside it.
+    """
+    for task in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):  # ended meanwhile
+            if os.sched_getscheduler(int(task)) in (os.SCHED_FIFO, os.SCHED_RR):
+                os.sched_setscheduler(int(task), os.SCHED_BATCH, os.sched_param(0))

@@ -1,0 +1,57 @@
+"""Encoding and joining of clips, with the real SVT-AV1."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pi0_ros.recording.dataset.clips import Clip, ClipJoiner, VideoReader
+from pi0_ros.recording.dataset.video import CODECS, Codec, VideoEncoder
+
+FPS = 50
+FRAMES = 6
+
+
+def encode(path: Path, codec: Codec, level: int) -> Clip:
+    encoder = VideoEncoder(path, codec, (64, 64), FPS)
+    for frame in range(FRAMES):
+        encoder.add(np.full((64, 64, 3), level + 10 * frame, dtype=np.uint8))
+    encoder.close()
+    return Clip(path=path, from_s=0.0, to_s=FRAMES / FPS)
+
+
+def test_an_encoder_leaves_no_thread_with_real_time_priority(tmp_path: Path) -> None:
+    encoder = VideoEncoder(tmp_path / "clip.mp4", CODECS["av1"], (64, 64), FPS)
+    seen = set()
+    for level in range(100):
+        encoder.add(np.full((64, 64, 3), level, dtype=np.uint8))
+    # Its queue holds 32: by now it has encoded 60 frames with all of its threads.
+    for task in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):
+            seen.add(os.sched_getscheduler(int(task)))
+    encoder.close()
+    assert seen
+    assert not {os.SCHED_FIFO, os.SCHED_RR} & seen
+
+
+def test_clips_of_other_encoder_options_join(tmp_path: Path) -> None:
+    codec = CODECS["av1"]
+    filtered = replace(codec, options={"svtav1-params": "lp=1"})
+    clips = [
+        encode(tmp_path / "one.mp4", filtered, 20),
+        encode(tmp_path / "two.mp4", codec, 120),
+        encode(tmp_path / "three.mp4", filtered, 60),
+    ]
+    joiner = ClipJoiner(tmp_path / "joined.mp4", FPS)
+    places = [joiner.append(clip) for clip in clips]
+    joiner.close()
+    reader = VideoReader(tmp_path / "joined.mp4")
+    for (start_s, _), level in zip(places, (20, 120, 60), strict=True):
+        for frame in range(FRAMES):
+            pixels = reader.frame(start_s + frame / FPS)
+            np.testing.assert_allclose(pixels, level + 10 * frame, atol=3)
+    reader.close()
