@@ -195,8 +195,9 @@ def compared(
 
 
 def staged(sampler: Sampler, x: Observation, steps: int) -> dict[str, Callable[[], object]]:
-    """The sampler's stages on their own, without graphs."""
-    there = x.dropped().to(sampler.model.action_in_proj.weight.device)
+    """The sampler's stages on their own, without graphs; ``host``: there and back."""
+    device = sampler.model.action_in_proj.weight.device
+    there = x.dropped().to(device)
     context = sampler.prefill(*there.prefix)
     images = there.prefix[0].flatten(0, 1)
 
@@ -208,6 +209,7 @@ def staged(sampler: Sampler, x: Observation, steps: int) -> dict[str, Callable[[
         "vision": vision,
         "prefill": lambda: sampler.prefill(*there.prefix),
         "denoise": lambda: sampler.sample_actions(context, there.state, there.noise, steps),
+        "host": lambda: (x.dropped().to(device), there.noise.cpu()),
     }
 
 
@@ -228,16 +230,13 @@ def in_turns(
 
 
 def stage_medians(samples: Samples) -> dict[str, float]:
-    """Medians by stage; ``host`` is what the stages of a turn leave of the sampler's whole."""
-    whole, vision, prefill, denoise = (
-        samples[name] for name in ("sampler", "vision", "prefill", "denoise")
-    )
-    turns = list(zip(whole, vision, prefill, denoise, strict=True))
+    """Medians by stage; ``prefix`` is what vision leaves of the prefill of the same turn."""
+    rest = [p - v for p, v in zip(samples["prefill"], samples["vision"], strict=True)]
     return {
-        "vision": statistics.median(vision),
-        "prefix": statistics.median(p - v for _, v, p, _ in turns),
-        "denoise": statistics.median(denoise),
-        "host": statistics.median(w - p - d for w, _, p, d in turns),
+        "vision": statistics.median(samples["vision"]),
+        "prefix": statistics.median(rest),
+        "denoise": statistics.median(samples["denoise"]),
+        "host": statistics.median(samples["host"]),
     }
 
 
