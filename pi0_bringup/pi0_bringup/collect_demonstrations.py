@@ -17,9 +17,10 @@ from pathlib import Path
 
 from pi0_bringup.collecting.graph import CollectOptions
 from pi0_bringup.collecting.progress import Progress, summary_lines
-from pi0_bringup.collecting.session import CollectionError, collect, default_folder
+from pi0_bringup.collecting.session import CollectionError, collect
 from pi0_ros.graph.options import GraphError
 
+_OUT = Path("out") / "demonstrations"
 _TASK = "transfer the cube to the other arm"
 _ENDED, _REFUSED, _INTERRUPTED = 1, 2, 130
 
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--episodes", type=int, default=50, help="(default: %(default)s)")
     parser.add_argument(
-        "--out", type=Path, default=default_folder(), metavar="DIR", help="(default: %(default)s)"
+        "--out", type=Path, default=_OUT, metavar="DIR", help="(default: %(default)s)"
     )
     parser.add_argument("--task", default=_TASK, help="(default: %(default)s)")
     parser.add_argument(

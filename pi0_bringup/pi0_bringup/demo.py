@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from pi0_bringup.demonstration.log import make_folder
 from pi0_bringup.demonstration.recording import Recording
 from pi0_bringup.demonstration.run import DemoError, DemoOptions, run
 from pi0_bringup.demonstration.summary import Summary, summarise
@@ -85,7 +86,7 @@ def _options(given: argparse.Namespace) -> DemoOptions:
     if not 0.0 < given.duration < float("inf"):
         raise GraphError(f"duration is {given.duration:g}; give seconds above zero")
     out = given.out or Path("out") / f"demo-{embodiment.name}"
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     return DemoOptions(
         embodiment=embodiment,
         hardware=hardware,

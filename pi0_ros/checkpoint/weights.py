@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import overload
 
-import torch
 from torch import Tensor
 
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import listed, not_finite
 from pi0_ros.checkpoint.tensors import LazyTensors, all_finite
-from pi0_ros.model import Pi0, Pi0Config, Pi0Small, Pi0SmallConfig
+from pi0_ros.model import Pi0, Pi0Config, Pi0Small, Pi0SmallConfig, blank
 
 Network = Pi0 | Pi0Small
 
@@ -87,5 +86,5 @@ def fingerprint(*paths: Path) -> str:
 
 
 def _empty(config: Pi0Config | Pi0SmallConfig) -> Network:
-    with torch.device("meta"):
+    with blank():
         return Pi0Small(config) if isinstance(config, Pi0SmallConfig) else Pi0(config)

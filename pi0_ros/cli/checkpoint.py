@@ -23,7 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     create.add_argument("embodiment", metavar="EMBODIMENT", help="name, or path of a YAML file")
     create.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
     create.add_argument("--config", default="tiny", help="model variant (default: %(default)s)")
-    create.add_argument("--seed", type=int, default=0, help="of the weights (default: %(default)s)")
+    create.add_argument(
+        "--seed", type=_seed, default=0, help="of the weights (default: %(default)s)"
+    )
     create.set_defaults(func=_create)
 
     inspect = verbs.add_parser(
@@ -174,6 +176,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not above zero")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{value} is not within 0 and 2^63-1")
     return value
 
 

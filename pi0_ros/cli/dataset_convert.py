@@ -145,7 +145,7 @@ def _tell(out: Path, result: Converted, problems: tuple[str, ...]) -> int:
 def _size(text: str) -> int:
     if text == "native":
         return 0
-    if not text.isdigit():
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give pixels or `native`")
     return int(text)
 
@@ -158,6 +158,6 @@ def _depth(text: str) -> tuple[str, str]:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not above zero")
     return int(text)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
+
+from pi0_ros.cli.program import become, ros_name
 
 _CLIENT = "pi0_ros.nodes.load_checkpoint"
 
@@ -21,10 +21,18 @@ def add_load_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     load.add_argument("directory", type=Path, metavar="DIR", help="folder of the checkpoint")
     load.add_argument(
-        "--node", default="policy", metavar="NAME", help="policy node (default: %(default)s)"
+        "--node",
+        type=ros_name,
+        default="policy",
+        metavar="NAME",
+        help="policy node (default: %(default)s)",
     )
     load.add_argument(
-        "--namespace", default="/", metavar="NS", help="its namespace (default: %(default)s)"
+        "--namespace",
+        type=ros_name,
+        default="/",
+        metavar="NS",
+        help="its namespace (default: %(default)s)",
     )
     load.add_argument(
         "--timeout",
@@ -37,8 +45,5 @@ def add_load_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _load(args: argparse.Namespace) -> int:
-    # A process of its own: this room does without ROS.
-    command = [sys.executable, "-m", _CLIENT, str(args.directory.absolute())]
-    command += ["--node", args.node, "--namespace", args.namespace]
-    command += ["--timeout", str(args.timeout)]
-    return subprocess.run(command, check=False).returncode
+    words = [str(args.directory.absolute()), "--node", args.node, "--namespace", args.namespace]
+    become(_CLIENT, [*words, "--timeout", str(args.timeout)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,7 +45,7 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return its exit code, or 2 for a refused input."""
+    """Run one verb; return its exit code, 2 for a refused input, 130 if interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
     verb = next((word for word in words if not word.startswith("-")), None)
     given = build_parser(verb).parse_args(words)
@@ -53,10 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         if not isinstance(error, _refusals()):
             raise
-        for line in str(error).splitlines():
-            sys.stderr.write(f"pi0: {line}\n")
-        return 2
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("pi0: interrupted\n")
+        return 130
+    except OSError as error:
+        if error.filename is None:  # no file that the user could have named
+            raise
+        return _refuse(f"{os.fsdecode(error.filename)}: {error.strerror}")
     return code
+
+
+def _refuse(text: str) -> int:
+    for line in text.splitlines():
+        sys.stderr.write(f"pi0: {line}\n")
+    return 2
 
 
 def _refusals() -> tuple[type[ValueError], ...]:

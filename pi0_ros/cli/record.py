@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import subprocess
-import sys
 
-from pi0_ros.graph.arguments import RECORDER_ARGUMENTS, Argument
+from pi0_ros.cli.launch_arguments import add_launch_argument, option
+from pi0_ros.cli.program import become
+from pi0_ros.graph.arguments import RECORDER_ARGUMENTS
 
 _CLIENT = "pi0_ros.nodes.record_client"
 
@@ -23,7 +22,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "Exit code 1 if an episode could not be recorded whole.",
     )
     for argument in RECORDER_ARGUMENTS:
-        _add(parser, argument)
+        add_launch_argument(parser, argument)
     parser.add_argument("--task", required=True, help="what the robot is to do")
     parser.add_argument("--notes", default="", help="kept with every episode")
     parser.add_argument(
@@ -42,32 +41,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(given: argparse.Namespace) -> int:
-    """Hand over to the client, which knows ROS; its exit code."""
-    words = [f"--{_option(a)}={getattr(given, a.name)}" for a in RECORDER_ARGUMENTS]
+    """Hand over to the client, which knows ROS."""
+    words = [f"{option(a)}={getattr(given, a.name)}" for a in RECORDER_ARGUMENTS]
     for name in ("task", "notes", "episodes", "duration", "outcome"):
         words.append(f"--{name}={getattr(given, name)}")
-    # Ctrl-C is the client's: it ends its recorder in order, and this waits for it.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        client = subprocess.Popen([sys.executable, "-m", _CLIENT, *words])
-        return client.wait()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
-    if argument.name == "embodiment":
-        parser.add_argument("embodiment", metavar="EMBODIMENT", help=argument.description)
-        return
-    default = f" (default: {argument.default})" if argument.default else ""
-    parser.add_argument(
-        f"--{_option(argument)}",
-        default=argument.default,
-        choices=argument.choices or None,
-        metavar=None if argument.choices else argument.name.upper(),
-        help=argument.description + default,
-    )
-
-
-def _option(argument: Argument) -> str:
-    return argument.name.replace("_", "-")
+    become(_CLIENT, words)

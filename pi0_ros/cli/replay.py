@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
+
+from pi0_ros.cli.program import become, ros_name
 
 _PROGRAM = "pi0_ros.nodes.replay"
 
@@ -36,7 +36,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="of the recorded speed, above 0 and at most 1 (default: %(default)g)",
     )
     parser.add_argument(
-        "--namespace", default="/", metavar="NS", help="of the executor (default: %(default)s)"
+        "--namespace",
+        type=ros_name,
+        default="/",
+        metavar="NS",
+        help="of the executor (default: %(default)s)",
     )
     parser.add_argument(
         "--use-sim-time",
@@ -48,14 +52,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(given: argparse.Namespace) -> int:
-    """Play it in a process of its own: this room does without ROS."""
-    words = [sys.executable, "-m", _PROGRAM, given.source]
-    words += [given.embodiment] if given.embodiment else []
+    """Hand over to the program, which knows ROS."""
+    words = [given.source, *([given.embodiment] if given.embodiment else [])]
     words += ["--speed", str(given.speed), "--namespace", given.namespace]
-    words += ["--use-sim-time", given.use_sim_time]
-    child = subprocess.Popen(words)
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:  # the terminal sent it to both; the child ends in order
-            continue
+    become(_PROGRAM, [*words, "--use-sim-time", given.use_sim_time])

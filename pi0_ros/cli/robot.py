@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
+
+from pi0_ros.cli.program import become, ros_name
 
 _CLIENT = "pi0_ros.nodes.operate"
 
@@ -31,18 +31,20 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         action = actions.add_parser(name, help=summary, description=f"To {summary}.")
         action.add_argument(
             "--node",
+            type=ros_name,
             default="chunk_executor",
             metavar="NAME",
             help="the executor's node (default: %(default)s)",
         )
         action.add_argument(
-            "--namespace", default="/", metavar="NS", help="of the suite (default: %(default)s)"
+            "--namespace",
+            type=ros_name,
+            default="/",
+            metavar="NS",
+            help="of the suite (default: %(default)s)",
         )
         action.set_defaults(func=_operate, verb=name)
 
 
 def _operate(args: argparse.Namespace) -> int:
-    # A process of its own: this room does without ROS.
-    command = [sys.executable, "-m", _CLIENT, args.verb]
-    command += ["--node", args.node, "--namespace", args.namespace]
-    return subprocess.run(command, check=False).returncode
+    become(_CLIENT, [args.verb, "--node", args.node, "--namespace", args.namespace])

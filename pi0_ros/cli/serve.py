@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR")
     parser.add_argument("--embodiment", required=True, help="name, or path of a YAML file")
     parser.add_argument("--host", default="0.0.0.0", help="to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="0: any (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="0: any (default: %(default)s)")
     parser.add_argument(
         "--api-key",
         default=os.environ.get(_KEY_VARIABLE, ""),
@@ -42,6 +42,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--seed", type=int, default=-1, help="of the noise; -1 (default): random")
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 (default): its choice")
     parser.set_defaults(func=run)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give 0 to 65535")
+    return int(text)
 
 
 def run(given: argparse.Namespace) -> int:

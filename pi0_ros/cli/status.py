@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import subprocess
-import sys
+
+from pi0_ros.cli.program import become, ros_name
 
 _CLIENT = "pi0_ros.nodes.status.client"
 
@@ -20,7 +19,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "not, 2 if nothing was heard. Only listens; nothing on the robot waits for it.",
     )
     parser.add_argument(
-        "--namespace", default="/", metavar="NS", help="of the suite (default: %(default)s)"
+        "--namespace",
+        type=ros_name,
+        default="/",
+        metavar="NS",
+        help="of the suite (default: %(default)s)",
     )
     parser.add_argument("--once", action="store_true", help="print one frame and end")
     parser.add_argument("--json", action="store_true", help="print one line of JSON and end")
@@ -35,12 +38,5 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _status(args: argparse.Namespace) -> int:
-    # A process of its own: this room does without ROS.
-    command = [sys.executable, "-m", _CLIENT, "--namespace", args.namespace]
-    command += ["--timeout", str(args.timeout)]
-    command += [f"--{name}" for name in ("once", "json") if getattr(args, name)]
-    child = subprocess.Popen(command)
-    while True:
-        # Ctrl-C reaches the child too, which leaves the terminal as it found it.
-        with contextlib.suppress(KeyboardInterrupt):
-            return child.wait()
+    words = ["--namespace", args.namespace, "--timeout", str(args.timeout)]
+    become(_CLIENT, [*words, *(f"--{name}" for name in ("once", "json") if getattr(args, name))])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pi0_ros.graph.arguments import ARGUMENTS, Argument
+from pi0_ros.cli.launch_arguments import add_launch_argument
+from pi0_ros.graph.arguments import ARGUMENTS
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,7 +18,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "in order with the arm left holding. A process that dies takes the others down.",
     )
     for argument in ARGUMENTS:
-        _add(parser, argument)
+        add_launch_argument(parser, argument)
     parser.set_defaults(func=run)
 
 
@@ -31,18 +32,3 @@ def run(given: argparse.Namespace) -> int:
     values = {a.name: getattr(given, a.name) for a in ARGUMENTS}
     processes = declare(parse_options({k: v for k, v in values.items() if v is not None}))
     return Supervisor(processes, TerminalSink(sys.stdout)).run()
-
-
-def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
-    if argument.name == "embodiment":
-        parser.add_argument("embodiment", metavar="EMBODIMENT", help=argument.description)
-        return
-    default = f" (default: {argument.default})" if argument.default else ""
-    parser.add_argument(
-        f"--{argument.name.replace('_', '-')}",
-        default=argument.default,
-        choices=argument.choices or None,
-        metavar=None if argument.choices else argument.name.upper(),
-        required=argument.default is None,
-        help=argument.description + default,
-    )

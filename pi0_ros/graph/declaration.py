@@ -27,8 +27,8 @@ ParameterValue = bool | int | float | str
 #: Embodiments that the simulation of ``pi0_bringup`` has a model of.
 SIMULATED_EMBODIMENTS = frozenset({"bimanual_trossen"})
 
-#: Environment variables by which a user names a Fast DDS profile of their own.
-_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+#: By which a user names a Fast DDS profile of their own. Jazzy's Fast DDS reads no other one.
+_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", re.ASCII)
 
@@ -150,10 +150,10 @@ def _process(
 
 def _environment(caller: Mapping[str, str]) -> dict[str, str]:
     environment = {"PYTHONUNBUFFERED": "1"}
-    if not any(name in caller for name in _PROFILE_VARIABLES):
+    if _PROFILE_VARIABLE not in caller:
         profile = find_share_file("pi0_bringup", "config/fastdds.xml", caller)
         if profile is not None:
-            environment[_PROFILE_VARIABLES[0]] = str(profile)
+            environment[_PROFILE_VARIABLE] = str(profile)
     return environment
 
 

@@ -1,5 +1,6 @@
 """The network and nothing else: π0 and π0.5 at every size, and π0-small."""
 
+from pi0_ros.model.blank import blank
 from pi0_ros.model.config import ConfigError, GemmaConfig, Pi0Config, VisionConfig, variant
 from pi0_ros.model.flops import Flops
 from pi0_ros.model.initialise import random_pi0
@@ -21,6 +22,7 @@ __all__ = [
     "Pi0SmallConfig",
     "Prefix",
     "VisionConfig",
+    "blank",
     "random_pi0",
     "random_pi0_small",
     "variant",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from pi0_ros.model.blank import blank
 from pi0_ros.model.initialise import TRUNCATED_STD
 from pi0_ros.model.small import Pi0Small
 from pi0_ros.model.small_config import Pi0SmallConfig
@@ -23,7 +24,7 @@ def random_pi0_small(config: Pi0SmallConfig, seed: int = 0) -> Pi0Small:
     identity. The expert's modulations and the output are zero (AdaLN-Zero), so every
     block of it starts as the identity and the velocity as zero.
     """
-    with torch.device("meta"):
+    with blank():
         model = Pi0Small(config)
     model.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)

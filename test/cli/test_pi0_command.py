@@ -65,6 +65,43 @@ def test_a_refused_input_is_one_line_and_exit_code_2(
     assert error.count("\n") == 1
 
 
+def test_a_file_in_the_place_of_a_folder_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "taken").touch()
+    assert main(["checkpoint", "create", "ur5e", "--out", str(tmp_path / "taken")]) == 2
+    assert capsys.readouterr().err == f"pi0: {tmp_path}/taken: File exists\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["serve", "--checkpoint", "c", "--embodiment", "ur5e", "--port", "65536"], "is no port"),
+        (["checkpoint", "create", "ur5e", "--out", "c", "--seed", str(2**63)], "is not within 0"),
+        (["dataset", "convert", "b", "--out", "d", "--size", "0"], "'0' is no size"),
+        (["dataset", "convert", "b", "--out", "d", "--jobs", "²"], "'²' is not above zero"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(
+    capsys: pytest.CaptureFixture[str], words: list[str], complaint: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_an_interrupt_is_one_line_and_exit_code_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pi0_ros.cli.up.run", interrupted)
+    assert main(["up", "ur5e", "--checkpoint", "/"]) == 130
+    assert capsys.readouterr().err == "pi0: interrupted\n"
+
+
 def test_a_program_that_is_not_installed_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,20 +149,19 @@ def test_relative_checkpoints_become_absolute(
     assert policy.parameters["checkpoint"] == str(tmp_path / "trained")
 
 
-def test_the_shipped_fast_dds_profile_is_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [{}, {"FASTDDS_DEFAULT_PROFILES_FILE": "read by nobody.xml"}])
+def test_the_shipped_fast_dds_profile_is_used(tmp_path: Path, more: dict[str, str]) -> None:
     profile = tmp_path / "share/pi0_bringup/config/fastdds.xml"
     profile.parent.mkdir(parents=True)
     profile.touch()
-    caller = {"AMENT_PREFIX_PATH": str(tmp_path)}
+    caller = {"AMENT_PREFIX_PATH": str(tmp_path), **more}
     process = declare(options(tmp_path, caller=caller))[0]
     assert process.environment["FASTRTPS_DEFAULT_PROFILES_FILE"] == str(profile)
 
 
-@pytest.mark.parametrize(
-    "variable", ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"]
-)
-def test_a_fast_dds_profile_of_the_user_is_left_alone(tmp_path: Path, variable: str) -> None:
-    process = declare(options(tmp_path, caller={variable: "mine.xml"}))[0]
+def test_a_fast_dds_profile_of_the_user_is_left_alone(tmp_path: Path) -> None:
+    caller = {"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}
+    process = declare(options(tmp_path, caller=caller))[0]
     assert process.environment.keys() == {"PYTHONUNBUFFERED"}
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from networks import random_inputs, small_config
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from pi0_ros.model import random_pi0, variant
+from pi0_ros.model import SMALL_TINY, Pi0, Pi0Small, blank, random_pi0, variant
 
 
 @pytest.mark.parametrize("pi05", [False, True])
@@ -40,3 +42,25 @@ def test_matrices_have_the_variance_of_their_fan_in() -> None:
 def test_adaptive_norms_start_closed() -> None:
     model = random_pi0(small_config(pi05=True))
     assert not model.expert.blocks[0].input_layernorm.dense.weight.any()
+
+
+class Watch(TorchDispatchMode):
+    """Notes the operators that reach a kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("network", [Pi0(variant("tiny")), Pi0Small(SMALL_TINY)], ids=type)
+def test_a_blank_network_has_the_shapes_and_draws_no_number(network: Pi0 | Pi0Small) -> None:
+    with Watch() as watch, blank():
+        made = type(network)(network.config)  # type: ignore[arg-type]
+    assert not {"normal_", "uniform_", "trunc_normal_"} & watch.seen
+    assert all(p.is_meta for p in made.parameters())
+    shapes = {name: p.shape for name, p in network.named_parameters()}
+    assert {name: p.shape for name, p in made.named_parameters()} == shapes

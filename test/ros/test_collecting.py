@@ -57,6 +57,7 @@ def test_a_demonstration_is_recorded_judged_and_can_be_read(tmp_path: Path) -> N
     [
         (("--episodes", "0"), "episodes is 0; give at least 1"),
         (("--first-seed", "-1"), "first-seed is -1"),
+        (("--first-seed", str(2**32)), "first-seed is 4294967296; give 0 to 4294967246"),
         (("--width", "30"), "width is 30"),
         (("--real-time-factor", "-2"), "real-time-factor is -2"),
     ],
@@ -68,3 +69,13 @@ def test_a_refused_input_is_exit_code_2(
 
     assert main([*words, "--out", str(tmp_path)]) == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from pi0_bringup.collect_demonstrations import main
+
+    (tmp_path / "taken").touch()
+    assert main(["--out", str(tmp_path / "taken")]) == 2
+    assert "cannot be written to: File exists" in capsys.readouterr().err

@@ -15,10 +15,11 @@ from harness import ROOT
 from PIL import Image
 from source_prefix import running_programs, write_prefix
 
+from pi0_bringup.demo import main
 from pi0_ros.embodiment import available, load
 from pi0_ros.graph.declaration import SIMULATED_EMBODIMENTS
 
-DURATION_S = 3
+DURATION_S = 2
 RUNS = [(name, "mock") for name in available()] + [
     (name, "mujoco") for name in sorted(SIMULATED_EMBODIMENTS)
 ]
@@ -115,10 +116,21 @@ def test_an_interrupt_stops_every_process(demo: Demo) -> None:
         (["--embodiment", "ur5"], "unknown embodiment 'ur5'; did you mean 'ur5e'?"),
         (["--hardware", "mujoco"], "no MuJoCo simulation of embodiment 'ur5e'"),
         (["--duration", "0"], "duration is 0; give seconds above zero"),
+        (["--out", "taken"], "taken cannot be written to: File exists"),
     ],
 )
-def test_a_refused_input_is_exit_code_2(demo: Demo, words: list[str], message: str) -> None:
-    process = demo.start("ur5e", *words)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert error.startswith(f"demo: {message}")
+def test_a_refused_input_is_exit_code_2(
+    words: list[str],
+    message: str,
+    checkpoints: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for variable in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE"):
+        monkeypatch.setenv(variable, "")  # restored afterwards: the demo sets its own
+    monkeypatch.chdir(tmp_path)
+    Path("taken").touch()
+    given = ["--embodiment", "ur5e", "--checkpoint", str(checkpoints / "ur5e"), "--out", "out"]
+    assert main([*given, *words]) == 2
+    assert capsys.readouterr().err.startswith(f"demo: {message}")

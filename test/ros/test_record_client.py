@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from harness import Graph
 from recorder_rig import Operator, Sensors
-from source_prefix import write_prefix
+from source_prefix import running_programs, write_prefix
 
 from pi0_ros.recording.episode import Outcome
 from pi0_ros.recording.read import read_episode
@@ -57,6 +58,19 @@ def test_a_script_records_its_episodes_and_tells_of_each(
         assert f"episode {i + 1} of 2: {path.name}: " in said
         info = read_episode(path)
         assert info.outcome is Outcome.SUCCEEDED and info.duration_s >= 0.5
+
+
+def test_an_interrupted_script_keeps_the_episode_and_leaves_nothing_behind(
+    ros: Graph, sensors: Sensors, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    child = start(ros, (*command, "--episodes", "2", "--duration", "600"))
+    Operator(ros, tmp_path).await_status(lambda s: s.state == s.RECORDING, "an episode")
+    child.send_signal(signal.SIGINT)
+    ros.spin_until(lambda: child.poll() is not None, 60.0, "the end of the script")
+    assert child.returncode == 0
+    assert running_programs(tmp_path / "prefix") == {}
+    (path,) = (tmp_path / "bags").iterdir()
+    assert read_episode(path).outcome is Outcome.UNMARKED
 
 
 def test_keys_start_instruct_and_end_episodes_and_the_terminal_is_given_back(

@@ -217,6 +217,16 @@ def test_a_silent_leader_or_a_release_ends_the_drive_and_closed_handles_do_not_r
     assert leaders.quiet()
 
 
+def test_handles_that_are_closed_when_the_leaders_come_up_start_nothing(leaders: Rig) -> None:
+    leaders.tick(3)  # nobody was heard: no handle was seen open
+    assert leaders.tick(30, **both(CLOSED)) == []
+    leaders.tick(2, **both(OPEN))
+    leaders.tick(20)  # the leaders' driver is gone; the handles are closed, and it starts again
+    assert leaders.tick(30, **both(CLOSED)) == []
+    leaders.tick(2, **both(OPEN))
+    assert leaders.tick(20, **both(CLOSED))[-1].deadman
+
+
 def test_a_leader_far_from_the_robot_starts_nothing(leaders: Rig) -> None:
     leaders.tick(2, **both(OPEN, waist=1.4))
     leaders.tick(20, **both(CLOSED, waist=1.4))

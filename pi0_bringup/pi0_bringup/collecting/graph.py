@@ -14,6 +14,8 @@ from pi0_ros.graph.declaration import (
 from pi0_ros.graph.options import GraphError, GraphOptions
 
 EMBODIMENT = "bimanual_trossen"
+# As many as the simulation takes.
+_SEEDS = 2**32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +39,11 @@ class CollectOptions:
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise GraphError(f"episodes is {self.episodes}; give at least 1")
-        if self.first_seed < 0:
-            raise GraphError(f"first-seed is {self.first_seed}; give at least 0")
+        if not 0 <= self.first_seed <= _SEEDS - self.episodes:
+            raise GraphError(
+                f"first-seed is {self.first_seed}; give 0 to {_SEEDS - self.episodes} for "
+                f"{self.episodes} episodes"
+            )
         if self.width < 32 or self.width % 4:
             raise GraphError(f"width is {self.width}; give a multiple of 4 from 32 pixels on")
         if not 0.0 <= self.real_time_factor < float("inf"):

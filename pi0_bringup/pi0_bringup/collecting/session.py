@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pi0_bringup.collecting.graph import CollectOptions, processes
 from pi0_bringup.collecting.progress import Progress
 from pi0_bringup.demonstration.domain import private_domain
-from pi0_bringup.demonstration.log import Log
+from pi0_bringup.demonstration.log import Log, make_folder
 from pi0_ros.graph.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def collect(options: CollectOptions, progress: Progress) -> list[Demonstration]:
     Raises :class:`CollectionError` if the graph does not start, a process dies, or an
     episode cannot be recorded; what was kept until then stays. Every process has ended.
     """
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     with private_domain() as environment:
         os.environ.update(environment)
         graph = processes(options)
@@ -126,8 +125,3 @@ class _Session:
 
     def _error(self, reason: str) -> CollectionError:
         return CollectionError(f"{reason}\n{self._log.tail()}")
-
-
-def default_folder() -> Path:
-    """Where the bags go unless told otherwise."""
-    return Path("out") / "demonstrations"

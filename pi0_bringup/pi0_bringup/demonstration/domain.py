@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pi0_ros.graph.options import GraphError
+
 # Domains whose ports lie below the ephemeral range, without 0, which everyone has.
 _DOMAINS = range(10, 102)
 
@@ -17,7 +19,7 @@ def private_domain() -> Iterator[dict[str, str]]:
     It is claimed by an abstract socket of its name, the one that the tests use too;
     the kernel gives it back however the process ends. Discovery stays on this machine.
 
-    Raises :class:`RuntimeError` if every domain is taken.
+    Raises :class:`~pi0_ros.graph.options.GraphError` if every domain is taken.
     """
     for domain in _DOMAINS:
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -29,4 +31,4 @@ def private_domain() -> Iterator[dict[str, str]]:
         with claim:
             yield {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
         return
-    raise RuntimeError(f"no free ROS domain in {_DOMAINS}: end other demonstrations first")
+    raise GraphError(f"no free ROS domain in {_DOMAINS}: end other demonstrations first")

@@ -6,7 +6,17 @@ from collections import deque
 from pathlib import Path
 from types import TracebackType
 
+from pi0_ros.graph.options import GraphError
+
 _TAIL_LINES = 15
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder for what a program writes. Raises :class:`GraphError` if it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GraphError(f"{path} cannot be written to: {error.strerror}") from error
 
 
 class Log:

@@ -84,7 +84,10 @@ class LeaderArmsNode(TeleopSource):
         problem = None if self._switch.on else self.problem(now_ns)
         if problem is not None:
             self.get_logger().warning(f"cannot start: {problem}", throttle_duration_sec=_SAY_S)
-        self._switch.update(self._leaders.gesture(), now_ns)
+        if self._leaders.problem(now_ns) is None:
+            self._switch.update(self._leaders.gesture(), now_ns)
+        elif not self._switch.on:
+            self._switch.off()  # what is not heard was not seen undone
         return self._switch.on
 
     def problem(self, now_ns: int) -> str | None:

@@ -48,8 +48,8 @@ class LocalOptions:
     def __post_init__(self) -> None:
         if self.num_steps < 1:
             raise PolicyError(f"num_steps is {self.num_steps}; give at least 1 (the paper uses 10)")
-        if self.seed < -1:
-            raise PolicyError(f"seed is {self.seed}; give -1 for a random one, or 0 and above")
+        if not -1 <= self.seed < 2**63:
+            raise PolicyError(f"seed is {self.seed}; give -1 for a random one, or 0 to 2^63-1")
         if self.threads < 0:
             raise PolicyError(f"threads is {self.threads}; give 0 for torch's choice, or a count")
 
