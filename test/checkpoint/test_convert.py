@@ -197,6 +197,12 @@ def test_refuses_another_number_of_actions(source: Path) -> None:
         converted(source, replace(SAID, same_order=True))
 
 
+def test_relative_actions_of_another_robot_are_refused_as_that(source: Path) -> None:
+    write_lerobot(source, action_feature_names=["a", "b"], use_relative_actions=True)
+    with pytest.raises(CheckpointError, match="has 2 action dimensions and ur5e 7"):
+        converted(source, Supplement())
+
+
 def test_refuses_another_number_of_cameras(source: Path) -> None:
     features = {"observation.images.top": {"type": "VISUAL", "shape": [3, 28, 28]}}
     write_lerobot(source, input_features=features)
