@@ -163,12 +163,12 @@ def _shards(directory: Path) -> tuple[Path, ...]:
     index = directory / INDEX_FILE
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{index}: not an index of safetensors shards ({error!r}); copy it again"
         ) from error
-    for name in sorted(names):
-        if Path(name).name != name or not name.endswith(".safetensors"):
+    for name in names:
+        if not _is_shard(name):
             raise CheckpointError(f"{index}: shard {name!r} is no safetensors file of this folder")
     missing = sorted(name for name in names if not (directory / name).is_file())
     if missing or not names:
@@ -177,6 +177,10 @@ def _shards(directory: Path) -> tuple[Path, ...]:
             "copy them too"
         )
     return tuple(directory / name for name in sorted(names))
+
+
+def _is_shard(name: Any) -> bool:
+    return isinstance(name, str) and Path(name).name == name and name.endswith(".safetensors")
 
 
 def _header(tensors: LazyTensors) -> bytes:

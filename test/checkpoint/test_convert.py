@@ -272,3 +272,29 @@ def test_a_processor_names_safetensors_of_its_folder_only(source: Path, file: st
     path.write_text(json.dumps(data))
     with pytest.raises(CheckpointError, match="state_file"):
         converted(source)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (["norm_map"], r"config of a step is \['norm_map'\]: an object expected"),
+        ({"norm_map": "MEAN_STD"}, "norm_map is 'MEAN_STD' and eps 1e-08"),
+        ({"norm_map": {}, "eps": "small"}, "eps 'small': an object and a number expected"),
+    ],
+)
+def test_refuses_a_malformed_processor(source: Path, config: object, message: str) -> None:
+    write_lerobot(source)
+    path = source / "policy_preprocessor.json"
+    data = json.loads(path.read_text())
+    data["steps"][-1]["config"] = config
+    path.write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match=message):
+        converted(source)
+
+
+def test_a_word_that_exempts_an_action_is_not_taken_for_its_letters(source: Path) -> None:
+    write_lerobot(source)
+    path = source / "policy_preprocessor.json"
+    path.write_text(path.read_text().replace('["gripper"]', '"gripper"'))
+    with pytest.raises(CheckpointError, match="is 'gripper': a list of names expected"):
+        converted(source, Supplement())
