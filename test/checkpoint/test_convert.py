@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sentencepiece
 import torch
 from checkpoints import write
 from foreign import (
@@ -260,6 +262,22 @@ def test_refuses_what_is_no_tokenizer(source: Path) -> None:
 def test_refuses_a_tokenizer_with_more_pieces_than_rows(source: Path) -> None:
     write_openpi(source, replace(dimensions(), vocab=100))
     with pytest.raises(CheckpointError, match="pieces and the token table has 100 rows"):
+        converted(source)
+
+
+def test_refuses_the_tokenizer_of_another_language_model(source: Path) -> None:
+    write_openpi(source)
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(  # with SentencePiece's own numbers, as Llama
+        sentence_iterator=iter(["fold the towel"]),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=30,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    (source / "tokenizer.model").write_bytes(model.getvalue())
+    with pytest.raises(CheckpointError, match=r"pieces 1 and 2, of Gemma 2 and 1: .* --tokenizer"):
         converted(source)
 
 
