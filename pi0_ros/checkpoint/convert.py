@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def convert(
 ) -> Manifest:
     """Writes ``source`` to the folder ``out`` for ``embodiment``, dtypes unchanged.
 
-    Raises :class:`CheckpointError` with one line for everything that is missing or does
-    not fit, each with its fix; nothing is written then.
+    Raises :class:`CheckpointError` with one line for everything that is missing, or else that
+    does not fit, each with its fix; nothing is written then.
     """
     found, out = read(source, supplement.asset), Path(out)
     if found.layout is Layout.OURS:
@@ -57,17 +58,17 @@ def convert(
     for name in (MANIFEST_FILE, WEIGHTS_FILE, INDEX_FILE):
         if (out / name).exists():
             raise CheckpointError(f"{out}: holds {name} already; choose another folder for --out")
-    missing = gaps(found, supplement)
-    if missing:
-        raise CheckpointError("\n".join(f"{found.root}: {line}" for line in missing))
+    _refuse(found, gaps(found, supplement))
+    # Before the rest is read for this robot, which it may not be of.
+    _refuse(
+        found,
+        [
+            *fitting.name_problems(found, embodiment, same_order=supplement.same_order),
+            *fitting.camera_problems(found, embodiment),
+        ],
+    )
     manifest = _manifest(found, embodiment, supplement)
-    problems = [
-        *check(manifest, embodiment),
-        *fitting.name_problems(found, embodiment, same_order=supplement.same_order),
-        *fitting.camera_problems(found, embodiment),
-    ]
-    if problems:
-        raise CheckpointError("\n".join(f"{found.root}: {line}" for line in problems))
+    _refuse(found, check(manifest, embodiment))
     tokenizer = read_tokenizer(_tokenizer(found, supplement), manifest.model.vocab)
     tensors = {name: _storable(tensor) for name, tensor in found.tensors.items()}
     write(out, tensors, manifest, tokenizer)
@@ -92,6 +93,11 @@ def gaps(found: Found, supplement: Supplement) -> tuple[str, ...]:
     except CheckpointError as error:
         lines.append(str(error).removeprefix(f"{found.root}: "))
     return tuple(lines)
+
+
+def _refuse(found: Found, problems: Sequence[str]) -> None:
+    if problems:
+        raise CheckpointError("\n".join(f"{found.root}: {line}" for line in problems))
 
 
 def _manifest(found: Found, embodiment: Embodiment, supplement: Supplement) -> Manifest:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +86,12 @@ def read_header(path: Path) -> dict[str, LazyTensor]:
         raise _unreadable(path, error) from error
 
 
-def write_tensors(path: Path, tensors: LazyTensors) -> None:
-    """Writes a safetensors file, one tensor in memory at a time; it appears whole or not at all.
+@contextmanager
+def written(path: Path, tensors: LazyTensors) -> Iterator[None]:
+    """A safetensors file, written one tensor in memory at a time, that appears at the end.
 
-    A reader that has the previous file mapped keeps it. Raises :class:`CheckpointError`
-    listing tensors that are not finite.
+    Within, what was at ``path`` is still there; a reader that has it mapped keeps it after.
+    Raises :class:`CheckpointError` listing tensors that are not finite.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -102,6 +105,7 @@ def write_tensors(path: Path, tensors: LazyTensors) -> None:
                 file.write(value.reshape(-1).view(torch.uint8).numpy().data)
         if broken:
             raise CheckpointError(not_finite(path, broken))
+        yield
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -159,12 +163,12 @@ def _shards(directory: Path) -> tuple[Path, ...]:
     index = directory / INDEX_FILE
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{index}: not an index of safetensors shards ({error!r}); copy it again"
         ) from error
-    for name in sorted(names):
-        if Path(name).name != name or not name.endswith(".safetensors"):
+    for name in names:
+        if not _is_shard(name):
             raise CheckpointError(f"{index}: shard {name!r} is no safetensors file of this folder")
     missing = sorted(name for name in names if not (directory / name).is_file())
     if missing or not names:
@@ -173,6 +177,10 @@ def _shards(directory: Path) -> tuple[Path, ...]:
             "copy them too"
         )
     return tuple(directory / name for name in sorted(names))
+
+
+def _is_shard(name: Any) -> bool:
+    return isinstance(name, str) and Path(name).name == name and name.endswith(".safetensors")
 
 
 def _header(tensors: LazyTensors) -> bytes:

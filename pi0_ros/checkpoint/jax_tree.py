@@ -106,7 +106,8 @@ def _merged(path: str, leaf: LazyTensor, adapters: dict[str, LazyTensor]) -> Laz
     """The leaf plus its low-rank product, if it has one; takes it out of ``adapters``.
 
     openpi scales by alpha / rank, which is 1 in every published configuration, and in the
-    MLP not at all.
+    MLP not at all. It keeps the frozen leaf in bfloat16, where much of what was learned would
+    be rounded away: the sum has the finest dtype of the three.
     """
     stem = path.removesuffix("/w") + "/" if path.endswith("/w") else path + "_"
     a, b = (adapters.pop(stem + suffix, None) for suffix in _LORA)
@@ -115,12 +116,13 @@ def _merged(path: str, leaf: LazyTensor, adapters: dict[str, LazyTensor]) -> Laz
             raise CheckpointError(f"leaf {stem}lora_a or {stem}lora_b is missing; copy it again")
         return leaf
     low, high = a, b
+    dtype = torch.promote_types(leaf.dtype, torch.promote_types(low.dtype, high.dtype))
 
     def read() -> Tensor:
         product = low.read().float() @ high.read().float()
-        return (leaf.read().float() + product).to(leaf.dtype)
+        return (leaf.read().float() + product).to(dtype)
 
-    return LazyTensor(shape=leaf.shape, dtype=leaf.dtype, read=read)
+    return LazyTensor(shape=leaf.shape, dtype=dtype, read=read)
 
 
 def _cuts(path: str, shape: tuple[int, ...]) -> Iterator[tuple[str, _Cut]]:

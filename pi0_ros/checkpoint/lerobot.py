@@ -58,7 +58,7 @@ def read_lerobot(directory: Path) -> Found:
         relative_actions=relative,
         absolute_words=words,
         action_names=names,
-        cameras=_cameras(data),
+        cameras=_cameras(data, path),
         tokenizer=_tokenizer(directory),
         state_in_prompt=read_discrete_state(data, path),
         robot_transform="aloha_lerobot" if data.get("adapt_to_pi_aloha") else None,
@@ -70,7 +70,7 @@ def _check_type(data: Mapping[str, Any], path: Path, *, pi05: bool) -> None:
     kind = data.get("type")
     if kind is None:
         return
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         raise CheckpointError(
             f"{path}: policy type {kind!r} is another architecture; this suite runs "
             f"{' and '.join(_TYPES)}"
@@ -102,6 +102,10 @@ def _buffers(
             if is_normalisation(key) and strip_model(key).startswith(module + "."):
                 found[f"{feature}.{key.rpartition('.')[2]}"] = tensor
     modes = data.get("normalization_mapping") or {}
+    if not isinstance(modes, dict):
+        raise CheckpointError(
+            f"{directory / CONFIG_FILE}: normalization_mapping is {modes!r}: an object expected"
+        )
     state, action = (str(modes.get(key, "MEAN_STD")).upper() for key in ("STATE", "ACTION"))
     return processors.from_tensors(found, state, action, processors.EPS, str(directory))
 
@@ -121,13 +125,24 @@ def _relative_actions(
         step = processors.find(processors.read_pipeline(path), "relative_actions_processor")
     if step is not None:
         config = {**config, **{k: v for k, v in step.config.items() if v is not None}}
-    words = tuple(map(str, config["exclude_joints"] or ()))
-    return bool(config["enabled"]), words, tuple(map(str, config["action_names"] or ()))
+    words, names = (
+        _strings(config[key] or [], f"{key} of relative actions", directory)
+        for key in ("exclude_joints", "action_names")
+    )
+    return bool(config["enabled"]), words, names
 
 
-def _cameras(data: Mapping[str, Any]) -> tuple[str, ...]:
+def _strings(values: Any, what: str, directory: Path) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise CheckpointError(f"{directory}: {what} is {values!r}: a list of names expected")
+    return tuple(values)
+
+
+def _cameras(data: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     """Names of the cameras, in the order in which LeRobot feeds them."""
     features = data.get("input_features") or {}
+    if not isinstance(features, dict):
+        raise CheckpointError(f"{path}: input_features is {features!r}: an object expected")
     visual = [n for n, f in features.items() if isinstance(f, dict) and f.get("type") == "VISUAL"]
     names = [n.removeprefix(_IMAGES) for n in visual]
     return tuple(n for n in names if not n.startswith("empty_camera"))

@@ -13,14 +13,13 @@ import torch
 from torch import Tensor
 
 from pi0_ros.checkpoint import norm_stats
-from pi0_ros.checkpoint.dimensions import derive
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import DTYPES
 from pi0_ros.checkpoint.found import Found, Layout
 from pi0_ros.checkpoint.jax_tree import from_jax, head_hints
 from pi0_ros.checkpoint.jsonfile import read_object
 from pi0_ros.checkpoint.names import is_pi05
-from pi0_ros.checkpoint.openpi import CONFIG_FILE, read_discrete_state, read_hints
+from pi0_ros.checkpoint.openpi import CONFIG_FILE, derive_checked, read_discrete_state, read_hints
 from pi0_ros.checkpoint.tensors import LazyTensor
 
 PARAMS = "params"
@@ -48,11 +47,15 @@ def read_jax(root: Path, asset: str | None = None) -> Found:
         raise CheckpointError(f"{root}: {error}") from error
     path = root / CONFIG_FILE
     data = read_object(path, "a model configuration") if path.is_file() else {}
-    said = read_hints(data, path) if path.is_file() else None
     seen = head_hints(tree)
-    horizon = said.action_horizon if said else None
-    hints = replace(seen, action_horizon=horizon, max_tokens=said.max_tokens if said else None)
-    config = derive({name: t.shape for name, t in tensors.items()}, hints, root)
+    hints = replace(
+        read_hints(data, path),
+        vision_heads=seen.vision_heads,
+        heads=seen.heads,
+        kv_heads=seen.kv_heads,
+        head_dim=seen.head_dim,
+    )
+    config = derive_checked(tensors, hints, data, root)
     stats_file, why = norm_stats.choose(root, asset)
     pi05 = is_pi05(tensors)
     return Found(
@@ -64,7 +67,7 @@ def read_jax(root: Path, asset: str | None = None) -> Found:
         statistics=norm_stats.read(stats_file, pi05=pi05) if stats_file else None,
         no_statistics_because=why,
         assets=tuple(norm_stats.assets(root)),
-        horizon=horizon,
+        horizon=hints.action_horizon,
         state_in_prompt=read_discrete_state(data, path),
     )
 

@@ -70,6 +70,11 @@ def statistics(folder: Path) -> tuple[FoundStatistics | None, str]:
         tensors |= {k: v for k, v in _tensors(after).items() if k.startswith(_ACTION + ".")}
     modes = before.config.get("norm_map") or {}
     eps = before.config.get("eps", EPS)
+    if not isinstance(modes, dict) or not isinstance(eps, int | float):
+        raise CheckpointError(
+            f"{folder / PREPROCESSOR}: norm_map is {modes!r} and eps {eps!r}: an object and a "
+            "number expected"
+        )
     source = str(before.state_file or folder / PREPROCESSOR)
     return from_tensors(tensors, _mode(modes, "STATE"), _mode(modes, "ACTION"), eps, source)
 
@@ -159,10 +164,12 @@ def _step(path: Path, data: dict[str, Any]) -> Step:
         raise CheckpointError(f"{path}: state_file is {file!r}: a file of this folder expected")
     if file is not None and not file.endswith(".safetensors"):
         raise CheckpointError(f"{path}: state_file {file} is refused: safetensors only")
-    artifacts = data.get("artifacts")
+    config, artifacts = data.get("config") or {}, data.get("artifacts")
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: config of a step is {config!r}: an object expected")
     return Step(
         name=str(data.get("registry_name", "")),
-        config=data.get("config") or {},
+        config=config,
         state_file=path.parent / file if file else None,
         artifacts=artifacts if isinstance(artifacts, dict) else {},
     )

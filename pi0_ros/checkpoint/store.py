@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from pi0_ros.checkpoint.errors import CheckpointError
-from pi0_ros.checkpoint.files import WEIGHTS_FILE, find_weights, read_tensors, write_tensors
+from pi0_ros.checkpoint.files import WEIGHTS_FILE, find_weights, read_tensors, written
 from pi0_ros.checkpoint.manifest import Manifest, read_manifest, to_json
 from pi0_ros.checkpoint.tensors import LazyTensor, LazyTensors
 from pi0_ros.checkpoint.weights import Network, assemble, check_shapes, fingerprint
@@ -50,13 +50,13 @@ def save(directory: Path | str, model: Network, manifest: Manifest, tokenizer: b
 def write(directory: Path, tensors: LazyTensors, manifest: Manifest, tokenizer: bytes) -> None:
     """Writes a checkpoint folder tensor by tensor, in the dtypes that ``tensors`` have.
 
-    Raises :class:`CheckpointError` before anything is written where the tensors are not
-    those of the manifest's model, and where they hold NaN or infinity.
+    Raises :class:`CheckpointError` where the tensors are not those of the manifest's model or
+    hold NaN or infinity. What the folder held stays until the new weights are on the disk.
     """
     check_shapes(manifest.model, {name: t.shape for name, t in tensors.items()}, directory)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / MANIFEST_FILE).unlink(missing_ok=True)
-    write_tensors(directory / WEIGHTS_FILE, tensors)
+    with written(directory / WEIGHTS_FILE, tensors):
+        (directory / MANIFEST_FILE).unlink(missing_ok=True)
     _write(directory / manifest.tokenizer, tokenizer)
     _write(directory / MANIFEST_FILE, to_json(manifest).encode())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import sentencepiece
 
 from pi0_ros.checkpoint.errors import CheckpointError
+from pi0_ros.checkpoint.tokenizer import BOS, EOS
 
 TOKENIZER_FILE = "tokenizer.model"
 _NAMES = (TOKENIZER_FILE, "paligemma_tokenizer.model")
@@ -40,7 +41,7 @@ def find_tokenizer(root: Path, given: Path | None = None) -> Path:
 
 def read_tokenizer(path: Path, vocab: int) -> bytes:
     """The file's bytes. Raises :class:`CheckpointError` unless it is a SentencePiece model
-    whose pieces have rows in a token table of ``vocab`` rows.
+    with Gemma's special tokens whose pieces have rows in a token table of ``vocab`` rows.
     """
     if path.suffix == ".json":
         raise CheckpointError(f"{path}: a Hugging Face tokenizer, not SentencePiece; {_ADVICE}")
@@ -50,6 +51,11 @@ def read_tokenizer(path: Path, vocab: int) -> bytes:
         pieces.LoadFromSerializedProto(data)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(f"{path}: not a SentencePiece model ({error}); {_ADVICE}") from error
+    if (pieces.bos_id(), pieces.eos_id()) != (BOS, EOS):
+        raise CheckpointError(
+            f"{path}: begin and end of a text are pieces {pieces.bos_id()} and {pieces.eos_id()}, "
+            f"of Gemma {BOS} and {EOS}: it is another model's tokenizer; {_ADVICE}"
+        )
     if pieces.vocab_size() > vocab:
         raise CheckpointError(
             f"{path}: {pieces.vocab_size()} pieces and the token table has {vocab} rows; give the "

@@ -42,7 +42,6 @@ class BackgroundLoader:
         self._condition = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
-        self._result: LoadResult | None = None
         self._path: str | None = None
 
     @property
@@ -57,16 +56,17 @@ class BackgroundLoader:
                 return _refusal("the policy is shutting down")
             if self._path is not None:
                 return _refusal(f"busy loading {self._path}; try again when it is done")
-            self._path, self._result = path, None
+            self._path = path
+            # Of this call alone: when it wakes, the next load may be running.
+            results: list[LoadResult] = []
             self._thread = threading.Thread(
-                target=self._run, args=(path,), name="checkpoint-load", daemon=True
+                target=self._run, args=(path, results), name="checkpoint-load", daemon=True
             )
             self._thread.start()
-            self._condition.wait_for(lambda: self._closing or self._result is not None)
-            result, self._result = self._result, None
-            if self._closing or result is None:
+            self._condition.wait_for(lambda: self._closing or results)
+            if self._closing:
                 return _refusal("the policy is shutting down")
-            return result
+            return results[0]
 
     def close(self, timeout_s: float) -> bool:
         """Drop a load that runs and wait for its thread; false if it did not end in time."""
@@ -79,11 +79,11 @@ class BackgroundLoader:
         thread.join(timeout_s)
         return not thread.is_alive()
 
-    def _run(self, path: str) -> None:
-        yield_to_others()
+    def _run(self, path: str, results: list[LoadResult]) -> None:
         result = _attempt(self._load, path)
         with self._condition:
-            self._result, self._path = result, None
+            self._path = None
+            results.append(result)
             self._condition.notify_all()
 
 
@@ -99,6 +99,7 @@ def yield_to_others() -> None:
 def _attempt(load: Callable[[str], Policy], path: str) -> LoadResult:
     began_s = time.monotonic()
     try:
+        yield_to_others()
         policy = load(path)
     except IncompatibleError as error:
         return _refusal(str(error), error.problems, time.monotonic() - began_s)

@@ -120,12 +120,13 @@ class Pipeline:
         normalised = unpad_action(self.embodiment, output.astype(np.float64))
         base = self.robot_state.forward(state)
         absolute = self.delta.inverse(self.action_norm.inverse(normalised), base)
-        actions = self.robot_actions.inverse(absolute)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            actions = self.robot_actions.inverse(absolute).astype(np.float32)
         finite = np.isfinite(actions)
         if not finite.all():
             names = np.array(self.embodiment.action_names)[~finite.all(axis=0)]
             raise PolicyError(f"the model's output is not finite in {', '.join(names)}")
-        return actions.astype(np.float32)
+        return actions
 
     def targets(self, actions: FloatArray, state: FloatArray) -> NDArray[np.float32]:
         """What the model learns, (H, D): the inverse of :meth:`actions`.

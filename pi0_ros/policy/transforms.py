@@ -133,7 +133,7 @@ def place_views(
 def clean_prompt(prompt: str) -> str:
     """Strip, underscores and line breaks to spaces, as openpi. Raises on an empty prompt."""
     text = prompt.strip().replace("_", " ").replace("\n", " ")
-    if not text:
+    if not text.strip():
         raise PolicyError("the prompt is empty; set the parameter or publish on topic prompt")
     return text
 

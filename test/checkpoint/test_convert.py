@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sentencepiece
 import torch
 from checkpoints import write
 from foreign import (
@@ -197,6 +199,12 @@ def test_refuses_another_number_of_actions(source: Path) -> None:
         converted(source, replace(SAID, same_order=True))
 
 
+def test_relative_actions_of_another_robot_are_refused_as_that(source: Path) -> None:
+    write_lerobot(source, action_feature_names=["a", "b"], use_relative_actions=True)
+    with pytest.raises(CheckpointError, match="has 2 action dimensions and ur5e 7"):
+        converted(source, Supplement())
+
+
 def test_refuses_another_number_of_cameras(source: Path) -> None:
     features = {"observation.images.top": {"type": "VISUAL", "shape": [3, 28, 28]}}
     write_lerobot(source, input_features=features)
@@ -257,6 +265,22 @@ def test_refuses_a_tokenizer_with_more_pieces_than_rows(source: Path) -> None:
         converted(source)
 
 
+def test_refuses_the_tokenizer_of_another_language_model(source: Path) -> None:
+    write_openpi(source)
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(  # with SentencePiece's own numbers, as Llama
+        sentence_iterator=iter(["fold the towel"]),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=30,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    (source / "tokenizer.model").write_bytes(model.getvalue())
+    with pytest.raises(CheckpointError, match=r"pieces 1 and 2, of Gemma 2 and 1: .* --tokenizer"):
+        converted(source)
+
+
 @pytest.mark.parametrize("file", ["../x.safetensors", "stats.pkl"])
 def test_a_processor_names_safetensors_of_its_folder_only(source: Path, file: str) -> None:
     write_lerobot(source)
@@ -266,3 +290,29 @@ def test_a_processor_names_safetensors_of_its_folder_only(source: Path, file: st
     path.write_text(json.dumps(data))
     with pytest.raises(CheckpointError, match="state_file"):
         converted(source)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (["norm_map"], r"config of a step is \['norm_map'\]: an object expected"),
+        ({"norm_map": "MEAN_STD"}, "norm_map is 'MEAN_STD' and eps 1e-08"),
+        ({"norm_map": {}, "eps": "small"}, "eps 'small': an object and a number expected"),
+    ],
+)
+def test_refuses_a_malformed_processor(source: Path, config: object, message: str) -> None:
+    write_lerobot(source)
+    path = source / "policy_preprocessor.json"
+    data = json.loads(path.read_text())
+    data["steps"][-1]["config"] = config
+    path.write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match=message):
+        converted(source)
+
+
+def test_a_word_that_exempts_an_action_is_not_taken_for_its_letters(source: Path) -> None:
+    write_lerobot(source)
+    path = source / "policy_preprocessor.json"
+    path.write_text(path.read_text().replace('["gripper"]', '"gripper"'))
+    with pytest.raises(CheckpointError, match="is 'gripper': a list of names expected"):
+        converted(source, Supplement())

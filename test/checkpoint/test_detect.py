@@ -138,7 +138,13 @@ def test_refuses_a_missing_shard(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@pytest.mark.parametrize("index", ["", "[]", "{}", '{"weight_map": {"a": "../x.safetensors"}}'])
+@pytest.mark.parametrize(
+    "index",
+    [
+        *("", "[]", "{}", "[" * 100_000, '{"weight_map": {"a": "../x.safetensors"}}'),
+        '{"weight_map": {"a": 1, "b": "x.safetensors"}}',
+    ],
+)
 def test_refuses_a_bad_index(tmp_path: Path, index: str) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(index)
     with pytest.raises(CheckpointError, match=r"index\.json"):
@@ -179,6 +185,9 @@ def test_refuses_another_architecture(tmp_path: Path) -> None:
         ({"type": "pi05"}, "type is pi05 and the tensors are those of pi0"),
         ({"max_action_dim": 18}, "says action_dim 18 and action_in_proj takes 32"),
         ({"chunk_size": "many"}, "action_horizon is 'many': a positive number expected"),
+        ({"type": ["pi0"]}, r"policy type \['pi0'\] is another architecture"),
+        ({"input_features": ["state"]}, r"input_features is \['state'\]: an object expected"),
+        ({"action_feature_names": [1, 2]}, r"is \[1, 2\]: a list of names expected"),
         ({"use_delta_joint_actions_aloha": True}, "use_delta_joint_actions_aloha is set"),
         ({"discrete_state_input": "no"}, "discrete_state_input is 'no': true or false"),
     ],
@@ -188,6 +197,12 @@ def test_refuses_a_configuration_of_other_weights(
 ) -> None:
     write_lerobot(tmp_path, **change)
     with pytest.raises(CheckpointError, match=message):
+        read(tmp_path)
+
+
+def test_refuses_an_old_configuration_without_a_map_of_normalisations(tmp_path: Path) -> None:
+    write_legacy(tmp_path, normalization_mapping=["MEAN_STD"])
+    with pytest.raises(CheckpointError, match=r"config\.json: normalization_mapping is"):
         read(tmp_path)
 
 

@@ -127,6 +127,16 @@ def test_adapters_are_merged_into_what_they_adapt() -> None:
     assert all(torch.equal(mapped[n].read(), expected[n].read()) for n in expected)
 
 
+def test_adapters_of_frozen_half_width_leaves_keep_what_they_learned() -> None:
+    config = dimensions()
+    path = "params/PaliGemma/llm/layers/mlp/linear"
+    leaf = jax_tree(weights(config), config)[path].bfloat16()
+    a, b = torch.full((3, 28, 2), 1e-3), torch.full((3, 2, 20), 1e-3)
+    adapted = {path: leaf, path + "_lora_a": a, path + "_lora_b": b}
+    merged = from_jax(lazy(adapted))["backbone.layers.1.mlp.down_proj.weight"].read()
+    assert torch.equal(merged, (leaf.float() + a @ b)[1].T)
+
+
 def test_refuses_leaves_that_have_no_place_and_half_an_adapter() -> None:
     config = dimensions()
     tree = jax_tree(weights(config), config)
@@ -178,6 +188,18 @@ def test_reads_an_orbax_folder(tmp_path: Path, pi05: bool, half: bool) -> None:
     assert (found.layout, found.config) == (Layout.JAX, config)
     dtype = torch.bfloat16 if half else torch.float32
     assert all(torch.equal(found.tensors[n].read(), t.to(dtype)) for n, t in ours.items())
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [({"action_dim": 7}, "action_dim 7 and"), ({"vlm": {"num_heads": 2}}, "vlm.num_heads 2, ten")],
+)
+def test_refuses_a_configuration_of_another_tree(tmp_path: Path, said: dict, message: str) -> None:
+    config = dimensions()
+    write_orbax(tmp_path / "params", jax_tree(weights(config), config), half=False)
+    (tmp_path / "config.json").write_text(json.dumps(said))
+    with pytest.raises(CheckpointError, match=message):
+        read(tmp_path)
 
 
 def write_orbax(params: Path, tree: dict[str, torch.Tensor], *, half: bool) -> None:

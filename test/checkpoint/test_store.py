@@ -76,6 +76,15 @@ def test_saving_leaves_no_other_files(folder: Path) -> None:
     assert names == ["manifest.json", "model.safetensors", "tokenizer.model"]
 
 
+def test_weights_that_cannot_be_saved_leave_the_old_checkpoint(folder: Path) -> None:
+    before, broken = load(folder).checkpoint_id, random_pi0(small_config())
+    with torch.no_grad():
+        broken.action_out_proj.bias[0] = torch.nan
+    with pytest.raises(CheckpointError, match=r"not finite \(1\): action_out_proj\.bias"):
+        save(folder, broken, manifest(), TOKENIZER)
+    assert load(folder).checkpoint_id == before
+
+
 def test_refuses_to_save_a_manifest_of_another_model(tmp_path: Path) -> None:
     other = replace(small_config(), vocab=21)
     with pytest.raises(CheckpointError, match="pass the manifest of this model"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from pi0_ros.policy import Chunk, IncompatibleError, Leftover, Observation, Policy, PolicyError
-from pi0_ros.policy.loading import BackgroundLoader
+from pi0_ros.policy.loading import BackgroundLoader, LoadResult
 
 
 class Named:
@@ -24,6 +24,13 @@ class Named:
 
     def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
         raise NotImplementedError
+
+
+def in_background(loader: BackgroundLoader, path: str) -> Future[LoadResult]:
+    """A load whose caller, should it wait for ever, keeps nobody from leaving."""
+    answer: Future[LoadResult] = Future()
+    threading.Thread(target=lambda: answer.set_result(loader.load(path)), daemon=True).start()
+    return answer
 
 
 def niceness() -> int:
@@ -77,6 +84,49 @@ def test_an_error_becomes_the_reason(
     result = loader.load("bad")
     assert (result.policy, result.message, result.problems) == (None, message, problems)
     assert loader.loading is None
+
+
+def test_a_thread_that_may_not_yield_becomes_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("not in this container")
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    loader = BackgroundLoader(Named)
+    assert in_background(loader, "new").result(20.0).message == "not in this container"
+    assert loader.loading is None
+
+
+class Next(threading.Condition):
+    """Has the next load begin before whoever waits for the one that is done can wake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loader = BackgroundLoader(self._load)
+        self.loader._condition = self
+        self.begun = threading.Event()
+        self.second: Future[LoadResult] | None = None
+
+    def notify_all(self) -> None:
+        if self.second is None:
+            self.second = in_background(self.loader, "second")
+            self.release()
+            self.begun.wait(20.0)
+            self.acquire()
+        super().notify_all()
+
+    def _load(self, path: str) -> Policy:
+        if path == "second":
+            self.begun.set()
+        return Named(path)
+
+
+def test_a_load_that_begins_as_another_ends_takes_nothing_from_it() -> None:
+    condition = Next()
+    first = in_background(condition.loader, "first").result(10.0)
+    assert condition.second is not None
+    second = condition.second.result(10.0)
+    assert first.message.startswith("loaded first in ")
+    assert second.message.startswith("loaded second in ")
 
 
 class Held:

@@ -94,3 +94,10 @@ def test_refuses_an_unknown_device(checkpoint: Path, device: str) -> None:
 def test_refuses_a_gpu_that_is_not_there(checkpoint: Path) -> None:
     with pytest.raises(PolicyError, match="no GPU is usable here"):
         LocalPolicy(checkpoint, UR5E, LocalOptions(device="cuda"))
+
+
+def test_refuses_a_gpu_beyond_the_last(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(PolicyError, match="'cuda:2' and GPUs here end at cuda:1"):
+        LocalPolicy(checkpoint, UR5E, LocalOptions(device="cuda:2"))

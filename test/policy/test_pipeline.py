@@ -153,6 +153,14 @@ def test_refuses_model_output_with_nan_and_names_the_dimension(pipeline: Pipelin
         pipeline.actions(output, np.zeros(7))
 
 
+def test_refuses_actions_that_single_precision_does_not_hold(pipeline: Pipeline) -> None:
+    output = np.zeros((50, 32), np.float32)
+    output[3, UR5E.action[2].slots.checkpoint] = 1e38
+    wide = replace(pipeline, action_norm=ZScore(np.zeros(7), np.full(7, 10.0), 0.0, 0.0))
+    with pytest.raises(PolicyError, match=f"not finite in {UR5E.action[2].name}$"):
+        wide.actions(output, np.zeros(7))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

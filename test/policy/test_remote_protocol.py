@@ -102,6 +102,12 @@ def array_map(**changes: Any) -> bytes:
     return packed
 
 
+def generic_map(**fields: Any) -> bytes:
+    tagged = {"__npgeneric__": True, **fields}
+    packed: bytes = msgpack.packb({key.encode(): value for key, value in tagged.items()})
+    return packed
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -112,6 +118,7 @@ def array_map(**changes: Any) -> bytes:
         (array_map(dtype="|O"), r"dtype '\|O'"),
         (array_map(dtype="no such"), "dtype 'no such'"),
         (array_map(dtype=None), "dtype None"),
+        (generic_map(data=2**63, dtype="<i4"), "not a msgpack message"),
         (b"", "0 bytes are not a msgpack message"),
         (b"\xc1", "not a msgpack message"),
         (b"\x82\xa1a", "not a msgpack message"),

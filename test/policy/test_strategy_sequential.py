@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 from closed_loop import PACE, Loop
+from numpy.typing import NDArray
 
 from pi0_ros.policy.strategy import Pace, Progress, Sequential, Start
 
@@ -20,16 +23,18 @@ class Plan:
         self.sequence = 0
 
     def due(self, now_ms: int) -> bool:
-        return self._begin(now_ms) is not None
+        return self.start(now_ms) is not None
 
-    def send(self, now_ms: int) -> None:
-        start = self._begin(now_ms)
+    def send(self, now_ms: int) -> NDArray[np.float32]:
+        start = self.start(now_ms)
         assert start is not None
-        placed = self.strategy.place(start, ROWS, now_ms * MS, self.sequence)
+        rows = ROWS.copy()
+        placed = self.strategy.place(start, rows, now_ms * MS, self.sequence)
         assert placed is not None
         assert placed.stamp_ns == now_ms * MS
         assert placed.frozen_prefix == 0
         self.sequence += 1
+        return rows
 
     def report(
         self,
@@ -51,7 +56,7 @@ class Plan:
             )
         )
 
-    def _begin(self, now_ms: int) -> Start | None:
+    def start(self, now_ms: int) -> Start | None:
         return self.strategy.begin(
             now_ms * MS, prompt="fold", checkpoint_id="robot@1", can_continue=True
         )
@@ -133,3 +138,22 @@ def test_in_closed_loop_every_chunk_starts_from_its_first_row() -> None:
     assert len(run.published) == 8
     assert {c.taken_up_at for c in run.published[:-1]} == {0}
     assert run.executor.underruns == 0
+
+
+def test_chunks_that_nobody_takes_up_are_forgotten() -> None:
+    plan = Plan()
+    chunks = [weakref.ref(rows) for rows in (plan.send(501 * i) for i in range(40))]
+    assert sum(chunk() is not None for chunk in chunks) == 16
+    plan.report(20_000, 1)
+    assert not plan.due(20_000)
+
+
+def test_a_chunk_being_executed_is_remembered_however_many_are_refused() -> None:
+    plan = sent()
+    plan.report(20, 16)
+    for refused in range(1, 41):
+        plan.send(20 + refused)
+        plan.report(20 + refused, 16, sequence=0, refused=refused)
+    start = plan.start(100)
+    assert start is not None and start.during is not None
+    assert (start.during.sequence, start.steps) == (0, 16)

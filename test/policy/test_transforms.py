@@ -129,7 +129,7 @@ def test_cleans_the_prompt_as_openpi_does(prompt: str, cleaned: str) -> None:
     assert clean_prompt(prompt) == cleaned
 
 
-@pytest.mark.parametrize("prompt", ["", "  ", "\n"])
+@pytest.mark.parametrize("prompt", ["", "  ", "\n", "_", " __ "])
 def test_refuses_an_empty_prompt(prompt: str) -> None:
     with pytest.raises(PolicyError, match="the prompt is empty"):
         clean_prompt(prompt)

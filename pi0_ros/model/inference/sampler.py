@@ -1,8 +1,8 @@
 """From an observation to a chunk with as little work as the numbers allow.
 
 Shapes as in :mod:`pi0_ros.model.pi0`; P' valid or at least kept prefix tokens, see
-:mod:`pi0_ros.model.inference.dropping`. The prefix's keys and values lie in front of
-room for the suffix's, which every step writes anew.
+:mod:`pi0_ros.model.inference.dropping`. Here is what is decided and remembered on the host;
+what runs on the device is in :mod:`pi0_ros.model.inference.passes`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, linear, pad, silu
+from torch.nn.functional import embedding, pad
 
 from pi0_ros.model import flow
 from pi0_ros.model.flops import Flops, reduced_flops
@@ -22,16 +22,10 @@ from pi0_ros.model.guidance import Continuation
 from pi0_ros.model.inference.arithmetic import PLAIN, can_compile, compiled
 from pi0_ros.model.inference.dropping import Layout, drop
 from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
-from pi0_ros.model.inference.memory import Context, Memory, open_room
-from pi0_ros.model.inference.packing import (
-    LayerNorms,
-    Modulation,
-    PackedStack,
-    PackedVision,
-    attend_all,
-    rotary_angles,
-)
-from pi0_ros.model.inference.schedule import Schedule, Step
+from pi0_ros.model.inference.memory import Context, Memory
+from pi0_ros.model.inference.packing import PackedVision
+from pi0_ros.model.inference.passes import Passes
+from pi0_ros.model.inference.schedule import Schedule
 from pi0_ros.model.pi0 import Pi0
 
 _logger = logging.getLogger(__name__)
@@ -68,10 +62,13 @@ class Sampler:
         self.config = model.config
         self.graphs = graphs
         packed = self._device.type != "cpu" if packed is None else packed
-        self.vision = PackedVision(model.vision, packed=packed)
-        arithmetic = compiled() if compile else PLAIN
-        self._backbone = PackedStack(model.backbone, packed=packed, arithmetic=arithmetic)
-        self._expert = PackedStack(model.expert, packed=packed, arithmetic=arithmetic)
+        self._passes = Passes(
+            model,
+            packed=packed,
+            arithmetic=compiled() if compile else PLAIN,
+            # A recording must not run a caller's hooks, which may wait for the device.
+            hooks=graphs is None,
+        )
         recurring = graphs is not None and self.config.pi05
         self._multiple = multiple or (_RECURRING_MULTIPLE if recurring else 1)
         self._prompts: OrderedDict[tuple[tuple[int, ...], ...], Tensor] = OrderedDict()
@@ -108,9 +105,9 @@ class Sampler:
         seen = images[layout.slots(images.device)].to(self._device, non_blocking=True)
         inputs = [seen, self._prompt(layout), *self._placement(layout)]
         if self.graphs is None or len(layout.tokens) > 1:
-            return Context(memory=self._prefix(layout, *inputs), batch=len(layout.tokens))
+            return Context(memory=self._passes.prefix(layout, *inputs), batch=len(layout.tokens))
         key = (layout.bucket, seen.dtype)
-        recording = self.graphs.recording(key, lambda *t: self._prefix(layout, *t), inputs)
+        recording = self.graphs.recording(key, lambda *t: self._passes.prefix(layout, *t), inputs)
         memory: Memory = recording.run(inputs)
         return Context(memory=memory, batch=1, recording=recording, replay=recording.replays)
 
@@ -129,7 +126,7 @@ class Sampler:
         inputs = [t.to(self._device, non_blocking=True) for t in (state, noise)]
 
         def denoise(state: Tensor, noise: Tensor) -> Tensor:
-            return self._denoise(context.memory, schedule, state, noise)
+            return self._passes.denoise(context.memory, schedule, state, noise)
 
         # The schedule is part of what is recorded, and lives as long as the recording.
         return self._replayed(context, schedule, denoise, inputs)
@@ -153,10 +150,11 @@ class Sampler:
         steps = dict(zip(times, schedule.steps, strict=False))
 
         def denoise(state: Tensor, noise: Tensor, *tensors: Tensor) -> Tensor:
-            if not self.config.pi05:
-                self._write_state(context.memory, state)
+            self._passes.remember_state(context.memory, state)
             return continuation.on(tensors).integrate(
-                lambda x, t: self._velocity(context.memory, schedule, steps[t], x), noise, times
+                lambda x, t: self._passes.velocity(context.memory, schedule, steps[t], x),
+                noise,
+                times,
             )
 
         inputs = [
@@ -192,8 +190,7 @@ class Sampler:
             raise ValueError("dtypes differ: cast the other network as this one was cast")
         for mine, theirs in pairs:
             mine.copy_(theirs, non_blocking=True)
-        self._backbone.refresh()
-        self._expert.refresh()
+        self._passes.refresh()
         for schedule in self._schedules.values():
             schedule.refresh()
         self._prompts.clear()
@@ -211,6 +208,11 @@ class Sampler:
         return self.model.weight_bytes()
 
     @property
+    def vision(self) -> PackedVision:
+        """The vision tower as it is run; a caller's hooks on it run where nothing is recorded."""
+        return self._passes.vision
+
+    @property
     def _device(self) -> torch.device:
         return self.model.action_in_proj.weight.device
 
@@ -221,7 +223,7 @@ class Sampler:
             tokens = torch.tensor(layout.tokens, dtype=torch.long).to(self._device)
             table = self.model.embed_tokens.weight
             known = embedding(tokens, table) * math.sqrt(self.config.backbone.width)
-            self._prompts[layout.tokens] = known.to(self._backbone.dtype)
+            self._prompts[layout.tokens] = known.to(self._passes.backbone.dtype)
             while len(self._prompts) > _REMEMBERED_PROMPTS:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(layout.tokens)
@@ -229,7 +231,7 @@ class Sampler:
 
     def _schedule(self, times: tuple[float, ...]) -> Schedule:
         if times not in self._schedules:
-            self._schedules[times] = Schedule(self.model, self._expert, times)
+            self._schedules[times] = Schedule(self.model, self._passes.expert, times)
             while len(self._schedules) > _REMEMBERED_SCHEDULES:
                 self._schedules.popitem(last=False)
         self._schedules.move_to_end(times)
@@ -254,102 +256,5 @@ class Sampler:
         if not layout.complete:
             valid = pad(layout.valid, (0, self.config.suffix_tokens), value=True)
             bias = torch.zeros(valid.shape).masked_fill_(~valid, _HIDDEN)
-            tensors.append(bias[:, None, None].to(self._backbone.dtype))
+            tensors.append(bias[:, None, None].to(self._passes.backbone.dtype))
         return [t.to(self._device, non_blocking=True) for t in tensors]
-
-    def _prefix(
-        self,
-        layout: Layout,
-        images: Tensor,
-        text: Tensor,
-        positions: Tensor,
-        suffix_positions: Tensor,
-        bias: Tensor | None = None,
-    ) -> Memory:
-        """Keys and values of the prefix. Of ``layout``, only what its bucket says may matter."""
-        x = torch.cat((self._look(layout, images), text), dim=1)
-        head_dim, suffix = self.config.backbone.head_dim, self.config.suffix_tokens
-        angles = rotary_angles(positions, head_dim)
-        hidden = None if bias is None else bias[..., :-suffix]
-        norms = self._backbone.norms or []
-        rooms = tuple(open_room(layer, x, suffix) for layer in self._backbone.layers)
-        normed, last = norms[0][0](x), len(norms) - 1
-        for depth, (layer, pair) in enumerate(zip(self._backbone.layers, norms, strict=True)):
-            if depth == last or not x.shape[1]:
-                layer.remember(normed, angles, rooms[depth])
-                continue
-            q, k, v = layer.queries_beside(normed, angles, rooms[depth], start=0)
-            attended = attend_all(q, k, v, hidden)
-            x, normed = layer.finish(x, attended, pair, following=norms[depth + 1][0])
-        return Memory(rooms=rooms, bias=bias, angles=rotary_angles(suffix_positions, head_dim))
-
-    def _look(self, layout: Layout, images: Tensor) -> Tensor:
-        """Tokens (B, V' * T, W) of the present views, zeros for those of other samples only."""
-        batch, views = layout.present.shape
-        if not len(images):
-            return images.new_zeros((batch, 0, self.config.backbone.width)).to(self._backbone.dtype)
-        if images.dtype == torch.uint8:
-            images = images.float() / 255 * 2 - 1
-        # A recording must not run a caller's hooks, which may wait for the device.
-        look = self.vision if self.graphs is None else self.vision.forward
-        seen: Tensor = look(images)
-        if not layout.present.all():
-            spread = seen.new_zeros(batch, views, *seen.shape[1:])
-            spread[layout.columns(seen.device)] = seen
-            seen = spread
-        return seen.reshape(batch, -1, seen.shape[-1])
-
-    def _denoise(self, memory: Memory, schedule: Schedule, state: Tensor, noise: Tensor) -> Tensor:
-        """Euler from noise to actions; writes the suffix's keys and values into the memory."""
-        if not self.config.pi05:
-            self._write_state(memory, state)
-        x = noise
-        for step in schedule.steps:
-            x = x + step.delta * self._velocity(memory, schedule, step, x)
-        return x
-
-    def _write_state(self, memory: Memory, state: Tensor) -> None:
-        """The state token sees the prefix and itself only, and no time: once per chunk."""
-        x = self.model.state_proj(state)[:, None].to(self._expert.dtype)
-        self._suffix_layers(memory, x, self._expert.norms or [], final=None, first=0)
-
-    def _velocity(self, memory: Memory, schedule: Schedule, step: Step, actions: Tensor) -> Tensor:
-        model = self.model
-        if step.time_bias is None or schedule.action_weight is None:
-            x = model.action_in_proj(actions)
-        else:
-            mixed = linear(actions, schedule.action_weight, step.time_bias)
-            x = model.action_time_mlp_out(silu(mixed))
-        first = self.config.suffix_tokens - self.config.action_horizon
-        x = x.to(self._expert.dtype)
-        x = self._suffix_layers(memory, x, step.norms, final=step.final, first=first)
-        weight = model.action_out_proj.weight
-        velocity: Tensor = model.action_out_proj(x.to(weight.dtype))
-        return velocity
-
-    def _suffix_layers(
-        self,
-        memory: Memory,
-        x: Tensor,
-        norms: Sequence[LayerNorms],
-        *,
-        final: Modulation | None,
-        first: int,
-    ) -> Tensor:
-        """Runs suffix tokens x (B, T, W) from number ``first`` on; they see what is before.
-
-        Returns them normed by ``final``. Without it they are run for their keys and values
-        only, and what the last layer would do with them is left out.
-        """
-        start = memory.rooms[0].shape[1] - self.config.suffix_tokens + first
-        cos, sin = (t[:, first : first + x.shape[1]] for t in memory.angles)
-        bias = None if memory.bias is None else memory.bias[..., : start + x.shape[1]]
-        following = [pair[0] for pair in norms[1:]] + [final]
-        normed = norms[0][0](x)
-        for layer, pair, room, after in zip(
-            self._expert.layers, norms, memory.rooms, following, strict=True
-        ):
-            q, k, v = layer.queries_beside(normed, (cos, sin), room, start=start)
-            if after is not None:
-                x, normed = layer.finish(x, attend_all(q, k, v, bias), pair, following=after)
-        return normed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +15,7 @@ from pi0_ros.model import Pi0, Pi0Small
 from pi0_ros.model.guidance import Continuation, Guidance, Inpainting, prefix_weights
 from pi0_ros.model.inference import Context, Sampler
 from pi0_ros.policy.backends.small import SmallSampler
+from pi0_ros.policy.backends.stage_watch import StageWatch
 from pi0_ros.policy.pipeline import ModelInputs, Pipeline
 from pi0_ros.policy.types import (
     Chunk,
@@ -94,7 +93,7 @@ class LocalPolicy:
         self.trained: bool = loaded.manifest.trained
         self._pipeline = Pipeline.of(loaded.manifest, loaded.tokenizer_path, embodiment)
         self._model, towers = _network(loaded.model)
-        self._watch = _StageWatch(towers, self._device)
+        self._watch = StageWatch(towers, self._device)
         self._noise_shape = (1, loaded.manifest.horizon, loaded.manifest.model.action_dim)
         self._generator = torch.Generator(device=self._device)
         self._warm_up(example_observation(embodiment, self.image_size))
@@ -238,57 +237,6 @@ def _check_fit(manifest: Manifest, embodiment: Embodiment) -> None:
         )
 
 
-class _StageWatch:
-    """Durations of the stages of one inference.
-
-    Where the device runs ahead of the host, a mark waits for it: once per stage,
-    never inside the denoising loop. Vision towers are timed by hooks, because they
-    run inside the prefix.
-    """
-
-    def __init__(self, towers: Iterable[torch.nn.Module], device: torch.device) -> None:
-        self._device = device
-        self._began_s = self._last_s = self._vision_began_s = 0.0
-        self._spent_s: dict[str, float] = {}
-        for tower in towers:
-            tower.register_forward_pre_hook(self._before_vision)
-            tower.register_forward_hook(self._after_vision)
-
-    def restart(self) -> None:
-        self._began_s = self._last_s = time.perf_counter()
-        self._spent_s = {"vision": 0.0}
-
-    def mark(self, stage: str) -> None:
-        """End a stage; it began where the one before it ended."""
-        now_s = self._now_s()
-        self._spent_s[stage] = now_s - self._last_s
-        self._last_s = now_s
-
-    def stage_ms(self) -> tuple[float, ...]:
-        """Durations in the order of :data:`~pi0_ros.policy.types.STAGES` [ms]."""
-        spent = self._spent_s
-        seconds = (
-            spent["preprocess"],
-            spent["vision"],
-            spent["prefix"] - spent["vision"],
-            spent["denoise"],
-            spent["postprocess"],
-            self._last_s - self._began_s,
-        )
-        return tuple(1e3 * duration for duration in seconds)
-
-    def _before_vision(self, *_: Any) -> None:
-        self._vision_began_s = self._now_s()
-
-    def _after_vision(self, *_: Any) -> None:
-        self._spent_s["vision"] += self._now_s() - self._vision_began_s
-
-    def _now_s(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()
-
-
 def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
@@ -298,4 +246,7 @@ def _device(name: str) -> torch.device:
         raise PolicyError(f"device is {name!r}; use cpu, cuda or cuda:N")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise PolicyError(f"device is {name!r} and no GPU is usable here; use device:=cpu")
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise PolicyError(f"device is {name!r} and GPUs here end at cuda:{count - 1}; use that")
     return device

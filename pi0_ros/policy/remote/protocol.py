@@ -47,7 +47,7 @@ def unpack(data: bytes) -> Any:
     except ProtocolError:
         raise
     # What msgpack raises on garbage depends on the byte it stumbles over.
-    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:
         raise ProtocolError(
             f"{len(data)} bytes are not a msgpack message: {error or type(error).__name__}"
         ) from error

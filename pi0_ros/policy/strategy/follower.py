@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# Of the chunks that were sent: those that nobody takes up, as without an executor, never end.
+_REMEMBERED = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -92,6 +95,9 @@ class Follower:
         """A chunk was published."""
         self.newest = sent
         self._recent[sent.sequence] = sent
+        waiting = [n for n, s in self._recent.items() if s is not self.current]
+        for sequence in waiting[:-_REMEMBERED]:
+            del self._recent[sequence]
         self._taken_up = self._refused = False
 
     def clock_went_back(self, stamp_ns: int) -> bool:

@@ -1,0 +1,144 @@
+"""What of sampling runs on the device, and may be recorded: tensors in, tensors out.
+
+Shapes as in :mod:`pi0_ros.model.pi0`; P' kept prefix tokens. The prefix's keys and values
+lie in front of room for the suffix's, which every step writes anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear, silu
+
+from pi0_ros.model.inference.arithmetic import Arithmetic
+from pi0_ros.model.inference.dropping import Layout
+from pi0_ros.model.inference.memory import Memory, open_room
+from pi0_ros.model.inference.packing import (
+    LayerNorms,
+    Modulation,
+    PackedStack,
+    PackedVision,
+    attend_all,
+    rotary_angles,
+)
+from pi0_ros.model.inference.schedule import Schedule, Step
+from pi0_ros.model.pi0 import Pi0
+
+
+class Passes:
+    """The passes of an observation and of the denoising steps through ``model``.
+
+    ``packed``: its parameters are packed in place; ``hooks``: those on the vision tower run.
+    """
+
+    def __init__(self, model: Pi0, *, packed: bool, arithmetic: Arithmetic, hooks: bool) -> None:
+        self._model = model
+        self.config = model.config
+        self.vision = PackedVision(model.vision, packed=packed)
+        self._see = self.vision if hooks else self.vision.forward
+        self.backbone = PackedStack(model.backbone, packed=packed, arithmetic=arithmetic)
+        self.expert = PackedStack(model.expert, packed=packed, arithmetic=arithmetic)
+
+    def refresh(self) -> None:
+        """Reads again what is kept of the weights beside them."""
+        self.backbone.refresh()
+        self.expert.refresh()
+
+    def prefix(
+        self,
+        layout: Layout,
+        images: Tensor,
+        text: Tensor,
+        positions: Tensor,
+        suffix_positions: Tensor,
+        bias: Tensor | None = None,
+    ) -> Memory:
+        """Keys and values of the prefix. Of ``layout``, only what its bucket says may matter."""
+        x = torch.cat((self._look(layout, images), text), dim=1)
+        head_dim, suffix = self.config.backbone.head_dim, self.config.suffix_tokens
+        angles = rotary_angles(positions, head_dim)
+        hidden = None if bias is None else bias[..., :-suffix]
+        norms = self.backbone.norms or []
+        rooms = tuple(open_room(layer, x, suffix) for layer in self.backbone.layers)
+        normed, last = norms[0][0](x), len(norms) - 1
+        for depth, (layer, pair) in enumerate(zip(self.backbone.layers, norms, strict=True)):
+            if depth == last or not x.shape[1]:
+                layer.remember(normed, angles, rooms[depth])
+                continue
+            q, k, v = layer.queries_beside(normed, angles, rooms[depth], start=0)
+            attended = attend_all(q, k, v, hidden)
+            x, normed = layer.finish(x, attended, pair, following=norms[depth + 1][0])
+        return Memory(rooms=rooms, bias=bias, angles=rotary_angles(suffix_positions, head_dim))
+
+    def _look(self, layout: Layout, images: Tensor) -> Tensor:
+        """Tokens (B, V' * T, W) of the present views, zeros for those of other samples only."""
+        batch, views = layout.present.shape
+        if not len(images):
+            return images.new_zeros((batch, 0, self.config.backbone.width)).to(self.backbone.dtype)
+        if images.dtype == torch.uint8:
+            images = images.float() / 255 * 2 - 1
+        seen: Tensor = self._see(images)
+        if not layout.present.all():
+            spread = seen.new_zeros(batch, views, *seen.shape[1:])
+            spread[layout.columns(seen.device)] = seen
+            seen = spread
+        return seen.reshape(batch, -1, seen.shape[-1])
+
+    def denoise(self, memory: Memory, schedule: Schedule, state: Tensor, noise: Tensor) -> Tensor:
+        """Euler from noise to actions; writes the suffix's keys and values into the memory."""
+        self.remember_state(memory, state)
+        x = noise
+        for step in schedule.steps:
+            x = x + step.delta * self.velocity(memory, schedule, step, x)
+        return x
+
+    def remember_state(self, memory: Memory, state: Tensor) -> None:
+        """π0's state token sees the prefix and itself only, and no time: once per chunk."""
+        if self.config.pi05:
+            return
+        x = self._model.state_proj(state)[:, None].to(self.expert.dtype)
+        self._suffix_layers(memory, x, self.expert.norms or [], final=None, first=0)
+
+    def velocity(self, memory: Memory, schedule: Schedule, step: Step, actions: Tensor) -> Tensor:
+        """Velocity (B, H, D) at actions (B, H, D) and the time of ``step``."""
+        model = self._model
+        if step.time_bias is None or schedule.action_weight is None:
+            x = model.action_in_proj(actions)
+        else:
+            mixed = linear(actions, schedule.action_weight, step.time_bias)
+            x = model.action_time_mlp_out(silu(mixed))
+        first = self.config.suffix_tokens - self.config.action_horizon
+        x = x.to(self.expert.dtype)
+        x = self._suffix_layers(memory, x, step.norms, final=step.final, first=first)
+        weight = model.action_out_proj.weight
+        velocity: Tensor = model.action_out_proj(x.to(weight.dtype))
+        return velocity
+
+    def _suffix_layers(
+        self,
+        memory: Memory,
+        x: Tensor,
+        norms: Sequence[LayerNorms],
+        *,
+        final: Modulation | None,
+        first: int,
+    ) -> Tensor:
+        """Runs suffix tokens x (B, T, W) from number ``first`` on; they see what is before.
+
+        Returns them normed by ``final``. Without it they are run for their keys and values
+        only, and what the last layer would do with them is left out.
+        """
+        start = memory.rooms[0].shape[1] - self.config.suffix_tokens + first
+        cos, sin = (t[:, first : first + x.shape[1]] for t in memory.angles)
+        bias = None if memory.bias is None else memory.bias[..., : start + x.shape[1]]
+        following = [pair[0] for pair in norms[1:]] + [final]
+        normed = norms[0][0](x)
+        for layer, pair, room, after in zip(
+            self.expert.layers, norms, memory.rooms, following, strict=True
+        ):
+            q, k, v = layer.queries_beside(normed, (cos, sin), room, start=start)
+            if after is not None:
+                x, normed = layer.finish(x, attend_all(q, k, v, bias), pair, following=after)
+        return normed
