@@ -38,14 +38,20 @@ class AccelerationLimiter:
     Velocity and acceleration are those of the last tick, means over its period.
     """
 
-    def __init__(self, limits: LimitArrays, period_s: float, position: FloatArray) -> None:
+    def __init__(
+        self,
+        limits: LimitArrays,
+        period_s: float,
+        position: FloatArray,
+        velocity: FloatArray,
+    ) -> None:
         self._limits = limits
         self._period_s = period_s
         self._dv = limits.acceleration * period_s
         self._unit = self._dv * period_s
         self._distances = np.empty((3, len(position)))
         self.position: FloatArray = np.array(position, dtype=np.float64)
-        self.velocity: FloatArray = np.zeros(len(position))
+        self.velocity: FloatArray = np.array(velocity, dtype=np.float64)
         self.acceleration: FloatArray = np.zeros(len(position))
 
     @property
