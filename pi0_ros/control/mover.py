@@ -33,6 +33,7 @@ class Mover:
         velocity: FloatArray,
         veto: Veto | None = None,
     ) -> None:
+        self._names = embodiment.action_names
         self._limits = embodiment.limits
         self._period_s = 1.0 / embodiment.rates.control_hz
         self._limiter = Limiter(self._limits, self._period_s, position, velocity)
@@ -98,7 +99,11 @@ class Mover:
         return self._stop.is_reached(self._limiter)
 
     def follow(self, motion: FloatArray) -> str | None:
-        """Advance one tick towards a motion (3, A); or, vetoed, do not move and say why."""
+        """Advance one tick towards a motion (3, A); or, refused or vetoed, say why not."""
+        finite = np.isfinite(motion)
+        if not finite.all():
+            name = self._names[int(np.argmin(finite.all(axis=0)))]
+            return f"the setpoint of {name!r} is not finite"
         before = None if self._veto is None else copy.deepcopy(self._limiter)
         self._limiter.track(*motion)
         vetoed = self._ask_veto()
