@@ -75,6 +75,11 @@ class JerkLimiter:
         """Position, velocity and acceleration (3, A) at the time of the last tick."""
         return np.stack((self.position, self.velocity, self.acceleration))
 
+    @property
+    def slope(self) -> FloatArray:
+        """Velocity (A,) at the time of the last tick."""
+        return self.velocity
+
     def track(
         self, target: FloatArray, rate: FloatArray, acceleration: FloatArray
     ) -> BoolArray | None:

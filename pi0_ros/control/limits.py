@@ -64,6 +64,7 @@ class Limiter:
         #: Ticks in which a dimension was limited, (4, A): position, velocity, acceleration, jerk.
         self.hits: NDArray[np.uint64] = np.zeros((4, len(position)), dtype=np.uint64)
         self._no_acceleration = np.zeros(len(position))
+        self._none = np.zeros(len(position), dtype=np.bool_)
         self._gather()
 
     @property
@@ -74,6 +75,11 @@ class Limiter:
             motion[:, where] = part.motion
         return motion
 
+    @property
+    def slope(self) -> FloatArray:
+        """Velocity (A,) at the time of the last tick, where :attr:`velocity` is its mean."""
+        return self._of_parts("slope")
+
     def track(
         self, target: FloatArray, rate: FloatArray, acceleration: FloatArray | None = None
     ) -> None:
@@ -83,10 +89,11 @@ class Limiter:
         as fast as allowed, braking so that a target at rest is not overshot.
         """
         aim = np.minimum(np.maximum(target, self._limits.lower), self._limits.upper)
-        clipped = np.abs(aim - target) > _POSITION_TOLERANCE
+        clipped = self._none
         if acceleration is None:
             acceleration = self._no_acceleration
-        if clipped.any():
+        if (aim != target).any():
+            clipped = np.abs(aim - target) > _POSITION_TOLERANCE
             self.hits[POSITION] += clipped
             rate = np.where(clipped, 0.0, rate)
             acceleration = np.where(clipped, 0.0, acceleration)

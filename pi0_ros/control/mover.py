@@ -65,10 +65,9 @@ class Mover:
         4 and -2 times the acceleration in every period; with this it is the acceleration.
         It never points back, so that a robot that came to rest is not sent past it.
         """
-        mean, slope = self._limiter.velocity, self._limiter.motion[1]
-        low, high = np.minimum(0.0, 2.0 * mean), np.maximum(0.0, 2.0 * mean)
-        bound = self._limits.velocity
-        forward = np.minimum(np.maximum(slope, low), high)
+        twice, bound = 2.0 * self._limiter.velocity, self._limits.velocity
+        low, high = np.minimum(0.0, twice), np.maximum(0.0, twice)
+        forward = np.minimum(np.maximum(self._limiter.slope, low), high)
         tangent: FloatArray = np.minimum(np.maximum(forward, -bound), bound)
         return tangent
 
