@@ -64,7 +64,6 @@ class Limiter:
         #: Ticks in which a dimension was limited, (4, A): position, velocity, acceleration, jerk.
         self.hits: NDArray[np.uint64] = np.zeros((4, len(position)), dtype=np.uint64)
         self._no_acceleration = np.zeros(len(position))
-        self._none = np.zeros(len(position), dtype=np.bool_)
         self._gather()
 
     @property
@@ -89,11 +88,10 @@ class Limiter:
         as fast as allowed, braking so that a target at rest is not overshot.
         """
         aim = np.minimum(np.maximum(target, self._limits.lower), self._limits.upper)
-        clipped = self._none
+        clipped = np.abs(aim - target) > _POSITION_TOLERANCE
         if acceleration is None:
             acceleration = self._no_acceleration
-        if (aim != target).any():
-            clipped = np.abs(aim - target) > _POSITION_TOLERANCE
+        if clipped.any():
             self.hits[POSITION] += clipped
             rate = np.where(clipped, 0.0, rate)
             acceleration = np.where(clipped, 0.0, acceleration)
