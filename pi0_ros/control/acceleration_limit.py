@@ -28,7 +28,8 @@ _HIT_TOLERANCE = 1e-6
 def stopping_speed(distance: FloatArray) -> FloatArray:
     """Inverse of D: fastest x that stops within ``distance`` (>= 0), in units of a dt^2."""
     n = np.floor(0.5 * (np.sqrt(1.0 + 8.0 * distance) - 1.0))
-    speed: FloatArray = (distance + 0.5 * n * (n + 1.0)) / (n + 1.0)
+    ticks = n + 1.0
+    speed: FloatArray = (distance + 0.5 * n * ticks) / ticks
     return speed
 
 
@@ -38,14 +39,21 @@ class AccelerationLimiter:
     Velocity and acceleration are those of the last tick, means over its period.
     """
 
-    def __init__(self, limits: LimitArrays, period_s: float, position: FloatArray) -> None:
+    def __init__(
+        self,
+        limits: LimitArrays,
+        period_s: float,
+        position: FloatArray,
+        velocity: FloatArray,
+    ) -> None:
         self._limits = limits
+        self._slowest = -limits.velocity
         self._period_s = period_s
         self._dv = limits.acceleration * period_s
         self._unit = self._dv * period_s
         self._distances = np.empty((3, len(position)))
         self.position: FloatArray = np.array(position, dtype=np.float64)
-        self.velocity: FloatArray = np.zeros(len(position))
+        self.velocity: FloatArray = np.array(velocity, dtype=np.float64)
         self.acceleration: FloatArray = np.zeros(len(position))
 
     @property
@@ -55,22 +63,26 @@ class AccelerationLimiter:
         The velocity of a tick is the mean over its period; at its end it is half a
         period of acceleration further.
         """
-        at_tick = self.velocity + (0.5 * self._period_s) * self.acceleration
-        return np.stack((self.position, at_tick, self.acceleration))
+        return np.stack((self.position, self.slope, self.acceleration))
+
+    @property
+    def slope(self) -> FloatArray:
+        """Velocity (A,) at the time of the last tick."""
+        at_tick: FloatArray = self.velocity + (0.5 * self._period_s) * self.acceleration
+        return at_tick
 
     def track(
         self, target: FloatArray, rate: FloatArray, _acceleration: FloatArray
     ) -> BoolArray | None:
         """Advance towards a target within the bounds; which limits bound, (4, A), if any."""
         limit, dt = self._limits.velocity, self._period_s
-        pace = np.minimum(np.maximum(rate, -limit), limit)
+        pace = np.minimum(np.maximum(rate, self._slowest), limit)
         behind = target - pace * dt - self.position
         speed, up, down = self._speeds(np.abs(behind))
         wanted = pace + np.copysign(speed, behind)
         velocity = self._allowed(wanted, up, down)
-        bound = None
-        if not np.array_equal(velocity, wanted):
-            bound = self._bound(wanted, velocity, up, down)
+        met = (velocity == wanted).all()
+        bound = None if met else self._bound(wanted, velocity, up, down)
         self._move(velocity)
         return bound
 
@@ -94,7 +106,7 @@ class AccelerationLimiter:
 
     def _allowed(self, wanted: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
         limit = self._limits.velocity
-        low = np.maximum(np.maximum(self.velocity - self._dv, -limit), -down)
+        low = np.maximum(np.maximum(self.velocity - self._dv, self._slowest), -down)
         high = np.minimum(np.minimum(self.velocity + self._dv, limit), up)
         velocity: FloatArray = np.minimum(np.maximum(wanted, low), high)
         return velocity

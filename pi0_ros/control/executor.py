@@ -275,10 +275,10 @@ class Executor:
                 self.underruns += self.driver.state is State.EXECUTING
                 self.hold(setpoint)
             else:
-                vetoed = mover.follow(setpoint)
-                if vetoed is None:
+                refused = mover.follow(setpoint)
+                if refused is None:
                     return
-                self.hold(vetoed)
+                self.hold(refused)
         mover.brake()
 
     def _result(self, now_ns: int, mover: Mover) -> Tick:

@@ -46,27 +46,39 @@ _ROOM = 1e-9
 class JerkLimiter:
     """Commanded motion of A dimensions, moved one tick at a time.
 
-    A start outside the position bounds may move back in and never further out.
+    A start outside the position bounds, or too fast to stop within them, may move back in
+    and goes no further out than the shortest stop takes it.
     """
 
-    def __init__(self, limits: LimitArrays, period_s: float, position: FloatArray) -> None:
+    def __init__(
+        self,
+        limits: LimitArrays,
+        period_s: float,
+        position: FloatArray,
+        velocity: FloatArray,
+    ) -> None:
         self._period_s = period_s
         self._velocity = limits.velocity * (1.0 - _ROOM)
         self._acceleration = limits.acceleration * (1.0 - _ROOM)
         self._jerk = limits.jerk * (1.0 - _ROOM)
         self._step = self._velocity * period_s
         self._nowhere = np.zeros(len(position), dtype=np.bool_)
-        self._lower = np.minimum(limits.lower, position)
-        self._upper = np.maximum(limits.upper, position)
+        self._bounds = limits.lower, limits.upper
         self._columns = np.arange(len(position))
         self.position: FloatArray = np.array(position, dtype=np.float64)
-        self.velocity: FloatArray = np.zeros(len(position))
+        self.velocity: FloatArray = np.array(velocity, dtype=np.float64)
         self.acceleration: FloatArray = np.zeros(len(position))
+        self._make_room()
 
     @property
     def motion(self) -> FloatArray:
         """Position, velocity and acceleration (3, A) at the time of the last tick."""
         return np.stack((self.position, self.velocity, self.acceleration))
+
+    @property
+    def slope(self) -> FloatArray:
+        """Velocity (A,) at the time of the last tick."""
+        return self.velocity
 
     def track(
         self, target: FloatArray, rate: FloatArray, acceleration: FloatArray
@@ -246,6 +258,17 @@ class JerkLimiter:
 
     def _set(self, motion: FloatArray) -> None:
         self.position, self.velocity, self.acceleration = motion
+        if self._is_wider:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """The position bounds, wider only as far as the stop from here leaves them."""
+        lower, upper = self._bounds
+        stop = plan_stop(self.velocity, self.acceleration, self._acceleration, self._jerk)
+        down, up, _ = extent(stop, self._jerk)
+        self._lower = np.minimum(lower, self.position + down)
+        self._upper = np.maximum(upper, self.position + up)
+        self._is_wider = bool(((self._lower < lower) | (self._upper > upper)).any())
 
 
 def _last(allowed: BoolArray) -> NDArray[np.intp]:

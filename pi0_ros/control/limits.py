@@ -51,15 +51,15 @@ class Limiter:
         velocity: FloatArray | None = None,
     ) -> None:
         self._limits = limits
+        start = np.zeros(len(position)) if velocity is None else velocity
+        start = np.clip(start, -limits.velocity, limits.velocity)
         felt = limits.jerk * period_s < 2.0 * limits.acceleration
         self._parts: list[tuple[BoolArray | slice, AccelerationLimiter | JerkLimiter]] = []
         for kind, which in ((AccelerationLimiter, ~felt), (JerkLimiter, felt)):
             if which.any():
                 where = slice(None) if which.all() else which
-                part = kind(_of(limits, where), period_s, np.asarray(position)[where])
-                if velocity is not None:
-                    bound = limits.velocity[where]
-                    part.velocity = np.clip(velocity[where], -bound, bound)
+                own = _of(limits, where)
+                part = kind(own, period_s, np.asarray(position)[where], start[where])
                 self._parts.append((where, part))
         #: Ticks in which a dimension was limited, (4, A): position, velocity, acceleration, jerk.
         self.hits: NDArray[np.uint64] = np.zeros((4, len(position)), dtype=np.uint64)
@@ -73,6 +73,11 @@ class Limiter:
         for where, part in self._parts:
             motion[:, where] = part.motion
         return motion
+
+    @property
+    def slope(self) -> FloatArray:
+        """Velocity (A,) at the time of the last tick, where :attr:`velocity` is its mean."""
+        return self._of_parts("slope")
 
     def track(
         self, target: FloatArray, rate: FloatArray, acceleration: FloatArray | None = None

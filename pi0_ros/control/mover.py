@@ -33,6 +33,7 @@ class Mover:
         velocity: FloatArray,
         veto: Veto | None = None,
     ) -> None:
+        self._names = embodiment.action_names
         self._limits = embodiment.limits
         self._period_s = 1.0 / embodiment.rates.control_hz
         self._limiter = Limiter(self._limits, self._period_s, position, velocity)
@@ -64,10 +65,9 @@ class Mover:
         4 and -2 times the acceleration in every period; with this it is the acceleration.
         It never points back, so that a robot that came to rest is not sent past it.
         """
-        mean, slope = self._limiter.velocity, self._limiter.motion[1]
-        low, high = np.minimum(0.0, 2.0 * mean), np.maximum(0.0, 2.0 * mean)
-        bound = self._limits.velocity
-        forward = np.minimum(np.maximum(slope, low), high)
+        twice, bound = 2.0 * self._limiter.velocity, self._limits.velocity
+        low, high = np.minimum(0.0, twice), np.maximum(0.0, twice)
+        forward = np.minimum(np.maximum(self._limiter.slope, low), high)
         tangent: FloatArray = np.minimum(np.maximum(forward, -bound), bound)
         return tangent
 
@@ -98,7 +98,11 @@ class Mover:
         return self._stop.is_reached(self._limiter)
 
     def follow(self, motion: FloatArray) -> str | None:
-        """Advance one tick towards a motion (3, A); or, vetoed, do not move and say why."""
+        """Advance one tick towards a motion (3, A); or, refused or vetoed, say why not."""
+        finite = np.isfinite(motion)
+        if not finite.all():
+            name = self._names[int(np.argmin(finite.all(axis=0)))]
+            return f"the setpoint of {name!r} is not finite"
         before = None if self._veto is None else copy.deepcopy(self._limiter)
         self._limiter.track(*motion)
         vetoed = self._ask_veto()

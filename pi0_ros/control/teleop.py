@@ -18,6 +18,8 @@ from pi0_ros.control.tuning import Tuning
 from pi0_ros.embodiment import Embodiment
 
 _S = 1e-9
+#: Refusals that are no fault of the command: a deadman held meanwhile counts for nothing.
+_MUST_LET_GO = frozenset({Rule.STOPPED, Rule.STOPPING, Rule.WAITING, Rule.SOURCE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class TeleopDoor:
     def refuse(self, command: TeleopCommand, refusal: Refusal) -> Refusal:
         """Count a refusal; who may not drive for what others do must let go first."""
         self.refused[refusal.rule] += 1
-        if refusal.rule in (Rule.STOPPED, Rule.STOPPING, Rule.SOURCE):
+        if refusal.rule in _MUST_LET_GO:
             self._must_let_go.add(command.source_id)
         return refusal
 

@@ -164,16 +164,20 @@ class ControllerPacker:
 
     def raw(self, action: FloatArray) -> FloatArray:
         """Driver numbers for an action: (..., A) -> (..., K)."""
-        values: FloatArray = (action[..., self.indices] - self.offset) / self.scale
-        return values
+        return self.raw_of(action[..., self.indices])
 
-    def raw_rate(self, rate: FloatArray) -> FloatArray:
-        """Driver numbers for a time derivative of the action: (..., A) -> (..., K)."""
-        values: FloatArray = rate[..., self.indices] / self.scale
-        return values
+    def raw_of(self, values: FloatArray) -> FloatArray:
+        """Driver numbers for the controller's own values: (..., K) -> (..., K)."""
+        raw: FloatArray = (values - self.offset) / self.scale
+        return raw
+
+    def raw_rate_of(self, rates: FloatArray) -> FloatArray:
+        """Driver numbers for time derivatives of those values: (..., K) -> (..., K)."""
+        raw: FloatArray = rates / self.scale
+        return raw
 
     def value(self, raw: FloatArray) -> FloatArray:
-        """Action values for driver numbers, the inverse of :meth:`raw`: (..., K) -> (..., K)."""
+        """Action values for driver numbers, the inverse of :meth:`raw_of`: (..., K) -> (..., K)."""
         values: FloatArray = raw * self.scale + self.offset
         return values
 

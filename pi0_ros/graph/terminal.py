@@ -1,12 +1,17 @@
-"""Output of several processes on one terminal."""
+"""What programs say on a terminal: lines of several processes, and one line that moves."""
 
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
+from types import TracebackType
 from typing import TextIO
 
 _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 _RESET = "\033[0m"
+# Where lines cannot be rewritten, each one stays.
+_PERIOD_S = 5.0
 
 
 class TerminalSink:
@@ -33,3 +38,47 @@ class TerminalSink:
             self._names.append(name)
         colour = _COLOURS[self._names.index(name) % len(_COLOURS)]
         return f"\033[{colour}m[{name}]{_RESET}"
+
+
+class TerminalLine:
+    """One line that says how far something is; a context manager that ends it.
+
+    On a terminal it is rewritten every ``period_s``; elsewhere a new one comes every 5 s.
+    """
+
+    def __init__(
+        self, stream: TextIO, period_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._rewrite = stream.isatty()
+        self._period_s = period_s if self._rewrite else _PERIOD_S
+        self._next_s = clock()
+        self._written = 0
+
+    def tell(self, line: Callable[[], str]) -> None:
+        """Write what ``line`` returns, if it is time for it."""
+        now_s = self._clock()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + self._period_s
+        text = line()
+        if self._rewrite:
+            self._stream.write("\r" + text.ljust(self._written))
+            self._written = len(text)
+        else:
+            self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def __enter__(self) -> TerminalLine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._written:
+            self._stream.write("\n")
+            self._stream.flush()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -26,14 +25,12 @@ from pi0_ros.control import (
     Refusal,
     State,
     Tick,
-    Tuning,
-    load_veto,
 )
-from pi0_ros.embodiment import available, load
 from pi0_ros.nodes.diagnostics import WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.executor_diagnostics import ExecutorDiagnostics, ExecutorFacts
 from pi0_ros.nodes.executor_inputs import header_stamp_ns, nanoseconds, to_incoming, to_teleop
 from pi0_ros.nodes.executor_outputs import Outputs, unheard_reason
+from pi0_ros.nodes.executor_settings import declare_settings, read_settings
 from pi0_ros.nodes.executor_status import StatusWriter
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
@@ -53,14 +50,7 @@ class ChunkExecutor(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("chunk_executor", **options)
-        self.declare_parameter("embodiment", "")
-        self.declare_parameter("start_stopped", False)
-        self.declare_parameter("veto", "")
-        self.declare_parameter("require_controllers", True)
-        self.declare_parameter("priority", 20)
-        self.declare_parameter("lock_memory", True)
-        for field in fields(Tuning):
-            self.declare_parameter(field.name, field.default)
+        declare_settings(self)
         self._clean: list[Any] = []
         self._ticks: SteadyTicks | ClockTicks | None = None
         self._lock = threading.Lock()  # ticks and callbacks run in two threads
@@ -73,16 +63,9 @@ class ChunkExecutor(ManagedNode):
         self._last: Tick | None = None
 
     def setup(self) -> None:
-        name = self.get_parameter("embodiment").value
-        if not name:
-            raise ValueError(f"embodiment is empty; give a path or one of {', '.join(available())}")
-        self._robot = load(name)
+        self._settings = read_settings(self)
+        self._robot = self._settings.robot
         self._measured = [d.state is not None for d in self._robot.action]
-        self._tuning = Tuning(**{f.name: self.get_parameter(f.name).value for f in fields(Tuning)})
-        self._veto = load_veto(self.get_parameter("veto").value)
-        self._priority = self.get_parameter("priority").value
-        if self._priority not in (0, *range(2, 100)):
-            raise ValueError(f"priority is {self._priority}; give 2 to 99, or 0 for none")
         self._begin_anew()
         self._create_entities()
 
@@ -90,7 +73,7 @@ class ChunkExecutor(ManagedNode):
         self._begin_anew()
         if self._latch.state is State.STOPPED:
             self._latch.start()
-        if self.get_parameter("start_stopped").value:
+        if self._settings.start_stopped:
             self._latch.stop("start_stopped is set: waiting for ~/start")
         period_ns = round(1e9 / self._robot.rates.control_hz)
         if self.get_parameter("use_sim_time").value:
@@ -98,7 +81,7 @@ class ChunkExecutor(ManagedNode):
             self._ticks = ClockTicks(self.get_clock(), period_ns, self._on_tick)
         else:
             self._collector = QuietCollector()
-            if self.get_parameter("lock_memory").value:
+            if self._settings.lock_memory:
                 self._punctuality["memory"] = lock_memory()
             self._ticks = SteadyTicks(
                 self.get_clock(), period_ns, self._on_tick, self._prepare_thread
@@ -128,8 +111,9 @@ class ChunkExecutor(ManagedNode):
             self._clean.pop()()
 
     def _begin_anew(self) -> None:
-        self.core = Executor(self._robot, self._tuning, self._latch, self._veto)
-        self._operator = Operator(self.core, self._tuning.homing_share)
+        settings = self._settings
+        self.core = Executor(self._robot, settings.tuning, self._latch, settings.veto)
+        self._operator = Operator(self.core, settings.tuning.homing_share)
         self._status = StatusWriter(self._robot)
         self._joint_bytes.clear()
         self._last = None
@@ -163,7 +147,7 @@ class ChunkExecutor(ManagedNode):
         self._clean.append(lambda: self.destroy_subscription(subscription))
 
     def _prepare_thread(self) -> None:
-        self._punctuality["scheduling"] = raise_priority(self._priority)
+        self._punctuality["scheduling"] = raise_priority(self._settings.priority)
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds
@@ -259,7 +243,7 @@ class ChunkExecutor(ManagedNode):
 
     def _look_for_controllers(self) -> None:
         self._unheard = self.outputs.unheard()
-        if self.get_parameter("require_controllers").value:
+        if self._settings.require_controllers:
             with self._lock:
                 self.core.block(unheard_reason(self._unheard[0]))
 

@@ -80,26 +80,31 @@ class TrajectoryWriter:
         self._packer = packer
         limits, own = embodiment.limits, packer.indices
         self._acceleration = limits.acceleration[own]
-        self._lower, self._upper = limits.lower, limits.upper
+        self._lower, self._upper = limits.lower[own], limits.upper[own]
         self._period_s = 1.0 / embodiment.rates.control_hz
         self._still = array("d", [0.0] * len(own))
         self._setpoint = JointTrajectoryPoint(time_from_start=_duration(self._period_s))
         self._stop = JointTrajectoryPoint(velocities=self._still)
+        self._stopped_at = self._stop.time_from_start
         self._message = JointTrajectory(joint_names=list(packer.joints))
 
     def fill(self, command: FloatArray, velocity: FloatArray, _now_ns: int) -> JointTrajectory:
         """One point at rest, two while moving."""
-        self._setpoint.positions = _doubles(self._packer.raw(command))
-        own = velocity[self._packer.indices]
+        packer = self._packer
+        here, own = command[packer.indices], velocity[packer.indices]
+        self._setpoint.positions = _doubles(packer.raw_of(here))
         if not own.any():
             self._setpoint.velocities = self._still
             self._message.points = [self._setpoint]
             return self._message
-        self._setpoint.velocities = _doubles(self._packer.raw_rate(velocity))
+        self._setpoint.velocities = _doubles(packer.raw_rate_of(own))
         brake_s = max(float((np.abs(own) / self._acceleration).max()), self._period_s)
-        ahead = np.clip(command + velocity * (0.5 * brake_s), self._lower, self._upper)
-        self._stop.positions = _doubles(self._packer.raw(ahead))
-        self._stop.time_from_start = _duration(self._period_s + brake_s)
+        # From outside the bounds it stops on the way back in, and does not jump to them.
+        lower, upper = np.minimum(self._lower, here), np.maximum(self._upper, here)
+        ahead = np.minimum(np.maximum(here + own * (0.5 * brake_s), lower), upper)
+        self._stop.positions = _doubles(packer.raw_of(ahead))
+        stop_ns = round((self._period_s + brake_s) * _NS)
+        self._stopped_at.sec, self._stopped_at.nanosec = divmod(stop_ns, _NS)
         self._message.points = [self._setpoint, self._stop]
         return self._message
 

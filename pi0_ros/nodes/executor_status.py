@@ -24,7 +24,7 @@ class StatusWriter:
         self.lateness = Lateness(embodiment.rates.control_hz, WINDOW_S)
         self.summary = LatenessSummary()
         self._cpu: deque[tuple[float, float]] = deque()
-        self._hits: NDArray[np.uint64] = np.zeros((4, 0), dtype=np.uint64)
+        self._hits = b""  # as they were written last
         self.message = ExecutorStatus(
             embodiment=embodiment.name, action_names=list(embodiment.action_names)
         )
@@ -79,9 +79,10 @@ class StatusWriter:
         message.lateness_max_ms = summary.max_ms
 
     def _fill_hits(self, hits: NDArray[np.uint64]) -> None:
-        if np.array_equal(hits, self._hits):
+        data = hits.tobytes()
+        if data == self._hits:
             return
-        self._hits = hits.copy()
+        self._hits = data
         self.message.position_limit_hits = array("Q", hits[0].tobytes())
         self.message.velocity_limit_hits = array("Q", hits[1].tobytes())
         self.message.acceleration_limit_hits = array("Q", hits[2].tobytes())

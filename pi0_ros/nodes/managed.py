@@ -161,19 +161,17 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
     could be sent; so the signals are waited for in a thread, which ends the
     spin, and the lifecycle shutdown runs while the context is still valid.
 
-    Returns the exit code: 0 after a requested stop, 1 if autostart failed or the node did.
+    Returns the exit code: 0 after a requested stop, 1 if autostart, a callback or the node
+    failed. A robot in motion is braked in any case.
     """
     stop_requested = _await_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = factory()
     executor = EventsExecutor()
     executor.add_node(node)
-    code = 0
-    if node.get_parameter("autostart").value and not autostart(node):
-        code = 1
-    else:
-        spin_until(executor, stop_requested)
-        code = 0 if node.fatal is None else 1
+    code = 1
+    if not node.get_parameter("autostart").value or autostart(node):
+        code = serve(node, executor, stop_requested)
     node.shut_down()
     executor.remove_node(node)
     node.destroy_node()
@@ -202,6 +200,20 @@ def _await_signals() -> Future[bytes]:
         target=lambda: stop_requested.set_result(os.read(reader, 1)), daemon=True
     ).start()
     return stop_requested
+
+
+def serve(node: ManagedNode, executor: Executor, stop_requested: Future[Any]) -> int:
+    """Spin until a stop is requested; 0, or 1 if the node or one of its callbacks failed.
+
+    The EventsExecutor raises what a callback raises: the caller then shuts down as after a
+    signal, instead of leaving a robot with its last command.
+    """
+    try:
+        spin_until(executor, stop_requested)
+    except Exception as error:  # whatever it is, the shutdown in order must follow
+        node.get_logger().fatal(f"a callback failed, shutting down: {error!r}")
+        return 1
+    return 0 if node.fatal is None else 1
 
 
 def spin_until(executor: Executor, future: Future[Any]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 # <linux/capability.h>
 _CAP_IPC_LOCK = 14
+#: Once set it may be kept by anybody and cleared only with CAP_SYS_NICE.
+_ON_FORK = os.SCHED_RESET_ON_FORK
 
 
 def raise_priority(priority: int) -> str:
@@ -24,8 +26,9 @@ def raise_priority(priority: int) -> str:
     if priority == 0:
         return "ordinary scheduling (priority is 0)"
     try:
-        _schedule_threads(os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, priority - 1)
-        _schedule(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, priority)
+        _schedule(0, os.SCHED_FIFO | _ON_FORK, priority)  # the most that is asked for: all or none
+        _schedule_threads(os.SCHED_FIFO | _ON_FORK, priority - 1)
+        _schedule(0, os.SCHED_FIFO | _ON_FORK, priority)
     except PermissionError:
         return (
             f"ordinary scheduling: no permission for real-time priority {priority}; "
@@ -37,7 +40,7 @@ def raise_priority(priority: int) -> str:
 def ordinary_priority() -> None:
     """Undo :func:`raise_priority`."""
     with suppress(PermissionError):
-        _schedule_threads(os.SCHED_OTHER, 0)
+        _schedule_threads(os.SCHED_OTHER | _ON_FORK, 0)
 
 
 def _schedule_threads(policy: int, priority: int) -> None:

@@ -102,6 +102,10 @@ class RecorderDesk:
                 response.success = False
                 response.message = str(error)
                 self._logger.warning(response.message)
+            except Exception as error:  # raised through, it would end the desk's only thread
+                response.success = False
+                response.message = f"the recorder failed: {error!r}"
+                self._logger.error(response.message)
             self._changed()
             return response
 

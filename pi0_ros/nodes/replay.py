@@ -22,9 +22,9 @@ from rclpy.signals import SignalHandlerOptions
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_ros.embodiment import Embodiment, EmbodimentError, load
+from pi0_ros.graph.terminal import TerminalLine
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.replay_plan import ReplayPlan, plan_replay
-from pi0_ros.nodes.replay_progress import ReplayProgress
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.recorded_actions import RecordedActions, read_actions
 
@@ -40,6 +40,8 @@ _ACKNOWLEDGE_S = 0.5
 _FAILED, _REFUSED, _INTERRUPTED = 1, 2, 130
 #: Stamps this far from the clock are of another one: simulated time, mostly [s].
 _CLOCKS_APART_S = 1.0
+#: Between two rewritings of the line on a terminal [s], and how wide its bar is.
+_LINE_S, _BAR = 0.1, 30
 
 
 class ReplayError(RuntimeError):
@@ -264,14 +266,21 @@ def _play(node: Replay, use_sim_time: str) -> int:
         node.set_parameters([Parameter("use_sim_time", value=True)])
     _spin_until(executor, lambda: node.is_connected)
     node.begin()
-    with ReplayProgress(sys.stdout) as progress:
+    with TerminalLine(sys.stdout, _LINE_S) as line:
         while not node.finished:
             executor.spin_once(timeout_sec=0.01)
             node.step()
-            progress.tell(*node.progress)
+            line.tell(lambda: _progress_line(*node.progress))
     sys.stdout.write("replayed; the executor holds the last pose\n")
     executor.remove_node(node)
     return 0
+
+
+def _progress_line(played_s: float, total_s: float, approaching: bool) -> str:
+    """How far it is, as a bar and in seconds."""
+    done = round(_BAR * played_s / total_s) if total_s > 0.0 else 0
+    what = "to the first pose" if approaching else "replaying"
+    return f"[{'=' * done}{' ' * (_BAR - done)}] {played_s:5.1f} / {total_s:.1f} s  {what}"
 
 
 def _spin_until(executor: EventsExecutor, condition: Callable[[], bool]) -> None:

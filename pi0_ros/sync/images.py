@@ -7,8 +7,9 @@ that go into a set.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -35,27 +36,22 @@ _LAYOUTS = {
     "mono8": _PixelLayout("L", "L", 1),
 }
 _FILE_FORMATS = {"jpeg": "JPEG", "png": "PNG"}
+# What Pillow raises for data that are no picture, or one of absurd size.
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+KnownT = TypeVar("KnownT")
 
 
 class RawReader:
     """Reads sensor_msgs/msg/Image of one camera. Raises ValueError for an unknown encoding."""
 
     def __init__(self, camera: Camera) -> None:
-        if camera.encoding not in _LAYOUTS:
-            raise ValueError(
-                f"camera {camera.name}: encoding {camera.encoding!r} of a raw image is not"
-                f" supported; use one of {', '.join(_LAYOUTS)}"
-            )
         self._camera = camera
-        self._layout = _LAYOUTS[camera.encoding]
+        self._layout = _of_encoding(camera, _LAYOUTS, "raw")
 
     def check(self, message: Any) -> None:
         """Raise :class:`ImageError` unless encoding, size and length are as agreed."""
-        if message.encoding != self._camera.encoding:
-            raise ImageError(
-                f"encoding is {message.encoding!r}, the embodiment says"
-                f" {self._camera.encoding!r}; correct the driver or the embodiment file"
-            )
+        _check_encoding(message.encoding, self._camera)
         _check_size(message.height, message.width, self._camera)
         row = message.width * self._layout.bytes_per_pixel
         if message.step < row or len(message.data) < message.step * message.height:
@@ -78,16 +74,11 @@ class RawReader:
 
 
 class CompressedReader:
-    """Reads sensor_msgs/msg/CompressedImage of one camera."""
+    """Reads sensor_msgs/msg/CompressedImage of one camera. Raises as :class:`RawReader`."""
 
     def __init__(self, camera: Camera) -> None:
-        if camera.encoding not in _FILE_FORMATS:
-            raise ValueError(
-                f"camera {camera.name}: encoding {camera.encoding!r} of a compressed image is"
-                f" not supported; use one of {', '.join(_FILE_FORMATS)}"
-            )
         self._camera = camera
-        self._file_format = _FILE_FORMATS[camera.encoding]
+        self._file_format = _of_encoding(camera, _FILE_FORMATS, "compressed")
 
     def check(self, message: Any) -> None:
         """Raise :class:`ImageError` unless format and size are as agreed; reads the header only."""
@@ -98,22 +89,18 @@ class CompressedReader:
         image = self._open(message)
         try:
             return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
+        except _UNREADABLE as error:
             raise ImageError(f"{self._file_format} data are corrupt: {error}") from error
 
     def _open(self, message: Any) -> Image.Image:
         try:
             image = Image.open(io.BytesIO(message.data), formats=list(_FILE_FORMATS.values()))
-        except (OSError, SyntaxError, ValueError) as error:
+        except _UNREADABLE as error:
             raise ImageError(
                 f"{len(message.data)} bytes (format {message.format!r}) are no"
                 f" {self._file_format} image: {error}"
             ) from error
-        if image.format != self._file_format:
-            raise ImageError(
-                f"encoding is {str(image.format).lower()!r}, the embodiment says"
-                f" {self._camera.encoding!r}; correct the driver or the embodiment file"
-            )
+        _check_encoding(str(image.format).lower(), self._camera)
         _check_size(image.height, image.width, self._camera)
         return image
 
@@ -123,6 +110,24 @@ def reader_for(camera: Camera) -> RawReader | CompressedReader:
     if camera.message_type == "sensor_msgs/msg/CompressedImage":
         return CompressedReader(camera)
     return RawReader(camera)
+
+
+def _of_encoding(camera: Camera, known: Mapping[str, KnownT], kind: str) -> KnownT:
+    """What is known of the encoding that the embodiment states."""
+    if camera.encoding not in known:
+        raise ValueError(
+            f"camera {camera.name}: encoding {camera.encoding!r} of a {kind} image is not"
+            f" supported; use one of {', '.join(known)}"
+        )
+    return known[camera.encoding]
+
+
+def _check_encoding(found: str, camera: Camera) -> None:
+    if found != camera.encoding:
+        raise ImageError(
+            f"encoding is {found!r}, the embodiment says {camera.encoding!r};"
+            " correct the driver or the embodiment file"
+        )
 
 
 def _check_size(height: int, width: int, camera: Camera) -> None:

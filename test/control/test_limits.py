@@ -186,6 +186,26 @@ def test_dimensions_with_and_without_a_jerk_limit_go_side_by_side():
     assert together.is_still(np.array([False, True, True]))
 
 
+def test_under_a_jerk_limit_a_start_outside_comes_back_in_and_never_leaves_again():
+    limiter = Limiter(_limits(jerk=200.0), 0.002, np.array([1.3]))
+    _run(limiter, [0.5] * 1500)
+    for k in range(4000):  # noise about the bound
+        flip = (-1.0) ** (k // 7)
+        limiter.track(np.array([1.0 + 0.2 * flip]), np.array([2.0]), np.array([-9.0 * flip]))
+        assert limiter.position[0] <= 1.0
+
+
+def test_under_a_jerk_limit_a_start_too_fast_for_the_bound_brakes_and_can_come_back():
+    limiter = Limiter(_limits(jerk=100.0), 0.002, np.array([0.95]), np.array([1.5]))
+    path = [limiter.position]
+    for _ in range(400):
+        limiter.brake(np.array([False]))
+        path.append(limiter.position)
+    # Jerk 100 up to 10 rad/s^2 and back takes v (v/a + a/j) / 2 = 0.1875 rad.
+    assert path[-1] == pytest.approx(0.95 + 0.1875)
+    assert _run(limiter, [0.0] * 1000)[-1] == 0.0
+
+
 @st.composite
 def _cases(draw):
     acceleration, rate_hz = draw(st.floats(0.1, 200.0)), draw(st.sampled_from(RATES_HZ))

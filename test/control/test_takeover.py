@@ -188,6 +188,29 @@ def test_a_deadman_held_through_stop_and_start_does_not_take_over():
     assert bench.tick().state is State.HOLDING
 
 
+def test_a_deadman_held_while_waiting_for_joint_states_does_not_take_over():
+    bench = Bench()
+    human = Human(bench)
+    assert "pose is not known" in human.send((0.1, -0.2))
+    bench.tick(2)
+    assert "let go" in human.send((0.5, 0.0))
+    human.let_go()
+    assert human.send((0.5, 0.0)) is None
+
+
+def test_a_position_beyond_all_numbers_is_held_and_no_command_is_nan():
+    bench = Bench()
+    bench.tick(2)
+    human = Human(bench)
+    with np.errstate(all="ignore"):
+        for _ in range(5):
+            human.send((1e307, 0.0))
+            bench.tick()
+    assert bench.ticks[-1].state is State.HOLDING
+    assert any(t.reason.endswith("'shoulder' is not finite") for t in bench.ticks)
+    assert all(np.isfinite(t.command).all() for t in bench.ticks)
+
+
 def test_cameras_are_not_needed_to_teleoperate_and_joint_states_are():
     bench = _executing()
     bench.cameras_alive = False

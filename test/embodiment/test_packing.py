@@ -131,7 +131,7 @@ def test_commands_are_in_the_drivers_numbers() -> None:
 
 def test_a_velocity_converts_without_the_offset() -> None:
     gripper = controller_packers(TROSSEN)[1]
-    np.testing.assert_allclose(gripper.raw_rate(np.ones(14)), [0.03956], atol=1e-6)
+    np.testing.assert_allclose(gripper.raw_rate_of(np.ones(1)), [0.03956], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", available())

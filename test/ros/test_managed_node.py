@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from harness import Graph
+from rclpy.task import Future
 from std_msgs.msg import String
 
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode, serve
 
 
 class Recorder(ManagedNode):
@@ -62,6 +63,18 @@ def test_shutdown_while_active_reaches_the_safe_stop_first(ros: Graph) -> None:
     heard = ros.collect(String, "said", LATCHED_QOS)
     node.trigger_shutdown()
     ros.spin_until(lambda: heard, what="the last message sent on the way down")
+    assert node.steps == ["setup", "start", "stop", "teardown"]
+
+
+def test_a_callback_that_raises_ends_in_the_shutdown_and_not_in_a_traceback(ros: Graph) -> None:
+    node = ros.add(Recorder)
+
+    def fail() -> None:
+        raise ZeroDivisionError("the callback's own")
+
+    node.create_timer(0.001, fail)
+    assert serve(node, ros.executor, Future()) == 1
+    node.shut_down()
     assert node.steps == ["setup", "start", "stop", "teardown"]
 
 

@@ -40,6 +40,33 @@ def test_without_permission_the_priority_says_what_would_give_it(
     realtime.ordinary_priority()
 
 
+def test_a_limit_just_below_the_priority_leaves_every_thread_ordinary(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[int] = []
+
+    def schedule(_tid: int, _policy: int, p: os.sched_param) -> None:
+        if p.sched_priority > 19:
+            raise PermissionError
+        given.append(p.sched_priority)
+
+    monkeypatch.setattr(os, "sched_setscheduler", schedule)
+    assert realtime.raise_priority(20).startswith("ordinary scheduling")
+    assert given == []
+
+
+def test_what_only_the_superuser_may_clear_is_kept_on_the_way_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # sched(7): without CAP_SYS_NICE the reset-on-fork flag cannot be taken back.
+    policies: set[int] = set()
+    monkeypatch.setattr(
+        os, "sched_setscheduler", lambda _tid, policy, _priority: policies.add(policy)
+    )
+    realtime.ordinary_priority()
+    assert policies == {os.SCHED_OTHER | os.SCHED_RESET_ON_FORK}
+
+
 def test_memory_under_a_limit_is_not_locked_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (8 << 20, 8 << 20))
     monkeypatch.setattr(realtime, "_has_capability", lambda _number: False)

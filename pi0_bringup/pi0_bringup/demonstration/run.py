@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from pi0_bringup.demonstration.domain import private_domain
 from pi0_bringup.demonstration.log import Log
-from pi0_bringup.demonstration.progress import Progress
+from pi0_bringup.demonstration.progress import state_line
 from pi0_bringup.demonstration.recording import Recording
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.graph.declaration import Process, declare
 from pi0_ros.graph.options import GraphOptions
 from pi0_ros.graph.supervisor import Supervisor
+from pi0_ros.graph.terminal import TerminalLine
 
 if TYPE_CHECKING:
     from pi0_bringup.demonstration.monitor import Monitor
@@ -29,6 +30,8 @@ _START_TIMEOUT_S = 120.0
 # Simulated time slower than this is a standstill.
 _SLOWEST_FACTOR = 0.1
 _SLICE_S = 0.1
+# Between two rewritings of the line on a terminal.
+_LINE_S = 0.5
 # Of the mock robot's 640x480: 224 pixels wide, what the model's view has room for.
 _CAMERA_SCALE = 0.35
 
@@ -132,7 +135,7 @@ class _Session:
             monitor = Monitor(self._options.embodiment, self._options.duration_s)
             executor = EventsExecutor()
             executor.add_node(monitor)
-            with Progress(self._talk, self._options.duration_s) as progress:
+            with TerminalLine(self._talk, _LINE_S) as progress:
                 self._wait(monitor, executor.spin_once, progress)
             executor.remove_node(monitor)
             monitor.destroy_node()
@@ -140,7 +143,9 @@ class _Session:
             rclpy.try_shutdown()
         return monitor.recording
 
-    def _wait(self, monitor: Monitor, spin_once: Callable[..., None], progress: Progress) -> None:
+    def _wait(
+        self, monitor: Monitor, spin_once: Callable[..., None], progress: TerminalLine
+    ) -> None:
         recording = monitor.recording
 
         def spin_until(done: Callable[[], bool], timeout_s: float) -> bool:
@@ -153,7 +158,7 @@ class _Session:
                 while (left_s := slice_end - time.monotonic()) > 0.0:
                     spin_once(timeout_sec=left_s)
                 self._graph.step(0.0)
-                progress.tell(monitor)
+                progress.tell(lambda: state_line(monitor, self._options.duration_s))
             return True
 
         if not spin_until(lambda: recording.last is not None, _START_TIMEOUT_S):

@@ -1,0 +1,36 @@
+"""The desk answers whatever happens behind it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from harness import Graph
+
+from pi0_msgs.srv import SetInstruction
+from pi0_ros.nodes.recorder_desk import RecorderDesk
+from pi0_ros.recording.session import Session
+
+
+def test_a_fault_behind_the_desk_is_an_answer_and_the_next_one_is_served(ros: Graph) -> None:
+    said: list[str] = []
+
+    def set_instruction(text: str) -> None:
+        if not said:
+            said.append(text)
+            raise RuntimeError("nobody thought of this")
+
+    session = cast(Session, SimpleNamespace(set_instruction=set_instruction))
+    desk = RecorderDesk(ros.node, session, lambda: None, lambda _: None)
+
+    def ask() -> Any:
+        request = SetInstruction.Request(instruction="fold")
+        return ros.call(SetInstruction, "test_probe/set_instruction", request)
+
+    try:
+        failed, served = ask(), ask()
+    finally:
+        desk.destroy()
+    assert not failed.success
+    assert "nobody thought of this" in failed.message
+    assert served.success
