@@ -70,7 +70,11 @@ def rotate(x: Tensor, cos_sin: CosSin) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
-    """Attention of q (B, heads, Q, d) over k, v (B, kv_heads, K, d); visible (B, Q, K) bool."""
+    """Attention of q (B, heads, Q, d) over k, v (B, kv_heads, K, d); visible (B, Q, K) bool.
+
+    In float32 on the CPU the operations are openpi's, in its order: with the same matrix
+    library underneath, its recorded losses come out to the last bit.
+    """
     batch, heads, _, _ = q.shape
     groups = heads // k.shape[1]
     # For one kv head, expand + reshape is a view: nothing is copied per query head.
@@ -78,7 +82,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
         t.unsqueeze(2).expand(-1, -1, groups, -1, -1).reshape(batch, heads, *t.shape[2:])
         for t in (k, v)
     )
-    return scaled_dot_product_attention(q, k, v, attn_mask=visible.unsqueeze(1))
+    if q.device.type != "cpu" or q.dtype != torch.float32:
+        return scaled_dot_product_attention(q, k, v, attn_mask=visible.unsqueeze(1))
+    scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5
+    scores = scores.masked_fill(~visible.unsqueeze(1), torch.finfo(scores.dtype).min)
+    attended: Tensor = scores.softmax(-1) @ v
+    return attended
 
 
 class Attention(nn.Module):
