@@ -107,7 +107,7 @@ def _commanded(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
 
 
 def _steps(robot: Embodiment, first_ns: int, last_ns: int) -> NDArray[np.int64]:
-    # In whole numbers: floats of today's time are 256 ns apart, and may lie before the first command.
+    # Whole numbers: floats of today's time are 256 ns apart, and may lie before the first command.
     return np.arange(first_ns, last_ns + 1, round(robot.rates.step_duration_s * 1e9))
 
 

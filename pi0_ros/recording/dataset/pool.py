@@ -178,7 +178,8 @@ def _assemble(
     for each in staged:
         for name in each.features.keys() - info.features.keys():
             raise DatasetError(
-                f"{each.part.source.bag}: {name} is not in the dataset; give --size and --depth alike"
+                f"{each.part.source.bag}: {name} is not in the dataset; give"
+                " --size and --depth alike"
             )
         for name, feature in info.features.items():
             found = each.features.get(name)

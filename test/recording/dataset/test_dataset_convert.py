@@ -200,6 +200,14 @@ def test_depth_that_the_dataset_lacks_is_refused_and_not_left_out(tmp_path: Path
         convert([bag], tmp_path / "set", depth=(("base", topic),))
 
 
+@pytest.mark.parametrize("depth", [(("a/b", "t"),), (("a", "t"), ("a", "u"))])
+def test_depth_cameras_that_would_share_a_feature_or_have_none_are_refused(
+    depth: tuple[tuple[str, str], ...],
+) -> None:
+    with pytest.raises(DatasetError, match="give each camera one name, without a slash"):
+        ConvertOptions(depth=depth).check()
+
+
 def test_bags_of_two_robots_are_not_mixed(tmp_path: Path) -> None:
     one = write_bag(tmp_path, "one", SHORT)
     other = write_bag(tmp_path, "other", replace(SHORT, embodiment="franka"))
@@ -279,6 +287,19 @@ def test_a_hole_in_the_observations_is_refused_with_its_place(tmp_path: Path) ->
     with pytest.raises(DatasetError, match=r"no aligned observation for 0\.\d+ s, 0\.\d s into"):
         convert([path], tmp_path / "set")
     assert len(convert([path], tmp_path / "all", doubtful=True)) > 25
+
+
+def test_a_clock_that_was_set_is_no_hour_of_still_frames(tmp_path: Path) -> None:
+    take = Take(duration_s=0.6)
+    bag = RobotBag(tmp_path, "set", take.robot, take.info())
+    for log_ns, topic, message in events(take):
+        later_ns = 3_600_000_000_000 if log_ns - START_NS > 0.3e9 else 0
+        if later_ns and hasattr(message, "header"):
+            message.header.stamp.sec += 3600
+        bag.add(topic, log_ns + later_ns, message)
+    path = bag.finish(take.end_ns)
+    with pytest.raises(DatasetError, match=r"observation for 3600 s: the clock was set"):
+        convert([path], tmp_path / "out", doubtful=True)
 
 
 def test_native_images_keep_the_cameras_size(tmp_path: Path) -> None:

@@ -82,9 +82,7 @@ delete(dataset, [1])
 """
 
 
-@pytest.mark.parametrize(
-    ("at", "left"), [(".set.delete/old", 3), ("set", 3), ("set/README.md", 2)]
-)
+@pytest.mark.parametrize(("at", "left"), [(".set.delete/old", 3), ("set", 3), ("set/README.md", 2)])
 def test_deleting_in_place_goes_on_wherever_it_was_killed(
     dataset: Path, at: str, left: int
 ) -> None:
