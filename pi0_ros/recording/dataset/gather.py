@@ -223,6 +223,7 @@ class Gatherer:
             key = camera_key(name)
             stamps[key] = aligned.frames[name].stamp_ns
             images[key] = image.copy() if self._options.size else image
+        self._check_depth(aligned.stamp_ns)
         for name, depth in self._depth.items():
             stamps[depth_key(name)] = self._depth_stamps[name]
             images[depth_key(name)] = depth
@@ -234,6 +235,17 @@ class Gatherer:
                 stamps=stamps,
             )
         )
+
+    def _check_depth(self, stamp_ns: int) -> None:
+        """Refuse depth that is older than an observation may be: it would be shown on and on."""
+        allowed_s = self._robot.sync.observation_timeout_s
+        for name, depth_ns in self._depth_stamps.items():
+            age_s = (stamp_ns - depth_ns) / 1e9
+            if age_s > allowed_s and not self._options.doubtful:
+                raise DatasetError(
+                    f"depth {name} is {age_s:.2f} s older than an observation; at most"
+                    f" {allowed_s:g} s allowed (--accept-doubtful takes it)"
+                )
 
     def _ready(self, stamp_ns: int) -> bool:
         if len(self._depth) < len(self._options.depth):

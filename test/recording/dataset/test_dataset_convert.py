@@ -312,9 +312,9 @@ def test_native_images_keep_the_cameras_size(tmp_path: Path) -> None:
 DEPTH = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) + 900
 
 
-def write_deep_bag(folder: Path, topic: str) -> Path:
-    """A bag with depth on a topic; its robot starts elsewhere than those of other tests."""
-    take = replace(SHORT, seed=4)
+def write_deep_bag(folder: Path, topic: str, duration_s: float = 0.4) -> Path:
+    """A bag with depth once on a topic; its robot starts elsewhere than those of other tests."""
+    take = Take(duration_s=duration_s, seed=4)
     bag = RobotBag(folder, "deep", take.robot, take.info(), extra={topic: "sensor_msgs/msg/Image"})
     bag.add(topic, START_NS, depth_message("base", START_NS, DEPTH))
     for log_ns, name, message in events(take):
@@ -329,6 +329,14 @@ def test_depth_is_kept_to_the_millimetre(tmp_path: Path) -> None:
     np.testing.assert_array_equal(dataset.frame(2).images["observation.depth.base"], DEPTH)
     assert dataset.info.features["observation.depth.base"].info == {"is_depth_map": True}
     assert validate(tmp_path / "set") == ()
+
+
+def test_a_depth_camera_that_died_is_refused(tmp_path: Path) -> None:
+    topic = "base_camera/depth"
+    path = write_deep_bag(tmp_path, topic, duration_s=1.2)
+    with pytest.raises(DatasetError, match=r"depth base is 0\.\d+ s older than an observation"):
+        convert([path], tmp_path / "set", depth=(("base", topic),))
+    convert([path], tmp_path / "all", depth=(("base", topic),), doubtful=True)
 
 
 def test_states_are_measured_at_the_frames_observation(tmp_path: Path) -> None:
