@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 from pi0_ros.cli.dataset_convert import add_convert_parser
@@ -32,6 +34,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         verb.set_defaults(func=function)
     _add_edits(verbs)
     _add_clouds(verbs)
+    for verb in verbs.choices.values():
+        verb.set_defaults(func=_saying_what_the_disk_refused(verb.get_default("func")))
+
+
+def _saying_what_the_disk_refused(
+    run: Callable[[argparse.Namespace], int],
+) -> Callable[[argparse.Namespace], int]:
+    """Of a full disk one line, no trace: its errors name no file."""
+
+    @wraps(run)
+    def told(args: argparse.Namespace) -> int:
+        from pi0_ros.recording.dataset.errors import DatasetError
+
+        try:
+            return run(args)
+        except OSError as error:
+            if error.filename is not None or isinstance(error, BrokenPipeError):
+                raise
+            where = getattr(args, "out", None) or getattr(args, "directory", None)
+            raise DatasetError(f"{where}: {error.strerror or error}") from error
+
+    return told
 
 
 def _add_to_bags(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -150,6 +174,8 @@ def _split(args: argparse.Namespace) -> int:
         name, equals, episodes = text.partition("=")
         if not equals or not name:
             raise DatasetError(f"{text!r} names no part; write NAME=EPISODES, such as train=0-44")
+        if args.out / name in parts:
+            raise DatasetError(f"{name} is named twice; write {name}=EPISODES,EPISODES")
         try:
             parts[args.out / name] = _numbers(episodes)
         except argparse.ArgumentTypeError as error:

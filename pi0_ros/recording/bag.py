@@ -36,9 +36,10 @@ class BagWriter:
         open_file: Callable[[Path], McapFile] = McapFile.create,
     ) -> None:
         self.path = directory / name
-        if self.path.exists():
-            raise RecordingError(f"{self.path} exists already; give another name or remove it")
         self.folder = directory / f"{name}{UNFINISHED}"
+        for path in (self.path, self.folder):
+            if path.exists():
+                raise RecordingError(f"{path} exists already; give another name or remove it")
         self.folder.mkdir(parents=True)
         self.topics = tuple(topics)
         self._file_name = f"{name}_0.mcap"

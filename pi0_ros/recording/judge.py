@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.checks import assess
@@ -37,8 +37,8 @@ def judge_bag(
             for connection, log_ns, data in reader.messages():
                 if connection.topic in places:
                     collector.observe(places[connection.topic], log_ns, data)
-    except (ReaderError, OSError) as error:
-        raise RecordingError(f"{path}: cannot be read: {error}; try `pi0 bag repair`") from error
+    except Exception as error:  # there is no telling what a reader makes of damaged bytes
+        raise RecordingError(f"{path}: cannot be read: {error!r}; try `pi0 bag repair`") from error
     evidence = collector.evidence(
         info.start_ns,
         info.end_ns,

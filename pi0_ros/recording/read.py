@@ -30,8 +30,11 @@ def read_episode(path: Path) -> EpisodeInfo:
         raise RecordingError(f"{path}: no bag: it has no metadata.yaml{hint}")
     try:
         loaded: Any = yaml.safe_load(metadata.read_text(encoding="utf-8"))
-        custom = loaded["rosbag2_bagfile_information"].get("custom_data") or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        custom = dict(loaded["rosbag2_bagfile_information"].get("custom_data") or {})
+    except (
+        *(OSError, yaml.YAMLError),
+        *(AttributeError, KeyError, TypeError, ValueError),
+    ) as error:
         raise RecordingError(
             f"{metadata}: cannot be read: {error}; `pi0 bag repair` makes it again from the .mcap"
         ) from error

@@ -107,8 +107,8 @@ def _commanded(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
 
 
 def _steps(robot: Embodiment, first_ns: int, last_ns: int) -> NDArray[np.int64]:
-    step_ns = robot.rates.step_duration_s * 1e9
-    return np.arange(first_ns, last_ns + 1, step_ns).astype(np.int64)
+    # Whole numbers: floats of today's time are 256 ns apart, and may lie before the first command.
+    return np.arange(first_ns, last_ns + 1, round(robot.rates.step_duration_s * 1e9))
 
 
 def _of_dataset(path: Path, episode: int) -> RecordedActions:

@@ -17,7 +17,7 @@ from pi0_ros.recording.episode import RECORD_NAME, EpisodeInfo, Termination
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.mcap_file import CHUNK_HEAD, MESSAGE_HEAD, McapFile
 from pi0_ros.recording.metadata import BagTopic, Offered
-from pi0_ros.recording.read import mcap_of
+from pi0_ros.recording.read import mcap_of, read_episode
 from pi0_ros.recording.scan import Scan, scan
 
 
@@ -51,8 +51,7 @@ def repair(path: Path) -> Repair:
     mcap = mcap_of(path)
     found = scan(mcap)
     info = EpisodeInfo.from_map(found.metadata.get(RECORD_NAME, {}), str(path))
-    whole = found.ended and (mcap.parent / "metadata.yaml").is_file()
-    if whole and not mcap.parent.name.endswith(UNFINISHED):
+    if found.ended and _has_metadata(mcap.parent):
         return Repair(
             path=mcap.parent,
             info=info,
@@ -63,13 +62,13 @@ def repair(path: Path) -> Repair:
         )
     if not found.index.messages and not found.saved:
         raise RecordingError(f"{path}: holds no message; remove it")
+    (mcap.parent / RESERVE_NAME).unlink(missing_ok=True)  # the end needs room on a full disk
     dropped = _cut(mcap, found)
     file = McapFile(os.open(mcap, os.O_WRONLY | os.O_APPEND), found.index, found.size)
     if found.saved:
         file.add_chunk(found.saved)
     info = _with_counts(info, file)
     finish_file(file, mcap, _topics(file), info)
-    (mcap.parent / RESERVE_NAME).unlink(missing_ok=True)
     return Repair(
         path=_give_name(mcap.parent),
         info=info,
@@ -78,6 +77,17 @@ def repair(path: Path) -> Repair:
         dropped_bytes=dropped,
         changed=True,
     )
+
+
+def _has_metadata(folder: Path) -> bool:
+    """Whether a bag has its name, and metadata that can be read."""
+    if folder.name.endswith(UNFINISHED):
+        return False
+    try:
+        read_episode(folder)
+    except RecordingError:
+        return False
+    return True
 
 
 def _cut(mcap: Path, found: Scan) -> int:

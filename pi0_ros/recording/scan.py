@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, ChunkIndex, MessageIndex, Metadata, MetadataIndex, Schema
 
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.mcap_file import CHUNK_HEAD, MAGIC, MESSAGE_HEAD, Index, Message
+
+_RecordT = TypeVar("_RecordT", Channel, MessageIndex, Metadata, Schema)
 
 _HEAD = 9  # opcode and length of a record
 _END = frozenset({Opcode.DATA_END, Opcode.FOOTER})
@@ -68,7 +72,8 @@ def scan(path: Path) -> Scan:
                 continue
             body = ReadDataStream(io.BytesIO(stream.read(end - offset - _HEAD)))
             if opcode == Opcode.MESSAGE_INDEX and chunk is not None:
-                chunk.record.message_index_offsets[MessageIndex.read(body).channel_id] = offset
+                channel = _read(MessageIndex, body, path, offset).channel_id
+                chunk.record.message_index_offsets[channel] = offset
                 chunk.record.message_index_length += end - offset
                 if not chunk.whole:
                     continue
@@ -77,7 +82,7 @@ def scan(path: Path) -> Scan:
             elif chunk is not None:
                 break
             else:
-                _note(found, opcode, body, offset, end)
+                _note(found, opcode, body, path, offset, end)
             found.size = end
         if not found.ended:
             found.saved = [message for _, message in _messages(stream, found.size, found.total)]
@@ -85,13 +90,16 @@ def scan(path: Path) -> Scan:
 
 
 def _records(stream: BinaryIO, total: int) -> Iterator[tuple[int, int, int]]:
-    """Opcode, start and end of each record that is all there; the stream stands behind its head."""
+    """Opcode, start and end of each record that is all there; the stream stands behind its head.
+
+    Zeros are no record: a power cut leaves them where the disk had not written yet.
+    """
     offset = len(MAGIC)
     while offset + _HEAD <= total:
         stream.seek(offset)
         head = stream.read(_HEAD)
         end = offset + _HEAD + int.from_bytes(head[1:], "little")
-        if end > total:
+        if end > total or not head[0]:
             return
         yield head[0], offset, end
         offset = end
@@ -147,16 +155,29 @@ def _messages(
         yield channel, Message(channel, log_ns, publish_ns, sequence, data)
 
 
-def _note(found: Scan, opcode: int, body: ReadDataStream, offset: int, end: int) -> None:
+def _read(kind: type[_RecordT], body: ReadDataStream, path: Path, offset: int) -> _RecordT:
+    try:
+        record: _RecordT = kind.read(body)
+    except (McapError, ValueError, struct.error) as error:
+        raise RecordingError(
+            f"{path}: damaged at byte {offset}: {error}; `mcap recover` of the MCAP command-line"
+            " tool may save the rest"
+        ) from error
+    return record
+
+
+def _note(
+    found: Scan, opcode: int, body: ReadDataStream, path: Path, offset: int, end: int
+) -> None:
     """Remember a record that is neither chunk nor message index."""
     if opcode == Opcode.SCHEMA:
-        found.index.schemas.append(Schema.read(body))
+        found.index.schemas.append(_read(Schema, body, path, offset))
     elif opcode == Opcode.CHANNEL:
-        channel = Channel.read(body)
+        channel = _read(Channel, body, path, offset)
         found.index.channels.append(channel)
         found.index.counts.setdefault(channel.id, 0)
     elif opcode == Opcode.METADATA:
-        metadata = Metadata.read(body)
+        metadata = _read(Metadata, body, path, offset)
         found.metadata[metadata.name] = metadata.metadata
         found.index.metadata.append(
             MetadataIndex(offset=offset, length=end - offset, name=metadata.name)

@@ -141,9 +141,14 @@ class Session:
         with self._lock:
             take = self._running()
             self._source.deliver_to(None)
-            take.discard()
             self.take = None
             self.last = take, None
+            try:
+                take.discard()
+            except OSError as error:  # nothing may keep the next episode from starting
+                self.state = State.FAILED
+                self.reason = f"{take.folder} cannot be removed: {error.strerror or error}"
+                raise RecordingError(self.reason) from error
             self.state, self.reason = State.IDLE, ""
             return take.info.task
 

@@ -141,7 +141,7 @@ class Spool:
             return False
         try:
             write()
-        except OSError as error:
-            self.error = error
+        except Exception as error:  # without this thread everything after would be lost unsaid
+            self.error = error if isinstance(error, OSError) else OSError(repr(error))
             return False
         return True

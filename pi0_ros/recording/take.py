@@ -120,7 +120,11 @@ class Take:
         return self._bag.index.counts.get(topic + 1, 0)
 
     def offer(self, topic: int, log_ns: int, publish_ns: int, sequence: int, data: bytes) -> None:
-        """Record one serialised message. For the receiving thread only."""
+        """Record one serialised message. For the receiving thread only.
+
+        ``publish_ns`` 0 or less: the publisher does not say, as an embedded one may not.
+        """
+        publish_ns = publish_ns if publish_ns > 0 else log_ns
         self.spool.offer(topic, Message(topic + 1, log_ns, publish_ns, sequence, data))
 
     def set_instruction(self, text: str, stamp_ns: int) -> None:

@@ -27,6 +27,14 @@ def test_a_bag_gives_what_was_in_force_at_each_step(tmp_path: Path) -> None:
     np.testing.assert_allclose(recorded.actions[:, gripper], ROBOT.home[gripper], atol=1e-5)
 
 
+@pytest.mark.parametrize("offset_ns", [0, 100, 200])
+def test_the_first_step_is_the_first_command_at_whatever_nanosecond_it_came(
+    tmp_path: Path, offset_ns: int
+) -> None:
+    recorded = read_actions(str(write_bag(tmp_path, steps=3, start_ns=START_NS + offset_ns)))
+    np.testing.assert_allclose(recorded.actions[:, 0], [0.1, 0.11, 0.12], atol=1e-6)
+
+
 def test_a_folder_of_bags_needs_a_number_and_an_unknown_path_is_named(tmp_path: Path) -> None:
     for k in range(2):
         write_bag(tmp_path, steps=3, name=f"take_{k}", start_ns=START_NS + k * NS)

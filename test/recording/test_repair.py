@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from bags import INFO, chunk, open_bag
 from rosbags.rosbag2 import Reader
 
+from pi0_ros.recording.bag import RESERVE_NAME
 from pi0_ros.recording.episode import Termination
 from pi0_ros.recording.errors import RecordingError
+from pi0_ros.recording.judge import judge_bag
 from pi0_ros.recording.read import read_episode
 from pi0_ros.recording.repair import repair
 
@@ -80,6 +83,56 @@ def test_makes_lost_metadata_again(broken: Path) -> None:
     (path / "metadata.yaml").unlink()
     assert repair(path).changed
     assert count(path) == 30
+
+
+def test_makes_metadata_again_that_cannot_be_read(broken: Path) -> None:
+    path = repair(broken).path
+    for text in ("{[", "rosbag2_bagfile_information: hello", "rosbag2_bagfile_information: {}"):
+        (path / "metadata.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(RecordingError):
+            read_episode(path)
+        assert repair(path).changed
+        assert read_episode(path).task == INFO.task
+        assert count(path) == 30
+
+
+def test_zeros_behind_the_last_chunk_are_cut_off(broken: Path) -> None:
+    with (broken / "episode_0.mcap").open("ab") as stream:
+        stream.write(bytes(5000))
+    path = repair(broken).path
+    assert count(path) == 30
+    assert read_episode(path / "episode_0.mcap").task == INFO.task
+
+
+def test_the_reserve_makes_room_for_the_end(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        assert not (broken / RESERVE_NAME).exists()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert (broken / RESERVE_NAME).exists()
+    monkeypatch.setattr("pi0_ros.recording.repair.finish_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        repair(broken)
+    monkeypatch.undo()
+    assert repair(broken).kept == 30
+
+
+def test_a_damaged_record_is_named_with_its_place(broken: Path) -> None:
+    mcap = broken / "episode_0.mcap"
+    data = bytearray(mcap.read_bytes())
+    place = data.index(b"pi0_episode")
+    data[place] = 0xFF
+    mcap.write_bytes(data)
+    with pytest.raises(RecordingError, match=r"damaged at byte \d+: .*mcap recover"):
+        repair(broken)
+
+
+def test_a_bag_that_its_reader_stumbles_over_is_refused_with_its_name(broken: Path) -> None:
+    path = repair(broken).path
+    with (path / "episode_0.mcap").open("r+b") as stream:
+        stream.truncate(8)
+    with pytest.raises(RecordingError, match=r"episode: cannot be read: .*pi0 bag repair"):
+        judge_bag(path)
 
 
 def test_refuses_what_holds_nothing(tmp_path: Path) -> None:

@@ -94,6 +94,24 @@ def test_a_place_that_is_gone_ends_the_episode_and_is_named(
     assert "GB free at" in session.obstacles()[0]
 
 
+def test_an_episode_that_cannot_be_removed_keeps_no_other_from_starting(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = session.start("fold")
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pi0_ros.recording.bag.shutil.rmtree", refuse)
+        with pytest.raises(RecordingError, match=r"recording cannot be removed: Permission"):
+            session.discard()
+    assert (session.state, session.take) == (State.FAILED, None)
+    assert take.folder.exists()
+    session.start("fold again")
+    session.discard()
+
+
 def test_a_nearly_full_disk_starts_nothing(streams: Streams, tmp_path: Path) -> None:
     session = Session(plan(tmp_path), streams, lambda: START_NS, reserve_bytes=1 << 60)
     with pytest.raises(RecordingError, match=r"not ready: .* GB free at .* GB wanted"):

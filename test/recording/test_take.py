@@ -111,6 +111,24 @@ def test_a_good_take_is_judged_alike_live_and_from_the_bag(tmp_path: Path) -> No
         assert reader.message_count == sum(t.written for t in info.topics) > 300
 
 
+def test_a_publisher_without_a_clock_costs_no_message(tmp_path: Path) -> None:
+    take = begin(plan(tmp_path))
+    take.offer(0, START_NS, -1, 0, serialise(0, START_NS))
+    take.offer(0, START_NS + 1, 0, 1, serialise(0, START_NS + 1))
+    ended = take.stop(Outcome.SUCCEEDED, "", START_NS + SECOND)
+    assert ended.info.topics[0].written == 2
+    assert ended.info.complete
+
+
+def test_what_cannot_be_written_for_whatever_reason_is_lost_and_said(tmp_path: Path) -> None:
+    take = begin(plan(tmp_path))
+    take.offer(0, -1, START_NS, 0, serialise(0, START_NS))
+    ended = take.stop(Outcome.SUCCEEDED, "", START_NS + SECOND)
+    assert ended.info.topics[0].lost == 1
+    assert not ended.info.complete
+    assert "the disk refused to write" in ended.info.reason
+
+
 def test_subtasks_keep_their_times_and_survive_a_kill(tmp_path: Path) -> None:
     take = begin(plan(tmp_path))
     play(take, 1.0)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import Reader, ReaderError
-from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.dataset.errors import DatasetError
@@ -53,11 +51,11 @@ class Bag:
         wanted = {self.topic(source): source for source in sources}
         try:
             yield from self._read(wanted)
-        except (ReaderError, SerdeError, TypesysError, OSError, ValueError, struct.error) as error:
-            if isinstance(error, DatasetError):
-                raise
+        except DatasetError:
+            raise
+        except Exception as error:  # there is no telling what a reader makes of damaged bytes
             raise DatasetError(
-                f"{self.path}: cannot be read: {error}; `pi0 bag repair` it if its recorder was"
+                f"{self.path}: cannot be read: {error!r}; `pi0 bag repair` it if its recorder was"
                 " killed"
             ) from error
 

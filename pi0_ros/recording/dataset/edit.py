@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pi0_ros.recording.dataset.alone import alone
 from pi0_ros.recording.dataset.errors import DatasetError
-from pi0_ros.recording.dataset.info import STATS_PATH, Info, write_json
+from pi0_ros.recording.dataset.info import STATS_PATH, Info, read_info, write_json
 from pi0_ros.recording.dataset.manifest import Manifest
 from pi0_ros.recording.dataset.orphans import remove_orphans
 from pi0_ros.recording.dataset.pool import same_robot
@@ -41,8 +42,9 @@ def merge(sources: Sequence[Path], out: Path) -> Info:
 def split(source: Path, parts: Mapping[Path, Sequence[int]]) -> dict[Path, Info]:
     """A new dataset for each set of episodes. Raises :class:`DatasetError` for unknown ones."""
     dataset = Dataset.open(source)
-    for episodes in parts.values():
+    for out, episodes in parts.items():
         _check_known(dataset, episodes)
+        _check_free(out)
     manifest = replace(dataset.manifest or Manifest(), episodes=())
     return {out: _write(out, [(dataset, each)], manifest) for out, each in parts.items()}
 
@@ -50,31 +52,70 @@ def split(source: Path, parts: Mapping[Path, Sequence[int]]) -> dict[Path, Info]
 def delete(source: Path, episodes: Sequence[int], out: Path | None = None) -> Info:
     """Leave episodes out, in a new dataset or in place.
 
-    In place, the new one is whole before it takes the old one's name.
+    In place, the new one is whole before it takes the old one's name, and what else lies in
+    the folder stays there. Their bags are not converted into it again.
     """
+    if out is not None:
+        return _without(source, episodes, out)
+    source = source.expanduser().resolve()
+    work = source.with_name(f".{source.name}.delete")
+    if not source.exists():
+        _finish(source, work)
+    read_info(source)
+    with alone(source):
+        _finish(source, work)
+        try:
+            info = _without(source, episodes, work / _NEW)
+            os.replace(source, work / _OLD)
+            os.replace(work / _NEW, source)
+        finally:
+            _finish(source, work)
+    return info
+
+
+def _without(source: Path, episodes: Sequence[int], out: Path) -> Info:
     dataset = Dataset.open(source)
     _check_known(dataset, episodes)
     kept = [record.index for record in dataset.records if record.index not in set(episodes)]
     if not kept:
         raise DatasetError(f"{source}: nothing would be left; remove the folder instead")
-    manifest = replace(dataset.manifest or Manifest(), episodes=())
-    if out is not None:
-        return _write(out, [(dataset, kept)], manifest)
-    beside = source.with_name(f"{source.name}.new")
-    old = source.with_name(f"{source.name}.old")
-    shutil.rmtree(beside, ignore_errors=True)
-    info = _write(beside, [(dataset, kept)], manifest)
-    dataset.close()
-    os.replace(source, old)
-    os.replace(beside, source)
-    shutil.rmtree(old)
-    return info
+    manifest = dataset.manifest or Manifest()
+    gone = (dataset.source(index).fingerprint for index in episodes)
+    deleted = dict.fromkeys((*manifest.deleted, *filter(None, gone)))
+    try:
+        return _write(
+            out, [(dataset, kept)], replace(manifest, episodes=(), deleted=tuple(deleted))
+        )
+    finally:
+        dataset.close()
+
+
+#: In the folder beside a dataset that episodes are deleted from.
+_NEW, _OLD = "new", "old"
+#: Of a dataset's folder, what an edit writes again, or makes out of date.
+_OURS = ("data", "videos", "meta", "report", STAGING)
+
+
+def _finish(source: Path, work: Path) -> None:
+    """Bring an edit in place to its end, or back to its beginning, wherever it stopped."""
+    old = work / _OLD
+    if old.is_dir() and not source.exists():
+        os.replace(old, source)
+    for path in old.iterdir() if old.is_dir() else ():
+        if path.name not in _OURS and not (source / path.name).exists():
+            os.replace(path, source / path.name)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def recompute(source: Path) -> dict[str, FeatureStats]:
     """Write meta/stats.json again: true statistics, of images over a sample of every episode."""
     dataset = Dataset.open(source)
-    remove_orphans(dataset)
+    with alone(dataset.root):
+        remove_orphans(dataset)
+        return _recompute(dataset)
+
+
+def _recompute(dataset: Dataset) -> dict[str, FeatureStats]:
     found = dataset.number_stats()
     for key in dataset.cameras:
         if dataset.info.features[key].shape[-1] != 3:
@@ -86,13 +127,13 @@ def recompute(source: Path) -> dict[str, FeatureStats]:
         if (stats := counter.stats()) is not None:
             found[key] = stats
     ordered = {name: found[name] for name in dataset.info.features if name in found}
-    write_json(source / STATS_PATH, stats_to_json(ordered))
+    dataset.close()
+    write_json(dataset.root / STATS_PATH, stats_to_json(ordered))
     return ordered
 
 
 def _write(out: Path, picked: Sequence[tuple[Dataset, Sequence[int]]], manifest: Manifest) -> Info:
-    if out.exists() and any(out.iterdir()):
-        raise DatasetError(f"{out} exists and is not empty; give another --out")
+    _check_free(out)
     existed = out.exists()
     try:
         first = picked[0][0]
@@ -106,6 +147,11 @@ def _write(out: Path, picked: Sequence[tuple[Dataset, Sequence[int]]], manifest:
         raise
     (out / STAGING).rmdir()
     return info
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DatasetError(f"{out} exists and is no empty folder; give another --out")
 
 
 def _check_known(dataset: Dataset, episodes: Sequence[int]) -> None:
@@ -150,4 +196,5 @@ def _common_manifest(datasets: Sequence[Dataset]) -> Manifest:
                 f"actions are {manifest.actions} in {other.root}, {first.actions} in"
                 f" {known[0].root}; convert the bags again with one --actions"
             )
-    return replace(first, episodes=())
+    deleted = [mark for each in known if each.manifest for mark in each.manifest.deleted]
+    return replace(first, episodes=(), deleted=tuple(dict.fromkeys(deleted)))

@@ -30,6 +30,8 @@ from pi0_ros.recording.dataset.stats import ImageCounter, sample_count
 from pi0_ros.sync import Canvas, Observed, Observer, Views, nanoseconds
 
 _REPORT_EVERY_NS = 500_000_000
+#: Nothing seen for longer than this [ns] is no gap to be filled: somebody set the clock.
+_CLOCK_SET_NS = 60_000_000_000
 
 #: Takes a message and its time of arrival [ns].
 Handler = Callable[[int, Any], None]
@@ -111,6 +113,7 @@ class Gatherer:
         self.counters = {camera_key(camera.name): ImageCounter() for camera in robot.cameras}
         self._shown: dict[str, int] = {}  # stamp of each camera's last frame
         self._sizes: dict[str, tuple[int, int]] = {}
+        self._newest_ns = 0
         self._times: list[int] = []
         self._ages_ns: list[int] = []
         self._states: list[NDArray[np.float64]] = []
@@ -208,12 +211,19 @@ class Gatherer:
         aligned = observed.aligned
         if not self._grid.started and not self._ready(aligned.stamp_ns):
             return
+        before_ns, self._newest_ns = self._newest_ns or aligned.stamp_ns, aligned.stamp_ns
+        if (hole_ns := aligned.stamp_ns - before_ns) > _CLOCK_SET_NS:
+            raise DatasetError(
+                f"no aligned observation for {hole_ns / 1e9:.0f} s: the clock was set while it was"
+                " recorded; record it again"
+            )
         images: dict[str, NDArray[Any]] = {}
         stamps: dict[str, int] = {}
         for name, image in observed.images.items():
             key = camera_key(name)
             stamps[key] = aligned.frames[name].stamp_ns
             images[key] = image.copy() if self._options.size else image
+        self._check_depth(aligned.stamp_ns)
         for name, depth in self._depth.items():
             stamps[depth_key(name)] = self._depth_stamps[name]
             images[depth_key(name)] = depth
@@ -225,6 +235,17 @@ class Gatherer:
                 stamps=stamps,
             )
         )
+
+    def _check_depth(self, stamp_ns: int) -> None:
+        """Refuse depth that is older than an observation may be: it would be shown on and on."""
+        allowed_s = self._robot.sync.observation_timeout_s
+        for name, depth_ns in self._depth_stamps.items():
+            age_s = (stamp_ns - depth_ns) / 1e9
+            if age_s > allowed_s and not self._options.doubtful:
+                raise DatasetError(
+                    f"depth {name} is {age_s:.2f} s older than an observation; at most"
+                    f" {allowed_s:g} s allowed (--accept-doubtful takes it)"
+                )
 
     def _ready(self, stamp_ns: int) -> bool:
         if len(self._depth) < len(self._options.depth):

@@ -63,7 +63,8 @@ class Manifest:
 
     ``size``: side of the letterboxed images [pixels], 0 for the cameras' own sizes.
     ``actions``: as in :class:`~pi0_ros.recording.dataset.options.ConvertOptions`. Names are
-    empty for a dataset that this suite did not make.
+    empty for a dataset that this suite did not make. ``deleted``: fingerprints of bags whose
+    episodes were taken out again.
     """
 
     embodiment: str = ""
@@ -72,11 +73,13 @@ class Manifest:
     actions: str = ""
     codec: str = ""
     episodes: tuple[EpisodeSource, ...] = ()
+    deleted: tuple[str, ...] = ()
 
     @property
     def fingerprints(self) -> frozenset[str]:
-        """Of the bags already in the dataset."""
-        return frozenset(source.fingerprint for source in self.episodes if source.fingerprint)
+        """Of the bags that are not to be converted any more: in the dataset, or deleted from it."""
+        known = [source.fingerprint for source in self.episodes]
+        return frozenset(mark for mark in (*known, *self.deleted) if mark)
 
     def robot(self, where: str) -> Embodiment:
         """The embodiment the dataset was made with. Raises :class:`DatasetError` without one."""
@@ -105,7 +108,8 @@ def read_manifest(root: Path) -> Manifest | None:
             )
         known = {n: entries[n] for n in Manifest.__dataclass_fields__ if n in entries}
         episodes = tuple(EpisodeSource.from_json(each) for each in known.pop("episodes", ()))
-        return Manifest(episodes=episodes, **known)
+        deleted = tuple(map(str, known.pop("deleted", ())))
+        return Manifest(episodes=episodes, deleted=deleted, **known)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, DatasetError):
             raise

@@ -43,6 +43,10 @@ class ConvertOptions:
             raise DatasetError(f"actions is {self.actions!r}; use one of {', '.join(ACTIONS)}")
         if self.gop is not None and self.gop < 1:
             raise DatasetError(f"gop is {self.gop}; give 1 or more frames")
+        names = [name for name, _ in self.depth]
+        for name in names:
+            if "/" in name or names.count(name) > 1:
+                raise DatasetError(f"depth {name!r}: give each camera one name, without a slash")
         if self.codec != IMAGES:
             codec_named(self.codec)
 

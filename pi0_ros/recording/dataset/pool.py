@@ -6,15 +6,14 @@ that the dataset's manifest names, are not converted again.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.recording.dataset.alone import alone
 from pi0_ros.recording.dataset.bags import Bag, fingerprint
 from pi0_ros.recording.dataset.convert import objection
 from pi0_ros.recording.dataset.errors import DatasetError
@@ -53,7 +52,7 @@ def convert_bags(
     there to be written, or the bags do not fit each other or the dataset.
     """
     options.check()
-    with _alone(out):
+    with alone(out):
         return _convert_bags(paths, out, options, jobs or _cores(), on_step)
 
 
@@ -89,25 +88,6 @@ def _convert_bags(
     )
 
 
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Keep a second conversion into the same dataset out; remove what is left empty."""
-    existed, staging = out.exists(), out / STAGING
-    staging.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(staging, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-        shutil.rmtree(staging / "assembly", ignore_errors=True)
-    except BlockingIOError as error:
-        raise DatasetError(f"{out}: another conversion is writing there; wait for it") from error
-    finally:
-        os.close(descriptor)
-        for folder in (staging, *([] if existed else [out])):
-            with suppress(OSError):  # not empty: to be gone on with
-                folder.rmdir()
-
-
 def _sort(
     paths: Sequence[Path], out: Path, existing: Dataset | None, options: ConvertOptions
 ) -> tuple[list[Job], list[Path], list[tuple[Path, str]]]:
@@ -126,6 +106,8 @@ def _sort(
         reason = objection(bag, options)
         if mark in known:
             present.append(path)
+            for left in (out / STAGING).glob(f"{mark[:16]}-*"):  # of a run killed at its very end
+                shutil.rmtree(left)
         elif reason is not None:
             refused.append((path, f"{path}: {reason}"))
         elif mark not in todo:
@@ -194,6 +176,11 @@ def _assemble(
             **options.describe(),
         )
     for each in staged:
+        for name in each.features.keys() - info.features.keys():
+            raise DatasetError(
+                f"{each.part.source.bag}: {name} is not in the dataset; give"
+                " --size and --depth alike"
+            )
         for name, feature in info.features.items():
             found = each.features.get(name)
             if found is None or (found.dtype, found.shape) != (feature.dtype, feature.shape):

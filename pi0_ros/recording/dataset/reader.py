@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,11 @@ class Dataset:
         self.root = root
         self.info: Info = read_info(root)
         self.tasks = read_tasks(root / TASKS_PATH)
-        # Records beyond the total are of a publication that did not get to its end.
-        self.records = read_episodes(root, self.info.video_keys)[: self.info.total_episodes]
-        self.manifest: Manifest | None = read_manifest(root)
+        # What is beyond the total is of a publication that did not get to its end.
+        total = self.info.total_episodes
+        self.records = read_episodes(root, self.info.video_keys)[:total]
+        manifest = read_manifest(root)
+        self.manifest = manifest and replace(manifest, episodes=manifest.episodes[:total])
         self._starts = np.array([record.start for record in self.records], dtype=np.int64)
         self._tables: dict[Path, dict[str, NDArray[Any]]] = {}
         self._videos: dict[Path, VideoReader] = {}

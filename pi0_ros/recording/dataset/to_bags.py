@@ -124,10 +124,10 @@ def _write_bag(dataset: Dataset, index: int, robot: Embodiment, out: Path) -> Pa
             for view in views:
                 image = dataset.image(view.key, index, frame)
                 bag.add(view.camera.topic, stamp_ns, view.message(stamp_ns, image))
+        return bag.finish(end_ns)
     except BaseException:
         bag.discard()
         raise
-    return bag.finish(end_ns)
 
 
 def _info(dataset: Dataset, episode: Episode, robot: Embodiment, start_ns: int) -> EpisodeInfo:

@@ -145,11 +145,9 @@ class VideoEncoder:
             raise DatasetError(f"{self._path}: cannot be encoded: {self._error}") from self._error
 
     def _run(self) -> None:
-        import av
-
         try:
             self._encode()
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except Exception as error:  # whatever it is: the writer would wait for ever
             self._error = error
             while self._queue.get() is not None:  # let the writer go on to its next call
                 pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -101,9 +102,18 @@ _steps: Any = None
 
 
 def _begin(steps: Any) -> None:
-    """In a worker: remember where to report."""
+    """In a worker: remember where to report, and end with the process that began it."""
     global _steps  # noqa: PLW0603 - the only way to hand a queue to a pool's workers
     _steps = steps
+    threading.Thread(target=_follow, name="follow", daemon=True).start()
+
+
+def _follow() -> None:
+    """A parent that is killed tells nobody, and the next run writes into the same folders."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work_in_pool(path: Path, options: ConvertOptions, folder: Path) -> str | None:

@@ -43,6 +43,8 @@ from pi0_ros.recording.dataset.stats import (
 from pi0_ros.recording.dataset.tasks import write_tasks
 
 STAGING = ".staging"
+#: In it: what :class:`DatasetWriter` has not moved in yet.
+ASSEMBLY = "assembly"
 #: Rows of a row group when images lie between the numbers: what one look-up decodes.
 _ROWS_WITH_IMAGES = 64
 
@@ -64,7 +66,7 @@ class DatasetWriter:
         tasks: tuple[str, ...] = (),
     ) -> None:
         self._root, self._info, self._manifest = root, info, manifest
-        self._folder = root / STAGING / "assembly"
+        self._folder = root / STAGING / ASSEMBLY
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         self._old, self._new = records, list[EpisodeRecord]()
@@ -162,8 +164,8 @@ class DatasetWriter:
         found = combine_episodes([record.stats for record in records])
         names = [n for n, f in self._info.features.items() if f.is_numeric and n not in _COUNTERS]
         files = dict.fromkeys(self._info.data_file(record.data) for record in records)
-        paths = [self._root / file for file in files]
-        paths = [p if p.is_file() else self._folder / p.relative_to(self._root) for p in paths]
+        # The root may hold a file of the same name that an interrupted publication left.
+        paths = [p if (p := self._folder / file).is_file() else self._root / file for file in files]
         tables = [pq.read_table(path, columns=names) for path in paths]
         for name in names:
             found[name] = vector_stats(np.concatenate([column_array(t[name]) for t in tables]))

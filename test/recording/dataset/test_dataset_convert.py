@@ -101,29 +101,63 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert not (tmp_path / "set" / STAGING).exists()
 
 
+@pytest.mark.parametrize("at", ["tasks.parquet", "stats.json", "pi0_manifest.json", "info.json"])
 def test_killed_while_files_are_moved_in_the_dataset_is_the_old_one_and_heals(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
     before = convert(bags[:1], tmp_path / "set")
-    real = os.replace
-    moved: list[str] = []
-
-    def killed(source: Path, target: Path) -> None:
-        if Path(target).name == "tasks.parquet":
-            raise KeyboardInterrupt
-        moved.append(str(target))
-        real(source, target)
-
-    monkeypatch.setattr("os.replace", killed)
+    moved = stop_at(monkeypatch, tmp_path / "set/meta" / at)
     with pytest.raises(KeyboardInterrupt):
         convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
     monkeypatch.undo()
     assert any(name.endswith("file-001.parquet") for name in moved)
     assert len(Dataset.open(tmp_path / "set")) == len(before)
-    convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
-    assert len(Dataset.open(tmp_path / "set").records) == 2
+    assert convert_bags(bags, tmp_path / "set", SMALL, jobs=1).added == (bags[1],)
+    after = Dataset.open(tmp_path / "set")
+    assert len(after.records) == 2
+    assert [source.bag for source in after.manifest.episodes] == ["a", "b"]
     assert validate(tmp_path / "set") == ()
+
+
+def test_statistics_are_not_those_of_what_a_killed_first_run_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bags = [write_bag(tmp_path, name, replace(SHORT, seed=i)) for i, name in enumerate("ab")]
+    stop_at(monkeypatch, tmp_path / "set/meta/info.json")
+    with pytest.raises(KeyboardInterrupt):
+        convert_bags(bags[:1], tmp_path / "set", SMALL, jobs=1)
+    monkeypatch.undo()
+    dataset = convert(bags[1:], tmp_path / "set")
+    expected = dataset.episode(0).action.mean(axis=0)
+    np.testing.assert_allclose(dataset.stats["action"].values["mean"], expected, atol=1e-6)
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, wanted: Path) -> list[str]:
+    """Interrupt the process when it gives a file this name; the names given before."""
+    real = os.replace
+    moved: list[str] = []
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(target) == wanted:
+            raise KeyboardInterrupt
+        moved.append(str(target))
+        real(source, target)
+
+    monkeypatch.setattr("os.replace", killed)
+    return moved
+
+
+def test_what_a_run_killed_at_its_very_end_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = write_bag(tmp_path, "a", SHORT)
+    with monkeypatch.context() as patched:
+        patched.setattr("pi0_ros.recording.dataset.pool.shutil.rmtree", lambda *_, **__: None)
+        convert_bags([bag], tmp_path / "set", SMALL, jobs=1)
+    assert (tmp_path / "set" / STAGING).exists()
+    convert_bags([bag], tmp_path / "set", SMALL, jobs=1)
+    assert not (tmp_path / "set" / STAGING).exists()
 
 
 def test_several_processes_give_the_same_dataset_as_one(tmp_path: Path) -> None:
@@ -136,18 +170,18 @@ def test_several_processes_give_the_same_dataset_as_one(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.episode(index).action, two.episode(index).action)
 
 
-def test_a_second_conversion_into_one_dataset_is_kept_out(tmp_path: Path) -> None:
+def test_every_other_conversion_into_a_dataset_is_kept_out(tmp_path: Path) -> None:
     bag = write_bag(tmp_path, "a", SHORT)
     refused: list[str] = []
 
     def meanwhile(_step: Step) -> None:
-        if not refused:
+        while len(refused) < 2:  # the first one refused must not take the lock away
             with pytest.raises(DatasetError) as caught:
                 convert_bags([bag], tmp_path / "set", SMALL, jobs=1)
             refused.append(str(caught.value))
 
     convert_bags([bag], tmp_path / "set", SMALL, jobs=1, on_step=meanwhile)
-    assert "another conversion is writing there" in refused[0]
+    assert all("another conversion is writing there" in reason for reason in refused)
     assert validate(tmp_path / "set") == ()
 
 
@@ -156,6 +190,22 @@ def test_other_options_are_not_mixed_into_a_dataset(tmp_path: Path) -> None:
     convert(bags[:1], tmp_path / "set")
     with pytest.raises(DatasetError, match="was made with size 32, now size is 64"):
         convert(bags, tmp_path / "set", size=64)
+
+
+def test_depth_that_the_dataset_lacks_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    topic = "base_camera/depth"
+    convert([write_bag(tmp_path, "flat", SHORT)], tmp_path / "set")
+    bag = write_deep_bag(tmp_path, topic)
+    with pytest.raises(DatasetError, match=r"deep: observation\.depth\.base is not in the dataset"):
+        convert([bag], tmp_path / "set", depth=(("base", topic),))
+
+
+@pytest.mark.parametrize("depth", [(("a/b", "t"),), (("a", "t"), ("a", "u"))])
+def test_depth_cameras_that_would_share_a_feature_or_have_none_are_refused(
+    depth: tuple[tuple[str, str], ...],
+) -> None:
+    with pytest.raises(DatasetError, match="give each camera one name, without a slash"):
+        ConvertOptions(depth=depth).check()
 
 
 def test_bags_of_two_robots_are_not_mixed(tmp_path: Path) -> None:
@@ -239,6 +289,19 @@ def test_a_hole_in_the_observations_is_refused_with_its_place(tmp_path: Path) ->
     assert len(convert([path], tmp_path / "all", doubtful=True)) > 25
 
 
+def test_a_clock_that_was_set_is_no_hour_of_still_frames(tmp_path: Path) -> None:
+    take = Take(duration_s=0.6)
+    bag = RobotBag(tmp_path, "set", take.robot, take.info())
+    for log_ns, topic, message in events(take):
+        later_ns = 3_600_000_000_000 if log_ns - START_NS > 0.3e9 else 0
+        if later_ns and hasattr(message, "header"):
+            message.header.stamp.sec += 3600
+        bag.add(topic, log_ns + later_ns, message)
+    path = bag.finish(take.end_ns)
+    with pytest.raises(DatasetError, match=r"observation for 3600 s: the clock was set"):
+        convert([path], tmp_path / "out", doubtful=True)
+
+
 def test_native_images_keep_the_cameras_size(tmp_path: Path) -> None:
     bag = write_bag(tmp_path, "take", SHORT)
     dataset = convert([bag], tmp_path / "set", size=0)
@@ -246,20 +309,34 @@ def test_native_images_keep_the_cameras_size(tmp_path: Path) -> None:
     assert dataset.frame(3).images["observation.images.base_camera"].shape == (48, 64, 3)
 
 
-def test_depth_is_kept_to_the_millimetre(tmp_path: Path) -> None:
-    depth = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) + 900
-    topic = "base_camera/depth"
-    bag = RobotBag(
-        tmp_path, "deep", SHORT.robot, SHORT.info(), extra={topic: "sensor_msgs/msg/Image"}
-    )
-    bag.add(topic, START_NS, depth_message("base", START_NS, depth))
-    for log_ns, name, message in events(SHORT):
+DEPTH = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) + 900
+
+
+def write_deep_bag(folder: Path, topic: str, duration_s: float = 0.4) -> Path:
+    """A bag with depth once on a topic; its robot starts elsewhere than those of other tests."""
+    take = Take(duration_s=duration_s, seed=4)
+    bag = RobotBag(folder, "deep", take.robot, take.info(), extra={topic: "sensor_msgs/msg/Image"})
+    bag.add(topic, START_NS, depth_message("base", START_NS, DEPTH))
+    for log_ns, name, message in events(take):
         bag.add(name, log_ns, message)
-    path = bag.finish(SHORT.end_ns)
+    return bag.finish(take.end_ns)
+
+
+def test_depth_is_kept_to_the_millimetre(tmp_path: Path) -> None:
+    topic = "base_camera/depth"
+    path = write_deep_bag(tmp_path, topic)
     dataset = convert([path], tmp_path / "set", depth=(("base", topic),))
-    np.testing.assert_array_equal(dataset.frame(2).images["observation.depth.base"], depth)
+    np.testing.assert_array_equal(dataset.frame(2).images["observation.depth.base"], DEPTH)
     assert dataset.info.features["observation.depth.base"].info == {"is_depth_map": True}
     assert validate(tmp_path / "set") == ()
+
+
+def test_a_depth_camera_that_died_is_refused(tmp_path: Path) -> None:
+    topic = "base_camera/depth"
+    path = write_deep_bag(tmp_path, topic, duration_s=1.2)
+    with pytest.raises(DatasetError, match=r"depth base is 0\.\d+ s older than an observation"):
+        convert([path], tmp_path / "set", depth=(("base", topic),))
+    convert([path], tmp_path / "all", depth=(("base", topic),), doubtful=True)
 
 
 def test_states_are_measured_at_the_frames_observation(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pi0_ros.recording.dataset import Dataset, DatasetError
+from pi0_ros.recording.dataset.alone import alone
 from pi0_ros.recording.dataset.edit import delete, merge, recompute, split
 from pi0_ros.recording.dataset.info import read_info, write_json
+from pi0_ros.recording.dataset.options import ConvertOptions
+from pi0_ros.recording.dataset.pool import convert_bags
 from pi0_ros.recording.dataset.validate import validate
 
 
@@ -48,6 +53,75 @@ def test_a_task_that_is_gone_leaves_no_number_behind(dataset: Path) -> None:
     assert [path.name for path in dataset.parent.iterdir()] == ["set"]
 
 
+def test_deleting_in_place_touches_nothing_else(dataset: Path, tmp_path: Path) -> None:
+    (dataset / "README.md").write_text("cups", encoding="utf-8")
+    neighbours = [tmp_path / "set.new", tmp_path / "set.old"]
+    for neighbour in neighbours:
+        neighbour.mkdir()
+        (neighbour / "mine").touch()
+    link = tmp_path / "link"
+    link.symlink_to(dataset)
+    delete(link, [1])
+    assert link.is_symlink() and len(Dataset.open(dataset).records) == 2
+    assert (dataset / "README.md").read_text(encoding="utf-8") == "cups"
+    assert all((neighbour / "mine").exists() for neighbour in neighbours)
+    assert validate(dataset) == ()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "set", "set.new", "set.old"]
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from pi0_ros.recording.dataset.edit import delete
+
+dataset, wanted, real = Path(sys.argv[1]), Path(sys.argv[2]), os.replace
+os.replace = lambda source, target: (
+    os._exit(9) if Path(target) == wanted else real(source, target)
+)
+delete(dataset, [1])
+"""
+
+
+@pytest.mark.parametrize(("at", "left"), [(".set.delete/old", 3), ("set", 3), ("set/README.md", 2)])
+def test_deleting_in_place_goes_on_wherever_it_was_killed(
+    dataset: Path, at: str, left: int
+) -> None:
+    (dataset / "README.md").write_text("cups", encoding="utf-8")
+    folder = dataset.parent
+    command = [sys.executable, "-c", _KILLED, str(dataset), str(folder / at)]
+    assert subprocess.run(command, check=False).returncode == 9
+    with pytest.raises(DatasetError, match="no episode 9"):
+        delete(dataset, [9])
+    assert len(Dataset.open(dataset).records) == left
+    assert (dataset / "README.md").read_text(encoding="utf-8") == "cups"
+    assert validate(dataset) == ()
+    assert [path.name for path in folder.iterdir()] == ["set"]
+
+
+def test_a_deleted_episode_does_not_come_back_with_its_bag(dataset: Path, made: Path) -> None:
+    delete(dataset, [1])
+    merge([dataset, made / "set"], dataset.parent / "all")
+    bags = [made / name for name in "abc"]
+    result = convert_bags(bags, dataset, ConvertOptions(size=64), jobs=1)
+    assert result.added == () and len(Dataset.open(dataset).records) == 2
+    assert len(Dataset.open(dataset.parent / "all").manifest.deleted) == 1
+
+
+def test_no_edit_in_place_while_a_conversion_writes(dataset: Path) -> None:
+    with alone(dataset):
+        for edit in (lambda: delete(dataset, [0]), lambda: recompute(dataset)):
+            with pytest.raises(DatasetError, match="another conversion is writing there"):
+                edit()
+    assert len(Dataset.open(dataset).records) == 3
+
+
+def test_a_split_that_cannot_be_whole_is_not_begun(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "val").touch()
+    with pytest.raises(DatasetError, match="val exists and is no empty folder"):
+        split(dataset, {tmp_path / "train": [0, 1], tmp_path / "val": [2]})
+    assert not (tmp_path / "train").exists()
+
+
 def test_deleting_everything_is_refused(dataset: Path) -> None:
     with pytest.raises(DatasetError, match="nothing would be left"):
         delete(dataset, [0, 1, 2])
@@ -63,7 +137,7 @@ def test_datasets_of_different_rates_are_not_merged(dataset: Path, made: Path) -
 
 
 def test_a_folder_with_something_in_it_is_not_written_over(dataset: Path, made: Path) -> None:
-    with pytest.raises(DatasetError, match="not empty"):
+    with pytest.raises(DatasetError, match="no empty folder"):
         merge([made / "set", made / "set"], dataset)
 
 

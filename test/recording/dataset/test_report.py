@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from synthetic import Take, write_bag
 
 from pi0_ros.cli.main import main
 from pi0_ros.recording.dataset import Dataset, DatasetError
 from pi0_ros.recording.dataset.clouds import export_clouds
 from pi0_ros.recording.dataset.summary import clock, joint_ranges
 from pi0_ros.recording.dataset.viewer import show_episodes
+from pi0_ros.recording.dataset.writer import STAGING
 
 
 def test_the_page_is_one_file_with_every_episode(made: Path, tmp_path: Path) -> None:
@@ -89,6 +95,58 @@ def test_the_command_line_converts_checks_and_edits(
     assert "stack the cups; put them away" in capsys.readouterr().out
     assert main(["dataset", "delete", str(out), "--episodes", "7"]) == 2
     assert "no episode 7; it has 2" in capsys.readouterr().err
+
+
+def test_a_part_named_twice_is_refused(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["dataset", "split", str(made / "set"), "--out", str(tmp_path / "parts")]
+    assert main([*words, "x=0", "x=1"]) == 2
+    assert "x is named twice" in capsys.readouterr().err
+    assert not (tmp_path / "parts").exists()
+
+
+@pytest.mark.parametrize("verb", ["convert", "merge", "to-bags", "delete"])
+def test_a_full_disk_is_said_in_a_line_and_leaves_everything_as_it_was(
+    dataset: Path,
+    made: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+) -> None:
+    bag = write_bag(tmp_path_factory.mktemp("bags"), "new", Take(duration_s=0.4, seed=8))
+    words = {
+        "convert": [str(bag), "--size=64", "--jobs=1"],
+        "merge": [str(dataset), str(made / "set")],
+        "to-bags": [str(dataset)],
+        "delete": [str(dataset), "--episodes=1"],
+    }[verb]
+    out = {"convert": [f"--out={dataset}"], "delete": []}.get(verb, [f"--out={dataset}-out"])
+    before = content(dataset)
+    with room(6_000):
+        assert main(["dataset", verb, *words, *out]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if line.startswith("pi0:")] == said[-1:]
+    assert "File too large" in said[-1]
+    shutil.rmtree(dataset / STAGING, ignore_errors=True)
+    assert content(dataset) == before
+    assert {each.name for each in dataset.parent.iterdir()} <= {"set", "set-out"}
+    assert not list(dataset.parent.glob("set-out/*"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@contextmanager
+def room(largest: int) -> Iterator[None]:
+    """No file may grow beyond this: what a full disk does, without one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_says_lengths_as_a_person_does() -> None:

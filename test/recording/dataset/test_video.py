@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pi0_ros.recording.dataset.clips import Clip, ClipJoiner, VideoReader
+from pi0_ros.recording.dataset.errors import DatasetError
 from pi0_ros.recording.dataset.video import CODECS, Codec, VideoEncoder
 
 FPS = 50
@@ -55,3 +57,14 @@ def test_clips_of_other_encoder_options_join(tmp_path: Path) -> None:
             pixels = reader.frame(start_s + frame / FPS)
             np.testing.assert_allclose(pixels, level + 10 * frame, atol=3)
     reader.close()
+
+
+def test_whatever_ends_an_encoder_reaches_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_encoder: VideoEncoder) -> None:
+        raise MemoryError("no room for a frame")
+
+    monkeypatch.setattr(VideoEncoder, "_encode", broken)
+    with pytest.raises(DatasetError, match=r"clip\.mp4: cannot be encoded: no room for a frame"):
+        encode(tmp_path / "clip.mp4", CODECS["av1"], 0)
