@@ -59,7 +59,8 @@ class Recorder(ManagedNode):
         """Read the parameters, and look at the disk."""
         robot = embodiment.load(self.get_parameter("embodiment").value)
         commands = bool(self.get_parameter("require_commands").value)
-        topics = (*episode_topics(robot, with_commands=commands), *self._extra_topics())
+        topics = episode_topics(robot, with_commands=commands)
+        topics = (*topics, *self._extra_topics({topic.name for topic in topics}))
         directory, unfinished = prepare_directory(self.get_parameter("directory").value)
         if unfinished:
             self.get_logger().warning(
@@ -222,7 +223,7 @@ class Recorder(ManagedNode):
         obstacles = session.obstacles()
         return (WARN, obstacles[0], values) if obstacles else (OK, "ready", values)
 
-    def _extra_topics(self) -> tuple[EpisodeTopic, ...]:
+    def _extra_topics(self, taken: set[str]) -> tuple[EpisodeTopic, ...]:
         text = self.get_parameter("extra_topics").value
         topics = []
         for entry in filter(None, map(str.strip, text.split(","))):
@@ -232,6 +233,9 @@ class Recorder(ManagedNode):
                     f"extra_topics has {entry!r}; give NAME TYPE, NAME TYPE, such as"
                     " depth/image sensor_msgs/msg/Image"
                 )
+            if words[0] in taken:
+                raise ValueError(f"extra_topics has {words[0]}, which is recorded anyway; drop it")
+            taken.add(words[0])
             topics.append(EpisodeTopic(name=words[0], type=words[1], role=Role.EXTRA))
         return tuple(topics)
 

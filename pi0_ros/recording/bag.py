@@ -135,9 +135,18 @@ def write_durably(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
+def sync_file(path: Path) -> None:
+    """Have the disk confirm what a file holds."""
+    _sync(path, os.O_RDONLY)
+
+
 def sync_folder(path: Path) -> None:
     """Have the disk confirm the names in a folder."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -228,6 +228,7 @@ def test_deactivating_keeps_the_episode_that_runs(ros: Graph, operator: Operator
         ({"embodiment": "ur55e"}, "ur5e"),
         ({"queue_mb": 1}, "queue_mb is 1; give megabytes, at least 16"),
         ({"extra_topics": "depth"}, "extra_topics has 'depth'; give NAME TYPE"),
+        ({"extra_topics": f"{CAMERA} sensor_msgs/msg/Image"}, f"{CAMERA}, which is recorded"),
         ({"directory": "/proc/nothing"}, "cannot be made"),
     ],
 )

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pi0_ros.recording.bag import sync_file, sync_folder
 from pi0_ros.recording.dataset.clips import Clip, ClipJoiner, duration_s
 from pi0_ros.recording.dataset.columns import column_array
 from pi0_ros.recording.dataset.episodes import EpisodeRecord, VideoSpan, write_episodes
@@ -172,7 +173,7 @@ class DatasetWriter:
         return {name: found[name] for name in self._info.features if name in found}
 
     def _move_in(self) -> None:
-        """Data and videos first, then meta, info last."""
+        """Data and videos first, then meta, info last; on the disk before anything names them."""
         last = [self._folder / path for path in (TASKS_PATH, STATS_PATH, MANIFEST_PATH, INFO_PATH)]
         meta = self._folder / "meta"
         files = [path for path in sorted(self._folder.rglob("*")) if path.is_file()]
@@ -181,7 +182,9 @@ class DatasetWriter:
         for path in (*first, *records, *last):
             target = self._root / path.relative_to(self._folder)
             target.parent.mkdir(parents=True, exist_ok=True)
+            sync_file(path)
             os.replace(path, target)
+            sync_folder(target.parent)
         shutil.rmtree(self._folder)
 
 
