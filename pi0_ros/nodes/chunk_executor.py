@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -89,22 +90,35 @@ class ChunkExecutor(ManagedNode):
         self._ticks.start()
 
     def stop(self) -> None:
-        """Brake within limits, repeat the final pose and zero, then say INACTIVE."""
+        """Brake within limits, repeat the final pose and zero, then say INACTIVE.
+
+        Each step is taken whatever became of the one before it.
+        """
         if self._ticks is None:
             return
-        with self._lock:
-            self.core.end(_DEACTIVATED)
-        self._ticks.run_until(lambda: self.core.is_stopped, _STOP_TIMEOUT_S)
-        self._ticks.end()
+        with ExitStack() as last_first:
+            if self._collector is not None:
+                last_first.callback(ordinary_priority)
+                last_first.callback(unlock_memory)
+                last_first.callback(self._collector.end)
+            last_first.callback(self._say_inactive)
+            last_first.callback(self._leave_at_rest)
+            last_first.callback(self._end_ticks, self._ticks)
+            with self._lock:
+                self.core.end(_DEACTIVATED)
+            self._ticks.run_until(lambda: self.core.is_stopped, _STOP_TIMEOUT_S)
+
+    def _end_ticks(self, ticks: SteadyTicks | ClockTicks) -> None:
         self._ticks = None
+        ticks.end()
+
+    def _leave_at_rest(self) -> None:
         if self._last is not None:
             self.outputs.send(self.core.final(self._last))
+
+    def _say_inactive(self) -> None:
         self._status_publisher.publish(self._status.fill_inactive(_DEACTIVATED))
         self.outputs.flush(self._status_publisher)
-        if self._collector is not None:
-            self._collector.end()
-            unlock_memory()
-            ordinary_priority()
 
     def teardown(self) -> None:
         while self._clean:
