@@ -56,6 +56,7 @@ class ChunkExecutor(ManagedNode):
         self._ticks: SteadyTicks | ClockTicks | None = None
         self._lock = threading.Lock()  # ticks and callbacks run in two threads
         self._latch = Latch()  # an e-stop outlives an activation
+        self._must_let_go: set[str] = set()  # and so does a deadman that was held
         self._joint_bytes: dict[str, bytes] = {}
         self._said_s: dict[str, float] = {}
         self._punctuality: dict[str, str] = {}
@@ -126,7 +127,9 @@ class ChunkExecutor(ManagedNode):
 
     def _begin_anew(self) -> None:
         settings = self._settings
-        self.core = Executor(self._robot, settings.tuning, self._latch, settings.veto)
+        self.core = Executor(
+            self._robot, settings.tuning, self._latch, settings.veto, self._must_let_go
+        )
         self._operator = Operator(self.core, settings.tuning.homing_share)
         self._status = StatusWriter(self._robot)
         self._joint_bytes.clear()
@@ -175,10 +178,11 @@ class ChunkExecutor(ManagedNode):
         self._say_refusal("a chunk", refusal)
 
     def _on_teleop(self, message: TeleopMessage) -> None:
-        if self._ticks is None:
-            return
         command = to_teleop(message)
         with self._lock:
+            if self._ticks is None:
+                self.core.door.overhear(command)
+                return
             refusal = self.core.teleoperate(command, self._now_ns())
         self._say_refusal("a teleoperation command", refusal)
 

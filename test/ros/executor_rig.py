@@ -217,8 +217,10 @@ class Rig:
             lambda: gate.accepted + gate.refused.total() > before, what="the chunk is judged"
         )
 
-    def teleoperate(self, position: Any, deadman: bool = True, **fields: Any) -> None:
-        """Publish a command for shoulder and elbow, and see it judged."""
+    def teleoperate(
+        self, position: Any, deadman: bool = True, until: Any = None, **fields: Any
+    ) -> None:
+        """Publish a command for shoulder and elbow, and see it judged, or ``until`` come true."""
         message = TeleopCommand(
             source_id="leader", deadman=deadman, action_names=["shoulder", "elbow"]
         )
@@ -230,7 +232,7 @@ class Rig:
         before = door.accepted + door.refused.total(), door.holder
         self._teleop.publish(message)
         self.ros.spin_until(
-            lambda: (door.accepted + door.refused.total(), door.holder) != before,
+            until or (lambda: (door.accepted + door.refused.total(), door.holder) != before),
             what="the teleoperation command is judged",
         )
 
