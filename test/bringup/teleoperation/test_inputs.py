@@ -142,6 +142,7 @@ def test_a_source_engages_drives_and_releases_with_its_deadman() -> None:
 
 def test_what_ended_a_drive_has_to_be_answered_by_letting_go() -> None:
     engagement = Engagement()
+    engagement.update(False, None)
     engagement.update(True, None)
     assert engagement.update(True, "stopped") is Phase.RELEASE
     assert engagement.update(True, None) is Phase.IDLE
@@ -154,3 +155,11 @@ def test_a_deadman_held_before_the_robot_is_ready_starts_nothing_later() -> None
     engagement = Engagement()
     assert engagement.update(True, "waiting") is Phase.IDLE
     assert engagement.update(True, None) is Phase.IDLE
+
+
+def test_a_deadman_held_from_the_start_drives_nothing_before_it_was_let_go() -> None:
+    engagement = Engagement()
+    assert engagement.update(True, None) is Phase.IDLE
+    assert "let go of it" in engagement.reason
+    engagement.update(False, None)
+    assert engagement.update(True, None) is Phase.ENGAGE
