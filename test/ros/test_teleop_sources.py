@@ -294,6 +294,11 @@ def test_a_leader_far_from_the_robot_starts_nothing(leaders: Rig) -> None:
         (LeaderArmsNode, {"embodiment": "ur5e"}, "names no leader arms"),
         (LeaderArmsNode, {"deadman": "foot"}, "deadman is 'foot'"),
         (KeyboardTeleop, {}, "needs a terminal"),
+        (
+            KeyboardTeleop,
+            {"layers": ["arm"], "arm.keys": ["Up"], "arm.targets": ["selected"]},
+            "arm.keys: no key is called 'Up'; give a single character or one of up, down",
+        ),
         (ScriptedExpert, {"embodiment": "ur5e"}, "simulated ViperX"),
     ],
 )
