@@ -137,7 +137,7 @@ class ChunkExecutor(ManagedNode):
         self._faults = 0
 
     def _create_entities(self) -> None:
-        """Observations and joint states arrive as bytes: only their arrival counts.
+        """Observations and joint states arrive as bytes: only arrival and stamp count.
 
         Best effort, so that a slow executor never holds back camera_sync.
         """
@@ -193,7 +193,7 @@ class ChunkExecutor(ManagedNode):
     def _on_joints(self, topic: str, data: bytes) -> None:
         with self._lock:
             self._joint_bytes[topic] = data
-            self.core.joints.heard(topic, self._now_ns())
+            self.core.joints.heard(topic, self._now_ns(), header_stamp_ns(data))
 
     def _unpack_joints(self) -> None:
         """Unpack what arrived since; most ticks do not need the numbers."""

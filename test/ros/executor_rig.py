@@ -164,6 +164,12 @@ class Rig:
         self.ros.spin_some()
         self.set_clock()
 
+    def tick_with_frozen_joints(self, joints: JointState, stamp_ns: int) -> None:
+        """Let 20 ms pass in which the driver repeats an old message."""
+        joints.header.stamp = stamp(stamp_ns)
+        self._joints.publish(joints)
+        self.tick_without_joints()
+
     def drop_arm_subscriber(self) -> None:
         """Nobody listens to the arm's topic any more."""
         node = self.ros.node
