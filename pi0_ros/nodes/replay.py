@@ -229,14 +229,15 @@ def main(words: Sequence[str] | None = None) -> int:
     remaps = ["--ros-args", "-r", f"__ns:={'/' + given.namespace.strip('/')}"]
     rclpy.init(args=remaps, signal_handler_options=SignalHandlerOptions.NO)
     node = Replay(recorded, robot, given.speed)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         return _play(node, given.use_sim_time)
     except ReplayError as error:
         sys.stderr.write(f"replay: {error}\n")
         return _FAILED
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # a second one must not cut the halt short
         node.halt()
         sys.stderr.write("replay: interrupted; the executor holds\n")

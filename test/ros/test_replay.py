@@ -125,9 +125,12 @@ def test_an_interrupted_replay_plays_no_further(ros: Graph, tmp_path: Path) -> N
     assert not any(held.command_velocity)
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def signal_handlers_kept() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         yield
     finally:
@@ -135,7 +138,7 @@ def signal_handlers_kept() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", _SIGNALS)
 def test_a_signal_halts_the_robot_and_a_second_one_does_not_cut_that_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
