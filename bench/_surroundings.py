@@ -49,7 +49,9 @@ class Surroundings(Node):
         self.commands += 1
 
     def _send_joints(self) -> None:
+        stamp = self.get_clock().now().to_msg()
         for publisher, message in self._joints.values():
+            message.header.stamp = stamp
             publisher.publish(message)
 
     def _send_observation(self) -> None:

@@ -42,7 +42,7 @@ class Executor:
     A new instance knows nothing: it waits for joint states, takes the measured pose and
     velocity as the commanded ones, brakes, and moves when the first chunk is accepted.
     Calls must not overlap; the owner locks where it has threads. ``latch`` is the operator's
-    word and outlives the instance.
+    word and outlives the instance; so do the sources that ``must_let_go`` of their deadman.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Executor:
         tuning: Tuning,
         latch: Latch | None = None,
         veto: Veto | None = None,
+        must_let_go: set[str] | None = None,
     ) -> None:
         self.robot = embodiment
         self._tuning = tuning
@@ -59,7 +60,7 @@ class Executor:
         self.joints = JointWatch(embodiment, tuning.joint_state_timeout_s)
         self._observations = ObservationWatch(embodiment.sync.observation_timeout_s)
         self.gate = ChunkGate(embodiment, tuning)
-        self.door = TeleopDoor(embodiment, tuning)
+        self.door = TeleopDoor(embodiment, tuning, must_let_go)
         self.last_refusal = ""
         period_s = 1.0 / embodiment.rates.control_hz
         self._longest_gap_s = max(tuning.tick_gap_s, _LONGEST_GAP * period_s)

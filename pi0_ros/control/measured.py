@@ -21,6 +21,11 @@ class JointWatch:
     Freshness and content are separate: :meth:`heard` is cheap and called for every
     message, :meth:`update` unpacks one and is called when its numbers are needed.
 
+    A topic is fresh while news arrives: a stamp later than the one before, or none (0). A
+    driver that has frozen may repeat its last message for ever. Stamps are compared with
+    each other only, so that its clock need not be ours; one that went back is news again as
+    soon as it advances.
+
     A rate is the driver's own velocity where it gives one; else it takes two messages, and
     their stamps. Messages without different stamps say nothing of motion: rate 0.
     """
@@ -41,13 +46,20 @@ class JointWatch:
         """Forget everything heard."""
         self._state = np.full(len(self._embodiment.state), np.nan)
         self._rate = np.full(len(self._embodiment.state), np.nan)
-        self._heard_ns: dict[str, int] = {}
+        self._arrived_ns: dict[str, int] = {}
+        self._arrived_stamp_ns: dict[str, int] = {}
+        self._heard_ns: dict[str, int] = {}  # arrival of the last news
         self._stamp_ns: dict[str, int] = {}
         self._faults: dict[str, str] = {}
 
-    def heard(self, topic: str, now_ns: int) -> None:
-        """Note that a message arrived."""
-        self._heard_ns[topic] = now_ns
+    def heard(self, topic: str, now_ns: int, stamp_ns: int = 0) -> None:
+        """Note that a message arrived; ``stamp_ns`` of its header, 0 if it has none."""
+        self._arrived_ns[topic] = now_ns
+        before_ns = self._arrived_stamp_ns.get(topic)
+        if stamp_ns:
+            self._arrived_stamp_ns[topic] = stamp_ns
+        if not stamp_ns or (before_ns is not None and stamp_ns > before_ns):
+            self._heard_ns[topic] = now_ns
 
     def update(
         self,
@@ -101,17 +113,25 @@ class JointWatch:
             return next(iter(self._faults.values()))
         for topic in self.topics:
             heard_ns = self._heard_ns.get(topic)
+            if heard_ns is None and topic in self._arrived_ns:
+                return f"joint states on {topic} carry a stamp that has not advanced yet"
             if heard_ns is None or topic not in self._stamp_ns:
                 return f"no joint states on {topic} yet; it carries {self._joints(topic)}"
             if now_ns - heard_ns > self._timeout_ns:
-                return (
-                    f"joint states on {topic} stopped {(now_ns - heard_ns) * _NS:.2f} s ago "
-                    f"(limit {self._timeout_ns * _NS:g} s)"
-                )
+                return f"joint states on {topic} {self._outage(topic, now_ns, heard_ns)}"
         return None
 
+    def _outage(self, topic: str, now_ns: int, heard_ns: int) -> str:
+        lasted_s, limit_s = (now_ns - heard_ns) * _NS, self._timeout_ns * _NS
+        if now_ns - self._arrived_ns[topic] > self._timeout_ns:
+            return f"stopped {lasted_s:.2f} s ago (limit {limit_s:g} s)"
+        return (
+            f"arrive with a stamp that has not advanced for {lasted_s:.2f} s "
+            f"(limit {limit_s:g} s); the driver has frozen"
+        )
+
     def are_heard_since(self, since_ns: int) -> bool:
-        """Whether every topic brought a message after ``since_ns``."""
+        """Whether every topic brought news after ``since_ns``."""
         return all(self._heard_ns.get(topic, since_ns) > since_ns for topic in self.topics)
 
     @property
@@ -130,6 +150,7 @@ class JointWatch:
     def clock_jumped(self, now_ns: int) -> None:
         """Count the age of every topic from ``now_ns``."""
         self._heard_ns = dict.fromkeys(self._heard_ns, now_ns)
+        self._arrived_ns = dict.fromkeys(self._arrived_ns, now_ns)
 
     def _joints(self, topic: str) -> str:
         return ", ".join(d.joint for d in self._embodiment.state if d.topic == topic)

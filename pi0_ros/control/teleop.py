@@ -39,14 +39,19 @@ class TeleopCommand:
 
 
 class TeleopDoor:
-    """Knows who holds the deadman and refuses what may not move the robot."""
+    """Knows who holds the deadman and refuses what may not move the robot.
 
-    def __init__(self, embodiment: Embodiment, tuning: Tuning) -> None:
+    ``must_let_go``: sources that may not drive before they let go; it outlives the instance.
+    """
+
+    def __init__(
+        self, embodiment: Embodiment, tuning: Tuning, must_let_go: set[str] | None = None
+    ) -> None:
         self._robot = embodiment.name
         self._names = frozenset(embodiment.action_names)
         self._timeout_s = tuning.teleop_timeout_s
         self._max_future_s = tuning.chunk_max_future_s
-        self._must_let_go: set[str] = set()
+        self._must_let_go = set() if must_let_go is None else must_let_go
         self._stamp_ns = 0
         self.holder: str | None = None
         self.accepted = 0
@@ -80,6 +85,13 @@ class TeleopDoor:
             return False
         self.holder = None
         return True
+
+    def overhear(self, command: TeleopCommand) -> None:
+        """Note a deadman while nobody may drive at all."""
+        if command.deadman:
+            self._must_let_go.add(command.source_id)
+        else:
+            self.let_go(command.source_id)
 
     def drop(self) -> None:
         """Take the robot from its holder, who has to let go before the next takeover."""

@@ -59,12 +59,26 @@ class Child:
             data = os.read(self.output, _READ_BYTES)
         except BlockingIOError:
             return [], False
-        *lines, self._partial = (self._partial + data).split(b"\n")
         ended = not data
-        if self._partial and (ended or len(self._partial) > _READ_BYTES):
+        return self._lines(data, flush=ended), ended
+
+    def last_lines(self) -> list[str]:
+        """What is left of an ended process's output, a line without its end too.
+
+        There may be no end of file: who left the group can still hold the pipe.
+        """
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            while piece := os.read(self.output, _READ_BYTES):
+                data += piece
+        return self._lines(data, flush=True)
+
+    def _lines(self, data: bytes, *, flush: bool) -> list[str]:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        if self._partial and (flush or len(self._partial) > _READ_BYTES):
             lines.append(self._partial)
             self._partial = b""
-        return [line.decode(errors="replace").rstrip("\r") for line in lines], ended
+        return [line.decode(errors="replace").rstrip("\r") for line in lines]
 
     def reap(self) -> int:
         """Collect the exit status of the ended process; kill what it left behind.

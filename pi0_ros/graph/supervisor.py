@@ -170,22 +170,20 @@ class Supervisor:
         self._selector.register(child.output, selectors.EVENT_READ, lambda: self._forward(child))
         self._selector.register(child.exited, selectors.EVENT_READ, lambda: self._collect(child))
 
-    def _forward(self, child: Child) -> bool:
-        """Forward output; false when there is none left for now."""
+    def _forward(self, child: Child) -> None:
         if child not in self._running:  # collected earlier in the same step
-            return False
+            return
         lines, ended = child.read_lines()
         for line in lines:
             self._sink(child.name, line)
         if ended:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(child.output)
-        return bool(lines) and not ended
 
     def _collect(self, child: Child) -> None:
         code = child.reap()
-        while self._forward(child):
-            pass
+        for line in child.last_lines():
+            self._sink(child.name, line)
         with contextlib.suppress(KeyError):
             self._selector.unregister(child.output)
         self._selector.unregister(child.exited)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -55,6 +56,7 @@ class ChunkExecutor(ManagedNode):
         self._ticks: SteadyTicks | ClockTicks | None = None
         self._lock = threading.Lock()  # ticks and callbacks run in two threads
         self._latch = Latch()  # an e-stop outlives an activation
+        self._must_let_go: set[str] = set()  # and so does a deadman that was held
         self._joint_bytes: dict[str, bytes] = {}
         self._said_s: dict[str, float] = {}
         self._punctuality: dict[str, str] = {}
@@ -89,22 +91,35 @@ class ChunkExecutor(ManagedNode):
         self._ticks.start()
 
     def stop(self) -> None:
-        """Brake within limits, repeat the final pose and zero, then say INACTIVE."""
+        """Brake within limits, repeat the final pose and zero, then say INACTIVE.
+
+        Each step is taken whatever became of the one before it.
+        """
         if self._ticks is None:
             return
-        with self._lock:
-            self.core.end(_DEACTIVATED)
-        self._ticks.run_until(lambda: self.core.is_stopped, _STOP_TIMEOUT_S)
-        self._ticks.end()
+        with ExitStack() as last_first:
+            if self._collector is not None:
+                last_first.callback(ordinary_priority)
+                last_first.callback(unlock_memory)
+                last_first.callback(self._collector.end)
+            last_first.callback(self._say_inactive)
+            last_first.callback(self._leave_at_rest)
+            last_first.callback(self._end_ticks, self._ticks)
+            with self._lock:
+                self.core.end(_DEACTIVATED)
+            self._ticks.run_until(lambda: self.core.is_stopped, _STOP_TIMEOUT_S)
+
+    def _end_ticks(self, ticks: SteadyTicks | ClockTicks) -> None:
         self._ticks = None
+        ticks.end()
+
+    def _leave_at_rest(self) -> None:
         if self._last is not None:
             self.outputs.send(self.core.final(self._last))
+
+    def _say_inactive(self) -> None:
         self._status_publisher.publish(self._status.fill_inactive(_DEACTIVATED))
         self.outputs.flush(self._status_publisher)
-        if self._collector is not None:
-            self._collector.end()
-            unlock_memory()
-            ordinary_priority()
 
     def teardown(self) -> None:
         while self._clean:
@@ -112,7 +127,9 @@ class ChunkExecutor(ManagedNode):
 
     def _begin_anew(self) -> None:
         settings = self._settings
-        self.core = Executor(self._robot, settings.tuning, self._latch, settings.veto)
+        self.core = Executor(
+            self._robot, settings.tuning, self._latch, settings.veto, self._must_let_go
+        )
         self._operator = Operator(self.core, settings.tuning.homing_share)
         self._status = StatusWriter(self._robot)
         self._joint_bytes.clear()
@@ -120,7 +137,7 @@ class ChunkExecutor(ManagedNode):
         self._faults = 0
 
     def _create_entities(self) -> None:
-        """Observations and joint states arrive as bytes: only their arrival counts.
+        """Observations and joint states arrive as bytes: only arrival and stamp count.
 
         Best effort, so that a slow executor never holds back camera_sync.
         """
@@ -161,10 +178,11 @@ class ChunkExecutor(ManagedNode):
         self._say_refusal("a chunk", refusal)
 
     def _on_teleop(self, message: TeleopMessage) -> None:
-        if self._ticks is None:
-            return
         command = to_teleop(message)
         with self._lock:
+            if self._ticks is None:
+                self.core.door.overhear(command)
+                return
             refusal = self.core.teleoperate(command, self._now_ns())
         self._say_refusal("a teleoperation command", refusal)
 
@@ -175,7 +193,7 @@ class ChunkExecutor(ManagedNode):
     def _on_joints(self, topic: str, data: bytes) -> None:
         with self._lock:
             self._joint_bytes[topic] = data
-            self.core.joints.heard(topic, self._now_ns())
+            self.core.joints.heard(topic, self._now_ns(), header_stamp_ns(data))
 
     def _unpack_joints(self) -> None:
         """Unpack what arrived since; most ticks do not need the numbers."""

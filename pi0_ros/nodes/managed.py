@@ -15,9 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import Executor
 from rclpy.experimental import EventsExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import get_logger
+from rclpy.parameter import Parameter
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
@@ -29,6 +32,9 @@ from rclpy.task import Future
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
+
+_type = Parameter.Type.from_parameter_value
+_DOUBLE_AS_INTEGER = (Parameter.Type.DOUBLE, Parameter.Type.INTEGER)
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -49,6 +55,10 @@ LATCHED_QOS = QoSProfile(
 )
 
 
+class ParameterTypeError(ValueError):
+    """A parameter was given a value of another type than it is declared with."""
+
+
 class ManagedNode(LifecycleNode):
     """A lifecycle node whose transitions may raise.
 
@@ -66,6 +76,21 @@ class ManagedNode(LifecycleNode):
         self.failure: str | None = None
         self.fatal: str | None = None
         self._finalised = False
+
+    def declare_parameters(
+        self, namespace: str, parameters: Sequence[Any], ignore_override: bool = False
+    ) -> list[Parameter]:
+        """As in rclpy. Raises :class:`ParameterTypeError` for a value of another type."""
+        declared: list[Parameter] = []
+        for parameter in parameters:
+            try:
+                declared += super().declare_parameters(namespace, [parameter], ignore_override)
+            except InvalidParameterTypeException as error:
+                name = f"{namespace}.{parameter[0]}" if namespace else parameter[0]
+                raise ParameterTypeError(
+                    _wrong_type(self._parameter_overrides[name], parameter[1])
+                ) from error
+        return declared
 
     def fail(self, reason: str) -> None:
         """End the process with exit code 1, from any thread: the node cannot go on."""
@@ -154,6 +179,15 @@ class ManagedNode(LifecycleNode):
         return _SUCCESS
 
 
+def _wrong_type(given: Parameter, default: Any) -> str:
+    """One line on a parameter; ``default``: a value or the type it is declared with."""
+    of_type = default if isinstance(default, Parameter.Type) else _type(default)
+    wanted = of_type.name.lower().replace("_", " ")
+    fix = f"; write {given.value}.0" if (of_type, given.type_) == _DOUBLE_AS_INTEGER else ""
+    kind = given.type_.name.lower().replace("_", " ")
+    return f"parameter {given.name} is {given.value!r} ({kind}) and has to be of type {wanted}{fix}"
+
+
 def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -> int:
     """Run one node until SIGINT or SIGTERM, then shut it down in order.
 
@@ -161,12 +195,17 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
     could be sent; so the signals are waited for in a thread, which ends the
     spin, and the lifecycle shutdown runs while the context is still valid.
 
-    Returns the exit code: 0 after a requested stop, 1 if autostart, a callback or the node
-    failed. A robot in motion is braked in any case.
+    Returns the exit code: 0 after a requested stop, 1 if a parameter's type, autostart, a
+    callback or the node failed. A robot in motion is braked in any case.
     """
     stop_requested = _await_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    node = factory()
+    try:
+        node = factory()
+    except ParameterTypeError as error:
+        get_logger("pi0_ros").fatal(f"cannot start: {error}")
+        rclpy.try_shutdown()
+        return 1
     executor = EventsExecutor()
     executor.add_node(node)
     code = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from types import TracebackType
 
@@ -12,6 +13,7 @@ from pi0_ros.graph.command import command_line
 from pi0_ros.graph.declaration import Process
 
 _END_S = 60.0  # an episode may have to be written
+_KILL_WAIT_S = 10.0  # killed, it ends at once unless it sleeps in the kernel
 _LINES = 20
 
 
@@ -35,8 +37,8 @@ class OwnRecorder:
         if self._child is not None and self._code is None:
             if not os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return False
-            self.lines()
             self._code = self._child.reap()
+            self._lines += self._child.last_lines()
             self._lines.append(f"the recorder ended: {describe_exit(self._code)}")
         return self._code is not None
 
@@ -68,10 +70,18 @@ class OwnRecorder:
         if self._child is None:
             return
         self._child.send(signal.SIGINT)
-        deadline_s = time.monotonic() + _END_S
+        if not self._ends_within(_END_S):
+            sys.stderr.write(
+                f"pi0: the recorder did not end within {_END_S:g} s and is killed; "
+                "`pi0 bag repair` its episode\n"
+            )
+            self._child.send(signal.SIGKILL)
+            self._ends_within(_KILL_WAIT_S)
+        self._child.close()
+
+    def _ends_within(self, time_s: float) -> bool:
+        deadline_s = time.monotonic() + time_s
         while not self.ended and time.monotonic() < deadline_s:
             self.lines()  # a full pipe would keep it from ending
             time.sleep(0.02)
-        if self._code is None:
-            self._code = self._child.reap()
-        self._child.close()
+        return self.ended

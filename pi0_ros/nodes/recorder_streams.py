@@ -40,10 +40,13 @@ class RawStreams:
     """Subscribes to ``topics``, by the names that ``node`` knows them under.
 
     QoS follows the publishers: reliable and latched only where all of them are. Call
-    :meth:`match_publishers` now and then; publishers come and go.
+    :meth:`match_publishers` now and then; publishers come and go. ``fault``: why nothing is
+    heard any more, or empty.
     """
 
     def __init__(self, node: Node, topics: Sequence[EpisodeTopic]) -> None:
+        self.fault = ""
+        self._logger = node.get_logger()
         self._clock = node.get_clock()
         self._on_sim_time = bool(node.get_parameter("use_sim_time").value)
         self.states = tuple(StreamState(t, node.resolve_topic_name(t.name)) for t in topics)
@@ -105,12 +108,21 @@ class RawStreams:
         )
 
     def _run(self) -> None:
-        while self._open:
+        while self._open and not self.fault:
             with self._lock:
                 self._drain()
             time.sleep(_PERIOD_S)
 
     def _drain(self) -> None:
+        if self.fault:
+            return
+        try:
+            self._take_all()
+        except Exception as error:  # whatever it is, the episode must not go on without messages
+            self.fault = f"receiving failed: {error!r}; deactivate and activate the recorder"
+            self._logger.error(self.fault)
+
+    def _take_all(self) -> None:
         for i, subscription in enumerate(self._subscriptions):
             handle, kind = subscription.handle, subscription.msg_type
             state = self.states[i]

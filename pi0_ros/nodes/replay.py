@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from array import array
@@ -228,12 +229,16 @@ def main(words: Sequence[str] | None = None) -> int:
     remaps = ["--ros-args", "-r", f"__ns:={'/' + given.namespace.strip('/')}"]
     rclpy.init(args=remaps, signal_handler_options=SignalHandlerOptions.NO)
     node = Replay(recorded, robot, given.speed)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         return _play(node, given.use_sim_time)
     except ReplayError as error:
         sys.stderr.write(f"replay: {error}\n")
         return _FAILED
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # a second one must not cut the halt short
         node.halt()
         sys.stderr.write("replay: interrupted; the executor holds\n")
         return _INTERRUPTED

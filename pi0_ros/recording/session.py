@@ -35,6 +35,10 @@ class Source(Protocol):
     def states(self) -> Sequence[StreamState]:
         """One per topic of the plan, in its order."""
 
+    @property
+    def fault(self) -> str:
+        """Why no message comes any more, or empty."""
+
     def deliver_to(self, take: Take | None) -> None:
         """Offer messages to this take from now on; returns when no other gets any."""
 
@@ -83,6 +87,8 @@ class Session:
 
     def obstacles(self) -> tuple[str, ...]:
         """What keeps an episode from starting, one sentence each."""
+        if self._source.fault:
+            return (self._source.fault,)
         found = not_ready(self._source.states)
         free = self.bytes_free
         if free < 2 * self._reserve:
@@ -120,7 +126,7 @@ class Session:
             end_ns = self._now_ns()
             self._source.deliver_to(None)
             try:
-                ended = take.stop(outcome, notes, end_ns, fault)
+                ended = take.stop(outcome, notes, end_ns, fault or self._source.fault)
             except Exception as error:  # nothing may keep the next episode from starting
                 self.state = State.FAILED
                 self.reason = f"{take.folder}: {error!r}; `pi0 bag repair` it"
@@ -172,7 +178,7 @@ class Session:
             return
         error = take.spool.error
         free = self.bytes_free
-        fault = ""
+        fault = self._source.fault
         if error is not None:
             fault = f"the disk refused to write: {error.strerror or error}"
         elif free < self._reserve:

@@ -143,11 +143,15 @@ class Bench:
     """
 
     def __init__(
-        self, robot: Embodiment | None = None, veto: Veto | None = None, **tuning: float
+        self,
+        robot: Embodiment | None = None,
+        veto: Veto | None = None,
+        must_let_go: set[str] | None = None,
+        **tuning: float,
     ) -> None:
         self.robot = robot or embodiment()
         tuned = Tuning(**tuning)
-        self.executor = Executor(self.robot, tuned, veto=veto)
+        self.executor = Executor(self.robot, tuned, veto=veto, must_let_go=must_let_go)
         self.operator = Operator(self.executor, tuned.homing_share)
         self.period_ns = round(1e9 / self.robot.rates.control_hz)
         self.now_ns = 1_000_000_000

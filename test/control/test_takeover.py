@@ -198,6 +198,22 @@ def test_a_deadman_held_while_waiting_for_joint_states_does_not_take_over():
     assert human.send((0.5, 0.0)) is None
 
 
+def test_a_deadman_held_through_the_end_of_one_executor_does_not_drive_the_next():
+    must_let_go: set[str] = set()
+    bench = Bench(must_let_go=must_let_go)
+    bench.tick(2)
+    Human(bench).drive(lambda _: [0.3, -0.1], 20)
+    bench.executor.end("deactivated")
+    bench = Bench(must_let_go=must_let_go)
+    bench.tick(2)
+    human = Human(bench)
+    assert "press it again" in human.send((0.3, -0.1))
+    assert bench.tick().state is State.HOLDING
+    human.let_go()
+    assert human.send((0.3, -0.1)) is None
+    assert bench.tick().state is State.TELEOPERATED
+
+
 def test_a_position_beyond_all_numbers_is_held_and_no_command_is_nan():
     bench = Bench()
     bench.tick(2)

@@ -124,6 +124,37 @@ def test_forwards_a_last_line_without_a_newline(prefix: Prefix) -> None:
     assert stage.said("policy") == ["half a li"]
 
 
+def test_a_last_line_without_a_newline_is_forwarded_though_the_end_is_seen_first(
+    prefix: Prefix,
+) -> None:
+    stage = Stage(prefix, prefix.process("policy", "import sys\nsys.stderr.write('half a li')"))
+    with stage.supervisor as supervisor:
+        supervisor.start()
+        (child,) = supervisor._running
+        assert select.select([child.exited], [], [], 20.0)[0]
+        supervisor._collect(child)
+    assert stage.said("policy") == ["half a li"]
+
+
+# In a session of its own it outlives its parent's group, and keeps the pipe open.
+LEAVES_A_HOLDER = """
+import subprocess, sys
+words = [sys.executable, "-S", "-c", "import signal; signal.pause()"]
+print(subprocess.Popen(words, start_new_session=True).pid, flush=True)
+sys.stdout.write("half a li")
+"""
+
+
+def test_a_last_line_without_a_newline_is_forwarded_though_somebody_holds_the_pipe(
+    prefix: Prefix,
+) -> None:
+    stage = Stage(prefix, prefix.process("policy", LEAVES_A_HOLDER))
+    stage.supervisor.run()
+    pid, last = stage.said("policy")
+    os.kill(int(pid), signal.SIGKILL)
+    assert last == "half a li"
+
+
 def test_kills_what_a_dead_process_left_in_its_group(prefix: Prefix) -> None:
     source = """
 import subprocess, sys

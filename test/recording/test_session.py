@@ -22,6 +22,7 @@ class Streams:
 
     def __init__(self) -> None:
         self.take: Take | None = None
+        self.fault = ""
         self.states = [
             StreamState(topic=topic, name=f"/{topic.name.lstrip('/')}", offered=(Offered(),))
             for topic in TOPICS
@@ -79,6 +80,25 @@ def test_delivers_to_the_take_and_to_no_other(session: Session, streams: Streams
     assert streams.take is None and session.take is None
     assert (session.state, session.kept) == (State.IDLE, 1)
     assert ended.info.outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("ended_by", ["the watch", "the operator"])
+def test_an_episode_whose_messages_cannot_be_received_ends_as_failed_with_the_reason(
+    session: Session, streams: Streams, ended_by: str
+) -> None:
+    play(session.start("fold"))
+    streams.fault = "receiving failed: SystemError()"
+    if ended_by == "the watch":
+        session.watch()
+    else:
+        session.stop(Outcome.SUCCEEDED)
+    assert session.last is not None and session.last[1] is not None
+    info = session.last[1].info
+    assert (info.outcome, info.complete, info.reason) == (Outcome.FAILED, False, streams.fault)
+    assert session.state is State.FAILED and streams.fault in session.reason
+    assert session.obstacles() == (streams.fault,)
+    with pytest.raises(RecordingError, match="not ready: receiving failed"):
+        session.start("fold")
 
 
 def test_a_place_that_is_gone_ends_the_episode_and_is_named(

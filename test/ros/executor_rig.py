@@ -164,6 +164,12 @@ class Rig:
         self.ros.spin_some()
         self.set_clock()
 
+    def tick_with_frozen_joints(self, joints: JointState, stamp_ns: int) -> None:
+        """Let 20 ms pass in which the driver repeats an old message."""
+        joints.header.stamp = stamp(stamp_ns)
+        self._joints.publish(joints)
+        self.tick_without_joints()
+
     def drop_arm_subscriber(self) -> None:
         """Nobody listens to the arm's topic any more."""
         node = self.ros.node
@@ -217,8 +223,10 @@ class Rig:
             lambda: gate.accepted + gate.refused.total() > before, what="the chunk is judged"
         )
 
-    def teleoperate(self, position: Any, deadman: bool = True, **fields: Any) -> None:
-        """Publish a command for shoulder and elbow, and see it judged."""
+    def teleoperate(
+        self, position: Any, deadman: bool = True, until: Any = None, **fields: Any
+    ) -> None:
+        """Publish a command for shoulder and elbow, and see it judged, or ``until`` come true."""
         message = TeleopCommand(
             source_id="leader", deadman=deadman, action_names=["shoulder", "elbow"]
         )
@@ -230,7 +238,7 @@ class Rig:
         before = door.accepted + door.refused.total(), door.holder
         self._teleop.publish(message)
         self.ros.spin_until(
-            lambda: (door.accepted + door.refused.total(), door.holder) != before,
+            until or (lambda: (door.accepted + door.refused.total(), door.holder) != before),
             what="the teleoperation command is judged",
         )
 

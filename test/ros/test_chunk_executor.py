@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from array import array
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 
 from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.nodes import chunk_executor
 from pi0_ros.nodes.chunk_executor import ChunkExecutor
 
 WAITING, HOLDING, EXECUTING = (
@@ -279,3 +281,26 @@ def test_clock_messages_between_deadlines_cause_no_tick(rig: Rig) -> None:
         rig._clock.publish(Clock(clock=rig.stamp_in(offset)))
         rig.ros.spin_until(lambda o=offset: rig.clock_is_at(o), what="the clock")
     assert rig.tick().ticks == ticks + 1
+
+
+@pytest.mark.parametrize("failing", ["send", "flush"])
+def test_a_stop_that_fails_midway_hands_memory_scheduling_and_garbage_back(
+    ros: Graph, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    undone: list[str] = []
+    monkeypatch.setattr(chunk_executor, "lock_memory", lambda: "locked")
+    for name in ("unlock_memory", "ordinary_priority"):
+        monkeypatch.setattr(chunk_executor, name, lambda name=name: undone.append(name))
+    node = ros.add(ChunkExecutor, {"embodiment": "ur5e", "priority": 0})
+    assert not gc.isenabled()
+    ros.spin_until(lambda: node._last is not None, what="a tick")
+
+    def fail(*_: object) -> None:
+        raise OSError("the middleware's own")
+
+    monkeypatch.setattr(node.outputs, failing, fail)
+    node.trigger_deactivate()
+    assert node.failure == "the middleware's own"
+    assert gc.isenabled()
+    assert undone == ["unlock_memory", "ordinary_priority"]
+    assert node._ticks is None

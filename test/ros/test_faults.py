@@ -144,6 +144,23 @@ def test_joint_states_that_stop_end_in_a_hold_that_repeats_no_pose(rig: Rig) -> 
     _recovers(rig)
 
 
+def test_joint_states_that_repeat_their_stamp_end_in_a_hold_that_repeats_no_pose(rig: Rig) -> None:
+    _executing(rig)
+    frozen = rig.measured(), rig.now_ns
+    for _ in range(40):
+        rig.tick_with_frozen_joints(*frozen)
+    status = rig.statuses[-1]
+    assert status.state == HOLDING
+    assert "joint_states arrive with a stamp that has not advanced" in status.reason
+    assert status.reason.endswith("the driver has frozen")
+    sent = len(rig.path_sent())
+    for _ in range(5):
+        rig.tick_with_frozen_joints(*frozen)
+    assert len(rig.path_sent()) == sent
+    rig.tick(8)
+    _recovers(rig)
+
+
 def test_an_arm_moved_while_joint_states_were_missing_is_not_commanded_back(rig: Rig) -> None:
     _executing(rig)
     for _ in range(40):

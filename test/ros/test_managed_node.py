@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
+import pytest
 from harness import Graph
 from rclpy.task import Future
 from std_msgs.msg import String
 
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode, serve
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode, ParameterTypeError, serve
 
 
 class Recorder(ManagedNode):
@@ -95,3 +97,33 @@ def test_a_parameter_that_no_node_reads_fails_configure(ros: Graph) -> None:
     assert node.failure is not None
     assert node.failure.startswith("no parameter is called widht; recorder has autostart")
     assert "width" in node.failure
+
+
+@pytest.mark.parametrize(
+    ("parameters", "line"),
+    [
+        ({"width": 1.5}, "parameter width is 1.5 (double) and has to be of type integer"),
+        ({"autostart": "no"}, "parameter autostart is 'no' (string) and has to be of type bool"),
+        ({"use_sim_time": 1}, "parameter use_sim_time is 1 (integer) and has to be of type bool"),
+    ],
+)
+def test_a_parameter_of_another_type_is_refused_with_its_value_and_both_types(
+    ros: Graph, parameters: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(ParameterTypeError) as refused:
+        ros.add(Recorder, parameters)
+    assert str(refused.value) == line
+
+
+def test_a_process_given_a_parameter_of_another_type_says_so_in_one_line_and_ends_with_1(
+    ros: Graph,
+) -> None:
+    child = ros.process(
+        "pi0_ros.nodes.chunk_executor", {"splice_s": 1}, stderr=subprocess.PIPE, text=True
+    )
+    _, said = child.communicate(timeout=60.0)
+    assert child.returncode == 1
+    (line,) = said.splitlines()
+    assert line.endswith(
+        "cannot start: parameter splice_s is 1 (integer) and has to be of type double; write 1.0"
+    )

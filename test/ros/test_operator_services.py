@@ -118,6 +118,27 @@ def test_a_human_takes_over_from_a_chunk_and_gives_back_without_a_bump(rig: Rig)
     assert_path_within_limits(rig.path_sent())
 
 
+@pytest.mark.parametrize("held", ["before the deactivation", "while inactive"])
+def test_a_deadman_held_across_an_activation_has_to_be_let_go_first(rig: Rig, held: str) -> None:
+    rig.until(ExecutorStatus.HOLDING)
+    if held == "before the deactivation":
+        rig.teleoperate((0.3, -0.1))
+        assert rig.tick().state == ExecutorStatus.TELEOPERATED
+    rig.node.trigger_deactivate()
+    if held == "while inactive":
+        must_let_go = rig.node._must_let_go
+        rig.teleoperate((0.3, -0.1), until=lambda: "leader" in must_let_go)
+    rig.node.trigger_activate()
+    rig.until(ExecutorStatus.HOLDING)
+    rig.teleoperate((0.3, -0.1))
+    status = rig.tick()
+    assert status.state == ExecutorStatus.HOLDING
+    assert status.last_refusal.endswith("let go of the deadman and press it again")
+    rig.teleoperate((0.3, -0.1), deadman=False, until=lambda: not rig.node._must_let_go)
+    rig.teleoperate((0.3, -0.1))
+    assert rig.tick().state == ExecutorStatus.TELEOPERATED
+
+
 def test_a_teleoperation_command_that_does_not_fit_is_refused_and_said(rig: Rig) -> None:
     rig.until(ExecutorStatus.HOLDING)
     rig.teleoperate((0.3, float("nan")))

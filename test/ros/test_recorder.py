@@ -222,6 +222,26 @@ def test_deactivating_keeps_the_episode_that_runs(ros: Graph, operator: Operator
     assert read_episode(path).outcome is Outcome.UNMARKED
 
 
+def test_a_receiver_that_fails_ends_the_episode_as_failed_and_the_status_says_why(
+    ros: Graph, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.await_ready()
+    operator.start()
+    operator.await_messages(20)
+    recorder = ros._nodes[-1]
+
+    def fail(*_: object) -> None:
+        raise SystemError("no info")
+
+    monkeypatch.setattr(recorder._streams, "_receive", fail)
+    status = operator.await_status(lambda s: s.state == s.FAILED, "the failure")
+    assert "receiving failed: SystemError('no info')" in status.reason and not status.ready
+    info = read_episode(Path(status.episode_path))
+    assert info.outcome is Outcome.FAILED and not info.complete
+    assert info.reason.startswith("receiving failed")
+    assert operator.start().message.startswith("not ready: receiving failed")
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

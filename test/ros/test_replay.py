@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from std_srvs.srv import Trigger
 from pi0_bringup.mock_robot import MockRobot
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.embodiment import load
+from pi0_ros.nodes import replay
 from pi0_ros.nodes.chunk_executor import ChunkExecutor
 from pi0_ros.nodes.managed import LATCHED_QOS
 from pi0_ros.nodes.replay import Replay, ReplayError, main
@@ -119,6 +123,43 @@ def test_an_interrupted_replay_plays_no_further(ros: Graph, tmp_path: Path) -> N
     assert held.state == ExecutorStatus.HOLDING
     assert held.command[0] == pytest.approx(waist, abs=0.02)
     assert not any(held.command_velocity)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def signal_handlers_kept() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", _SIGNALS)
+def test_a_signal_halts_the_robot_and_a_second_one_does_not_cut_that_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    done: list[str] = []
+
+    class Halting:
+        def __init__(self, *_: object) -> None: ...
+
+        def halt(self) -> None:
+            signal.raise_signal(number)
+            done.append("halted")
+
+        def destroy_node(self) -> None:
+            done.append("destroyed")
+
+    monkeypatch.setattr(replay, "Replay", Halting)
+    monkeypatch.setattr(replay, "_play", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr(replay.rclpy, "init", lambda **_: None)
+    with signal_handlers_kept():
+        assert main([str(write_bag(tmp_path, steps=3))]) == 130
+    assert done == ["halted", "destroyed"]
 
 
 def test_another_robot_is_refused(

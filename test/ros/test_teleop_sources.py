@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class Rig:
             ),
             what="the source is connected",
         )
+        self.tick()  # a deadman counts once it was not held
 
     def _on_command(self, message: TeleopCommand) -> None:
         self.sent.append(message)
@@ -132,6 +134,55 @@ def test_a_stopped_executor_ends_the_drive_until_the_deadman_was_let_go(pad: Rig
     assert pad.tick(3, joy=held) == []
     pad.tick(1, joy=joy(held=False))
     assert pad.tick(1, joy=held)[0].deadman
+
+
+def test_a_deadman_held_across_an_activation_has_to_be_let_go_first(pad: Rig) -> None:
+    held = joy(held=True, a1=1.0)
+    assert pad.tick(2, joy=held)[-1].deadman
+    pad.node.trigger_deactivate()
+    pad.ros.spin_some()
+    pad.node.trigger_activate()
+    before = len(pad.sent)
+    pad.tick(5, joy=held)
+    assert len(pad.sent) == before
+    assert "press it again" in pad.node.state
+    pad.tick(1, joy=joy(held=False))
+    assert pad.tick(1, joy=held)[-1].deadman
+
+
+def test_a_pad_that_was_silent_has_to_be_let_go_before_it_drives_again(pad: Rig) -> None:
+    held = joy(held=True, a1=1.0)
+    pad.tick(2, joy=held)
+    pad.tick(20)
+    assert pad.quiet()
+    assert "the pad is silent for 0." in pad.node.state
+    assert pad.tick(3, joy=held) == []
+    pad.tick(1, joy=joy(held=False))
+    assert pad.tick(1, joy=held)[-1].deadman
+
+
+@pytest.mark.parametrize(
+    ("axes", "buttons", "said"),
+    [
+        (8, 4, "deadman_button is 5 and the pad has 4 buttons"),
+        (8, 6, "layer 'joints' binds number 7 (from 0) of the buttons and the pad has 6 buttons"),
+        (1, 11, "layer 'joints' binds number 1 (from 0) of the axes and the pad has 1 axes"),
+    ],
+)
+def test_a_pad_with_too_little_is_said_and_drives_nothing(
+    pad: Rig, monkeypatch: pytest.MonkeyPatch, axes: int, buttons: int, said: str
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(
+        pad.node,
+        "get_logger",
+        lambda: SimpleNamespace(warning=lambda text, **_: warnings.append(text)),
+    )
+    released, held = Joy(axes=[0.0] * axes, buttons=[0] * buttons), Joy(axes=[0.0] * axes)
+    held.buttons = [1] * buttons
+    pad.tick(1, joy=released)
+    assert pad.tick(3, joy=held) == []
+    assert f"{said}: not driving" in warnings
 
 
 def test_an_executor_that_does_not_follow_ends_the_drive(pad: Rig) -> None:
@@ -243,6 +294,11 @@ def test_a_leader_far_from_the_robot_starts_nothing(leaders: Rig) -> None:
         (LeaderArmsNode, {"embodiment": "ur5e"}, "names no leader arms"),
         (LeaderArmsNode, {"deadman": "foot"}, "deadman is 'foot'"),
         (KeyboardTeleop, {}, "needs a terminal"),
+        (
+            KeyboardTeleop,
+            {"layers": ["arm"], "arm.keys": ["Up"], "arm.targets": ["selected"]},
+            "arm.keys: no key is called 'Up'; give a single character or one of up, down",
+        ),
         (ScriptedExpert, {"embodiment": "ur5e"}, "simulated ViperX"),
     ],
 )

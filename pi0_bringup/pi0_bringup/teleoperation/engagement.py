@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+_HELD_BEFORE = "the deadman was held from the start; let go of it and press it again"
+
 
 class Phase(Enum):
     """What a source does this tick."""
@@ -17,13 +19,14 @@ class Phase(Enum):
 class Engagement:
     """Follows the deadman; what ended a drive has to be answered by letting go first.
 
+    So has a deadman that is held from the beginning: it was meant for what was before.
     ``reason`` says why the source does not drive though the deadman is held; empty otherwise.
     """
 
     def __init__(self) -> None:
         self.reason = ""
         self._driving = False
-        self._must_let_go = False
+        self._must_let_go = True
 
     @property
     def driving(self) -> bool:
@@ -39,6 +42,7 @@ class Engagement:
         if problem is not None:
             self.block(problem)
         if self._must_let_go:
+            self.reason = self.reason or _HELD_BEFORE
             return self._stand()
         was_driving, self._driving = self._driving, True
         return Phase.DRIVE if was_driving else Phase.ENGAGE

@@ -16,6 +16,8 @@ from pi0_bringup.teleoperation.layers import Layer, Layers, Pad, default_layers
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
 from pi0_ros.nodes.managed import SENSOR_QOS, run
 
+_SAY_S = 2.0
+
 
 class GamepadTeleop(TeleopSource):
     """Parameters and topics are in the reference."""
@@ -29,6 +31,7 @@ class GamepadTeleop(TeleopSource):
         self.declare_parameter("joy_timeout_s", 0.3)
         self.declare_parameter("dead_zone", 0.1)
         self._joy: Joy | None = None
+        self._joy_ns = 0
         self._shares: dict[str, float] = {}
 
     def prepare(self) -> None:
@@ -54,15 +57,25 @@ class GamepadTeleop(TeleopSource):
             buttons=tuple(strings(self, f"{name}.buttons")),
         )
 
-    def start(self) -> None:
-        self._joy = None
-        super().start()
-
     def held(self, now_ns: int) -> bool:
         joy = self._joy
-        if joy is None or now_ns - self._joy_ns > self._timeout_ns:
+        if joy is None or len(joy.buttons) <= self._deadman:
             return False
-        return len(joy.buttons) > self._deadman and bool(joy.buttons[self._deadman])
+        return bool(joy.buttons[self._deadman])
+
+    def problem(self, now_ns: int) -> str | None:
+        return super().problem(now_ns) or self._pad_problem(now_ns)
+
+    def _pad_problem(self, now_ns: int) -> str | None:
+        joy = self._joy
+        if joy is None:
+            return None
+        silent_ns = now_ns - self._joy_ns
+        if silent_ns > self._timeout_ns:
+            return f"the pad is silent for {silent_ns * 1e-9:.1f} s"
+        if len(joy.buttons) <= self._deadman:
+            return f"deadman_button is {self._deadman} and the pad has {len(joy.buttons)} buttons"
+        return self._pad.missing(joy.axes, joy.buttons)
 
     def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
         self._jog.engage(commanded)
@@ -77,6 +90,9 @@ class GamepadTeleop(TeleopSource):
         before = self._pad.layers.layer.name, self._pad.layers.selected
         self._joy, self._joy_ns = message, self._now_ns()
         self._shares = self._pad.read(message.axes, message.buttons)
+        problem = self._pad_problem(self._joy_ns)
+        if problem is not None:
+            self.get_logger().warning(f"{problem}: not driving", throttle_duration_sec=_SAY_S)
         after = self._pad.layers.layer.name, self._pad.layers.selected
         if after != before:
             self.get_logger().info(f"layer {after[0]}, selected {after[1]}")

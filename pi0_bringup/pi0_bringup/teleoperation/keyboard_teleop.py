@@ -14,7 +14,7 @@ from rich.live import Live
 
 from pi0_bringup.teleoperation.hands import declare_jog_parameters, jog_of, strings
 from pi0_bringup.teleoperation.keyboard_screen import screen
-from pi0_bringup.teleoperation.keys import Keys, RawTerminal
+from pi0_bringup.teleoperation.keys import Keys, RawTerminal, check_key
 from pi0_bringup.teleoperation.layers import Layer, Layers, default_layers
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
 from pi0_ros.nodes.managed import run
@@ -60,6 +60,11 @@ class KeyboardTeleop(TeleopSource):
                 f"{name}.keys has {len(keys)} and {name}.targets {len(targets)}; give one target "
                 "for each key"
             )
+        for key in keys:
+            try:
+                check_key(key)
+            except ValueError as error:
+                raise ValueError(f"{name}.keys: {error}") from error
         return Layer(name=name, keys=dict(zip(keys, targets, strict=True)))
 
     def start(self) -> None:

@@ -15,6 +15,8 @@ _ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"
 _NAMES = {" ": "space", "\t": "tab", "\x1b": "escape", "\r": "enter", "\n": "enter"}
 #: Keys that let the robot go at once, whatever the layer.
 RELEASE_KEYS = ("space", "escape")
+_NEXT_LAYER = "tab"
+_BINDABLE = (*_ARROWS.values(), "enter")
 
 
 class RawTerminal:
@@ -72,6 +74,16 @@ def key_names(text: str) -> list[str]:
     return names
 
 
+def check_key(key: str) -> None:
+    """Raise ValueError if a layer cannot bind a key of this name."""
+    if key in (*RELEASE_KEYS, _NEXT_LAYER):
+        raise ValueError(f"key {key!r} has its meaning in every layer; bind another one")
+    if key not in _BINDABLE and not (len(key) == 1 and key.isprintable() and key != " "):
+        raise ValueError(
+            f"no key is called {key!r}; give a single character or one of {', '.join(_BINDABLE)}"
+        )
+
+
 class Keys:
     """Turns presses into motion that lasts ``pulse_s`` each, renewed by repetition.
 
@@ -95,7 +107,7 @@ class Keys:
         if key in RELEASE_KEYS:
             self.release()
             return
-        target = "next_layer" if key == "tab" else self.layers.layer.keys.get(key, "")
+        target = "next_layer" if key == _NEXT_LAYER else self.layers.layer.keys.get(key, "")
         if target in ACTIONS:
             self._until_ns.clear()
             self.layers.act(target)

@@ -60,6 +60,11 @@ class Layers:
         return self._layers[self._layer]
 
     @property
+    def pages(self) -> tuple[Layer, ...]:
+        """All of them."""
+        return self._layers
+
+    @property
     def selected(self) -> str:
         """The dimension that ``selected`` moves."""
         return self._dimensions[self._selected]
@@ -87,6 +92,21 @@ class Pad:
         self.layers = layers
         self._dead_zone = dead_zone
         self._pressed: frozenset[int] = frozenset()
+
+    def missing(self, axes: Sequence[float], buttons: Sequence[int]) -> str | None:
+        """What a layer binds and the pad does not have, or None."""
+        for layer in self.layers.pages:
+            for what, bound, has in (
+                ("axes", layer.axes, len(axes)),
+                ("buttons", layer.buttons, len(buttons)),
+            ):
+                last = max((i for i, target in enumerate(bound) if target), default=-1)
+                if last >= has:
+                    return (
+                        f"layer {layer.name!r} binds number {last} (from 0) of the {what} and "
+                        f"the pad has {has} {what}"
+                    )
+        return None
 
     def read(self, axes: Sequence[float], buttons: Sequence[int]) -> dict[str, float]:
         """Share of each target, in -1 .. 1; acts on buttons that were not down before."""

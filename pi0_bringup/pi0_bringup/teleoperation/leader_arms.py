@@ -72,7 +72,6 @@ class LeaderArmsNode(TeleopSource):
 
     def start(self) -> None:
         self._switch = GestureSwitch(_GESTURE_S)
-        self._pressed_ns = None
         super().start()
 
     def held(self, now_ns: int) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pi0_bringup.teleoperation.engagement import Engagement, Phase
-from pi0_bringup.teleoperation.keys import Keys, RawTerminal, key_names
+from pi0_bringup.teleoperation.keys import Keys, RawTerminal, check_key, key_names
 from pi0_bringup.teleoperation.layers import Layer, Layers, Pad, default_layers
 from pi0_ros.embodiment import available, load
 
@@ -111,6 +111,25 @@ def test_names_the_keys_a_terminal_sends() -> None:
     assert key_names("a\x1b[A \x1b[D\x1b\t") == ["a", "up", "space", "left", "escape", "tab"]
 
 
+@pytest.mark.parametrize("key", ["Up", "arrow_up", "page up", "", " "])
+def test_a_key_that_no_terminal_sends_is_refused_with_those_that_are_known(key: str) -> None:
+    with pytest.raises(
+        ValueError, match="give a single character or one of up, down, right, left, enter"
+    ):
+        check_key(key)
+
+
+@pytest.mark.parametrize("key", ["space", "escape", "tab"])
+def test_a_key_that_means_the_same_in_every_layer_cannot_be_bound(key: str) -> None:
+    with pytest.raises(ValueError, match=f"'{key}' has its meaning"):
+        check_key(key)
+
+
+def test_every_key_that_a_terminal_sends_otherwise_can_be_bound() -> None:
+    for key in key_names("aZ?9\x1b[A\x1b[B\x1b[C\x1b[D\r"):
+        check_key(key)
+
+
 def test_the_terminal_is_restored() -> None:
     keyboard, terminal = pty.openpty()
     before = termios.tcgetattr(terminal)
@@ -142,6 +161,7 @@ def test_a_source_engages_drives_and_releases_with_its_deadman() -> None:
 
 def test_what_ended_a_drive_has_to_be_answered_by_letting_go() -> None:
     engagement = Engagement()
+    engagement.update(False, None)
     engagement.update(True, None)
     assert engagement.update(True, "stopped") is Phase.RELEASE
     assert engagement.update(True, None) is Phase.IDLE
@@ -154,3 +174,11 @@ def test_a_deadman_held_before_the_robot_is_ready_starts_nothing_later() -> None
     engagement = Engagement()
     assert engagement.update(True, "waiting") is Phase.IDLE
     assert engagement.update(True, None) is Phase.IDLE
+
+
+def test_a_deadman_held_from_the_start_drives_nothing_before_it_was_let_go() -> None:
+    engagement = Engagement()
+    assert engagement.update(True, None) is Phase.IDLE
+    assert "let go of it" in engagement.reason
+    engagement.update(False, None)
+    assert engagement.update(True, None) is Phase.ENGAGE
