@@ -222,6 +222,17 @@ def test_refuses_weights_that_are_not_finite_and_leaves_nothing_behind(source: P
     assert list((source.parent / "out").iterdir()) == []
 
 
+def test_refuses_integer_weights_and_leaves_nothing_behind(source: Path) -> None:
+    write_openpi(source)
+    path = source / "model.safetensors"
+    tensors = load_file(path)
+    tensors["action_out_proj.bias"] = tensors["action_out_proj.bias"].int()
+    save_file(tensors, path)
+    with pytest.raises(CheckpointError, match=r"not floating point .*action_out_proj\.bias int32"):
+        converted(source)
+    assert not (source.parent / "out").exists()
+
+
 def test_refuses_truncated_weights(source: Path) -> None:
     write_openpi(source)
     path = source / "model.safetensors"
