@@ -308,7 +308,10 @@ def test_a_processor_names_safetensors_of_its_folder_only(source: Path, file: st
     [
         (["norm_map"], r"config of a step is \['norm_map'\]: an object expected"),
         ({"norm_map": "MEAN_STD"}, "norm_map is 'MEAN_STD' and eps 1e-08"),
-        ({"norm_map": {}, "eps": "small"}, "eps 'small': an object and a number expected"),
+        ({"eps": "small"}, r"policy_preprocessor\.json: .*eps 'small': an object and a finite"),
+        ({"eps": float("nan")}, r"policy_preprocessor\.json: .*eps nan"),
+        ({"eps": float("inf")}, r"policy_preprocessor\.json: .*eps inf"),
+        ({"eps": -1e-8}, r"policy_preprocessor\.json: .*eps -1e-08"),
     ],
 )
 def test_refuses_a_malformed_processor(source: Path, config: object, message: str) -> None:
