@@ -95,6 +95,7 @@ def aloha(pipeline: Pipeline, delta_mask: list[bool]) -> Pipeline:
     return replace(
         pipeline,
         embodiment=trossen,
+        view_order=(0, 1, 2),
         state_norm=ZScore(np.full(14, 0.1), np.full(14, 0.5), 1e-6, 1e-6),
         action_norm=ZScore(np.full(14, -0.2), np.full(14, 0.25), 1e-6, 1e-6),
         robot_state=state,
