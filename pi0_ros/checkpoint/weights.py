@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import cache
 from pathlib import Path
 from typing import overload
 
@@ -22,7 +23,7 @@ def check_tensors(config: Pi0Config | Pi0SmallConfig, tensors: LazyTensors, sour
 
     Values are not read.
     """
-    expected = {name: tuple(p.shape) for name, p in _empty(config).state_dict().items()}
+    expected = _shapes(config)
     problems = [
         *listed("missing", [n for n in expected if n not in tensors]),
         *listed("unexpected", [n for n in tensors if n not in expected]),
@@ -91,6 +92,11 @@ def fingerprint(*paths: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()[:8]
+
+
+@cache
+def _shapes(config: Pi0Config | Pi0SmallConfig) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(p.shape) for name, p in _empty(config).state_dict().items()}
 
 
 def _empty(config: Pi0Config | Pi0SmallConfig) -> Network:
