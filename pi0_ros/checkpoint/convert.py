@@ -121,7 +121,7 @@ def _manifest(found: Found, embodiment: Embodiment, supplement: Supplement) -> M
             model=config,
             state_names=embodiment.state_names,
             action_names=embodiment.action_names,
-            cameras=fitting.used_cameras(embodiment),
+            cameras=fitting.used_cameras(found, embodiment),
             step_duration_s=embodiment.rates.step_duration_s,
             delta_mask=fitting.delta_mask(found, embodiment, supplement.delta),
             normalisation=fitting.normalisation(statistics, embodiment, config.action_dim),

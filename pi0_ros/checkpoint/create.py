@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.checkpoint.errors import CheckpointError
+from pi0_ros.checkpoint.files import listed
 from pi0_ros.checkpoint.manifest import Manifest, Normalisation, Statistics
 from pi0_ros.checkpoint.store import MANIFEST_FILE, load_manifest, save
 from pi0_ros.checkpoint.tokenizer import train_tokenizer, wordpiece_vocabulary
@@ -40,12 +41,11 @@ def create_untrained(
     """Writes a checkpoint for ``embodiment`` with random weights of the variant ``config``.
 
     Its manifest says ``trained: false``. Files depend on the arguments alone. Raises
-    :class:`CheckpointError` for an unknown variant, and rather than replace a trained
-    checkpoint.
+    :class:`CheckpointError` for an unknown variant, and rather than replace anything but an
+    untrained checkpoint.
     """
     directory = Path(directory)
-    if (directory / MANIFEST_FILE).exists() and load_manifest(directory).trained:
-        raise CheckpointError(f"{directory}: holds a trained checkpoint; choose another folder")
+    _refuse_to_replace(directory)
     model = _random(config, embodiment.rates.horizon, seed)
     small, vocab = isinstance(model, Pi0Small), model.config.vocab
     pi05 = not isinstance(model, Pi0Small) and model.config.pi05
@@ -66,6 +66,16 @@ def create_untrained(
     )
     make = wordpiece_vocabulary if small else train_tokenizer
     save(directory, model, manifest, make(min(vocab, TOKENIZER_PIECES)))
+
+
+def _refuse_to_replace(directory: Path) -> None:
+    if (directory / MANIFEST_FILE).exists():
+        if load_manifest(directory).trained:
+            raise CheckpointError(f"{directory}: holds a trained checkpoint; choose another folder")
+    elif directory.is_dir() and (there := sorted(p.name for p in directory.iterdir())):
+        raise CheckpointError(
+            f"{directory}: {listed('not empty', there)[0]}; choose an empty or new folder"
+        )
 
 
 def _random(config: str, horizon: int, seed: int) -> Network:

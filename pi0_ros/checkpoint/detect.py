@@ -24,7 +24,7 @@ from pi0_ros.checkpoint.names import is_foreign, is_legacy
 from pi0_ros.checkpoint.openpi import CONFIG_FILE, read_openpi
 from pi0_ros.checkpoint.orbax import PARAMS, is_orbax, read_jax
 from pi0_ros.checkpoint.store import MANIFEST_FILE
-from pi0_ros.checkpoint.weights import check_shapes
+from pi0_ros.checkpoint.weights import check_tensors
 from pi0_ros.model import Pi0Config
 
 #: Where LeRobot's training keeps the policy inside a step's folder.
@@ -77,7 +77,7 @@ def read(path: Path | str, asset: str | None = None) -> Found:
     Raises :class:`CheckpointError`, also where tensors are missing, unexpected or mis-shaped.
     """
     found = _read(detect(path), asset)
-    check_shapes(found.config, {n: t.shape for n, t in found.tensors.items()}, found.root)
+    check_tensors(found.config, found.tensors, found.root)
     return found
 
 

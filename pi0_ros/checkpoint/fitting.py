@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.found import Found, FoundStatistics
@@ -108,9 +109,21 @@ def delta_mask(found: Found, embodiment: Embodiment, given: bool | None) -> tupl
     return mask
 
 
-def used_cameras(embodiment: Embodiment) -> tuple[str, ...]:
-    """The robot's slots, in prefix order."""
-    return tuple(_present(embodiment))
+def used_cameras(found: Found, embodiment: Embodiment) -> tuple[str, ...]:
+    """The robot's slots in the order that the network saw them in: tokens have positions.
+
+    Cameras under names other than the slots' are taken in slot order.
+    """
+    present = _present(embodiment)
+    return tuple(sorted(present, key=prefix_order(found.cameras).index))
+
+
+def prefix_order(cameras: Sequence[str]) -> tuple[str, ...]:
+    """All slots; those in ``cameras`` in that order, the others at their own place."""
+    if not set(cameras) <= set(CAMERA_SLOTS):
+        return CAMERA_SLOTS
+    named = iter(cameras)
+    return tuple(next(named) if slot in cameras else slot for slot in CAMERA_SLOTS)
 
 
 def _present(embodiment: Embodiment) -> list[str]:

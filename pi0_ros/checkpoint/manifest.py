@@ -103,9 +103,10 @@ class Normalisation:
 class Manifest:
     """Which robot a set of weights is for, and how its vectors are prepared.
 
-    ``cameras`` are the model slots used; ``step_duration_s`` the time between two
-    steps of a chunk; ``delta_mask`` marks action dimensions predicted relative to the
-    state; ``tokenizer`` is a file name in the same folder, of ``tokenizer_kind``;
+    ``cameras`` are the model slots used, in the order in which the network saw them;
+    ``step_duration_s`` the time between two steps of a chunk; ``delta_mask`` marks action
+    dimensions predicted relative to the state; ``tokenizer`` is a file name in the same folder,
+    of ``tokenizer_kind``;
     ``robot_transform`` names conventions of the checkpoint other than the embodiment's;
     ``state_in_prompt`` tells whether the prompt carries the state: π0.5's does unless it was
     trained without, and then the network sees no state at all; no other network's does;

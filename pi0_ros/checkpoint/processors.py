@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +71,10 @@ def statistics(folder: Path) -> tuple[FoundStatistics | None, str]:
         tensors |= {k: v for k, v in _tensors(after).items() if k.startswith(_ACTION + ".")}
     modes = before.config.get("norm_map") or {}
     eps = before.config.get("eps", EPS)
-    if not isinstance(modes, dict) or not isinstance(eps, int | float):
+    if not isinstance(modes, dict) or not _is_eps(eps):
         raise CheckpointError(
             f"{folder / PREPROCESSOR}: norm_map is {modes!r} and eps {eps!r}: an object and a "
-            "number expected"
+            "finite number of at least 0 expected"
         )
     source = str(before.state_file or folder / PREPROCESSOR)
     return from_tensors(tensors, _mode(modes, "STATE"), _mode(modes, "ACTION"), eps, source)
@@ -144,6 +145,10 @@ def _statistics(
     return Statistics(
         mean=lists["mean"], std=lists["std"], q01=lists.get("q01"), q99=lists.get("q99")
     )
+
+
+def _is_eps(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
 
 def _mode(modes: Mapping[str, Any], what: str) -> str:

@@ -12,7 +12,7 @@ from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import WEIGHTS_FILE, find_weights, read_tensors, written
 from pi0_ros.checkpoint.manifest import Manifest, read_manifest, to_json
 from pi0_ros.checkpoint.tensors import LazyTensor, LazyTensors
-from pi0_ros.checkpoint.weights import Network, assemble, check_shapes, fingerprint
+from pi0_ros.checkpoint.weights import Network, assemble, check_tensors, fingerprint
 
 MANIFEST_FILE = "manifest.json"
 CONVERT_HINT = "pi0 checkpoint convert {} --embodiment NAME --out DIR"
@@ -53,7 +53,7 @@ def write(directory: Path, tensors: LazyTensors, manifest: Manifest, tokenizer: 
     Raises :class:`CheckpointError` where the tensors are not those of the manifest's model or
     hold NaN or infinity. What the folder held stays until the new weights are on the disk.
     """
-    check_shapes(manifest.model, {name: t.shape for name, t in tensors.items()}, directory)
+    check_tensors(manifest.model, tensors, directory)
     directory.mkdir(parents=True, exist_ok=True)
     with written(directory / WEIGHTS_FILE, tensors):
         (directory / MANIFEST_FILE).unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from torch import Tensor
 from pi0_ros.checkpoint.detect import read
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import read_header
+from pi0_ros.checkpoint.fitting import prefix_order
 from pi0_ros.checkpoint.weights import assemble
 from pi0_ros.embodiment.types import CAMERA_SLOTS
 from pi0_ros.model import Pi0
@@ -62,7 +63,7 @@ def verify(path: Path | str, reference: Path | str) -> tuple[Comparison, ...]:
         config = replace(config, action_horizon=io["noise"].shape[1])
     model = assemble(config, found.tensors, found.root)
     try:
-        return tuple(_compare(model, io, reference))
+        return tuple(_compare(model, io, prefix_order(found.cameras), reference))
     except (ValueError, RuntimeError, IndexError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -73,11 +74,13 @@ def verify(path: Path | str, reference: Path | str) -> tuple[Comparison, ...]:
 
 
 @torch.no_grad()
-def _compare(model: Pi0, io: Mapping[str, Tensor], reference: Path) -> list[Comparison]:
+def _compare(
+    model: Pi0, io: Mapping[str, Tensor], order: tuple[str, ...], reference: Path
+) -> list[Comparison]:
     comparisons = []
     for key in sorted(name for name in io if name.startswith(_EXPECTED)):
         name, expected = key.removeprefix(_EXPECTED), io[key].float()
-        computed = _compute(model, io, name, reference)
+        computed = _compute(model, io, name, order, reference)
         if computed.shape != expected.shape:
             raise CheckpointError(
                 f"{reference}: {key} has shape {tuple(expected.shape)} and the checkpoint gives "
@@ -98,9 +101,11 @@ def _compare(model: Pi0, io: Mapping[str, Tensor], reference: Path) -> list[Comp
     return comparisons
 
 
-def _compute(model: Pi0, io: Mapping[str, Tensor], name: str, reference: Path) -> Tensor:
+def _compute(
+    model: Pi0, io: Mapping[str, Tensor], name: str, order: tuple[str, ...], reference: Path
+) -> Tensor:
     """The output ``name``: an embedding, the loss per element or sampled actions."""
-    prefix, slots = _prefix(io, reference)
+    prefix, slots = _prefix(io, order, reference)
     state, noise = io["state"].float(), io["noise"].float()
     tokens = model.config.vision.tokens
     if name == "prefix_embedding":
@@ -128,9 +133,9 @@ def _compute(model: Pi0, io: Mapping[str, Tensor], name: str, reference: Path) -
 
 
 def _prefix(
-    io: Mapping[str, Tensor], reference: Path
+    io: Mapping[str, Tensor], order: tuple[str, ...], reference: Path
 ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], list[str]]:
-    """Arguments of the prefix, and the slots whose images are stored, in prefix order."""
+    """Arguments of the prefix, and the slots whose images are stored, in ``order``."""
     stored = [name.removeprefix("image.") for name in io if name.startswith("image.")]
     unknown = sorted(set(stored) - set(CAMERA_SLOTS))
     if unknown or not stored:
@@ -138,7 +143,7 @@ def _prefix(
             f"{reference}: image slots {', '.join(unknown) or 'none'}; use "
             f"{', '.join(CAMERA_SLOTS)}"
         )
-    slots = [slot for slot in CAMERA_SLOTS if slot in stored]
+    slots = [slot for slot in order if slot in stored]
     _require(io, tuple(f"image_mask.{slot}" for slot in slots), reference)
     images = torch.stack([_pixels(io[f"image.{slot}"]) for slot in slots], dim=1)
     masks = torch.stack([io[f"image_mask.{slot}"].bool() for slot in slots], dim=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import overload
 
@@ -18,20 +18,29 @@ from pi0_ros.model import Pi0, Pi0Config, Pi0Small, Pi0SmallConfig, blank
 Network = Pi0 | Pi0Small
 
 
-def check_shapes(
-    config: Pi0Config | Pi0SmallConfig, shapes: Mapping[str, tuple[int, ...]], source: object
-) -> None:
-    """Raises :class:`CheckpointError` listing missing, unexpected and mis-shaped tensors."""
-    expected = {name: tuple(p.shape) for name, p in _empty(config).state_dict().items()}
+def check_tensors(config: Pi0Config | Pi0SmallConfig, tensors: LazyTensors, source: object) -> None:
+    """Raises :class:`CheckpointError` listing missing, unexpected, mis-shaped and integer tensors.
+
+    Values are not read.
+    """
+    expected = _shapes(config)
     problems = [
-        *listed("missing", [n for n in expected if n not in shapes]),
-        *listed("unexpected", [n for n in shapes if n not in expected]),
+        *listed("missing", [n for n in expected if n not in tensors]),
+        *listed("unexpected", [n for n in tensors if n not in expected]),
         *listed(
             "mis-shaped",
             [
-                f"{n} {shapes[n]} instead of {shape}"
+                f"{n} {tensors[n].shape} instead of {shape}"
                 for n, shape in expected.items()
-                if n in shapes and shapes[n] != shape
+                if n in tensors and tensors[n].shape != shape
+            ],
+        ),
+        *listed(
+            "not floating point",
+            [
+                f"{n} {str(tensor.dtype).removeprefix('torch.')}"
+                for n, tensor in tensors.items()
+                if n in expected and not tensor.dtype.is_floating_point
             ],
         ),
     ]
@@ -53,10 +62,10 @@ def assemble(
 ) -> Network:
     """A frozen float32 network on the CPU that holds ``tensors`` without copying float32 ones.
 
-    Raises :class:`CheckpointError` listing tensors that are missing, unexpected,
-    mis-shaped or hold NaN or infinity; nothing is loaded in part.
+    Raises :class:`CheckpointError` as :func:`check_tensors`, and listing tensors that hold NaN
+    or infinity; nothing is loaded in part.
     """
-    check_shapes(config, {name: tensor.shape for name, tensor in tensors.items()}, source)
+    check_tensors(config, tensors, source)
     loaded: dict[str, Tensor] = {}
     broken = []
     # The largest first: while one is converted, it is in memory twice.
@@ -83,6 +92,11 @@ def fingerprint(*paths: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()[:8]
+
+
+@cache
+def _shapes(config: Pi0Config | Pi0SmallConfig) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(p.shape) for name, p in _empty(config).state_dict().items()}
 
 
 def _empty(config: Pi0Config | Pi0SmallConfig) -> Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -45,8 +46,24 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return its exit code, 2 for a refused input, 130 if interrupted."""
-    words = sys.argv[1:] if arguments is None else arguments
+    """Run one verb; return its exit code, 2 for a refused input, 130 if interrupted.
+
+    141, as of a shell's own tools, if nobody reads the output any more.
+    """
+    try:
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            print(end="", flush=True)
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        # What is left unwritten would be tried again at exit, with a trace.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(words: Sequence[str]) -> int:
     verb = next((word for word in words if not word.startswith("-")), None)
     given = build_parser(verb).parse_args(words)
     try:
@@ -63,6 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _refuse(f"{os.fsdecode(error.filename)}: {error.strerror}")
     return code
+
+
+def _nobody_reads() -> bool:
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # an error is told unasked
+    return bool(poll.poll(0))
 
 
 def _refuse(text: str) -> int:

@@ -52,6 +52,7 @@ class Pipeline:
     embodiment: Embodiment
     width: int
     image_size: int
+    view_order: tuple[int, ...]
     state_in_prompt: bool
     state_norm: ZScore | Quantile
     action_norm: ZScore | Quantile
@@ -74,6 +75,7 @@ class Pipeline:
             embodiment=embodiment,
             width=model.action_dim,
             image_size=model.vision.image_size,
+            view_order=_view_order(manifest),
             state_in_prompt=manifest.state_in_prompt,
             state_norm=_normaliser(manifest.normalisation, manifest.normalisation.state),
             action_norm=_normaliser(manifest.normalisation, manifest.normalisation.actions),
@@ -101,7 +103,7 @@ class Pipeline:
             raise PolicyError(
                 f"state is {state.tolist()}; {len(self.embodiment.state)} finite numbers expected"
             )
-        images, image_mask = place_views(observation.images, observation.slot_mask)
+        images, image_mask = place_views(observation.images, observation.slot_mask, self.view_order)
         normalised = self.state_norm.forward(self.robot_state.forward(state))
         tokens, token_mask = self._tokens(observation.prompt, normalised)
         return ModelInputs(
@@ -149,6 +151,12 @@ class Pipeline:
         if self.state_in_prompt:
             return self.tokenizer.encode_whole(state_prompt(text, normalised_state))
         return self.tokenizer.encode_task(text)
+
+
+def _view_order(manifest: Manifest) -> tuple[int, ...]:
+    """Indices of an observation's views, which come in slot order, in the manifest's."""
+    observed = [slot for slot in CAMERA_SLOTS if slot in manifest.cameras]
+    return tuple(observed.index(slot) for slot in manifest.cameras)
 
 
 def _normaliser(normalisation: Normalisation, statistics: Statistics) -> ZScore | Quantile:

@@ -110,11 +110,12 @@ class DeltaActions:
 
 
 def place_views(
-    images: NDArray[np.uint8], slot_mask: Sequence[bool]
+    images: NDArray[np.uint8], slot_mask: Sequence[bool], order: Sequence[int] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Views (present, H, W, 3) uint8 to all slots (V, 3, H, W) float32 in [-1, 1], and mask (V,).
 
-    An absent view keeps its place, as black (-1) with mask false.
+    An absent view keeps its place, as black (-1) with mask false. The others follow one another
+    in ``order``, indices of ``images``; as they are by default.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise PolicyError(
@@ -126,7 +127,8 @@ def place_views(
     _, height, width, _ = images.shape
     placed = np.full((len(mask), 3, height, width), -1.0, dtype=np.float32)
     channels_first = images.transpose(0, 3, 1, 2)
-    placed[mask] = channels_first * np.float32(2.0 / 255.0) - np.float32(1.0)
+    views = channels_first * np.float32(2.0 / 255.0) - np.float32(1.0)
+    placed[mask] = views if order is None else views[list(order)]
     return placed, mask
 
 

@@ -71,6 +71,7 @@ def _from_mcap(path: Path) -> EpisodeInfo:
                     last = record.metadata
     except (OSError, McapError, ValueError, AssertionError, struct.error) as error:
         raise RecordingError(
-            f"{path}: cannot be read: {error}; `pi0 bag repair` it if its recorder was killed"
+            f"{path}: cannot be read: {str(error) or type(error).__name__}; "
+            "`pi0 bag repair` it if its recorder was killed"
         ) from error
     return EpisodeInfo.from_map(last, str(path))

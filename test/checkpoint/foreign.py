@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,13 @@ def dimensions(*, pi05: bool = False) -> Pi0Config:
 def weights(config: Pi0Config, seed: int = 0) -> dict[str, Tensor]:
     """Random tensors under our names; none is zero, none is like another."""
     generator = torch.Generator().manual_seed(seed)
+    return {n: 0.3 * torch.randn(shape, generator=generator) for n, shape in _shapes(config)}
+
+
+@cache
+def _shapes(config: Pi0Config) -> list[tuple[str, torch.Size]]:
     with torch.device("meta"):
-        shapes = {name: p.shape for name, p in Pi0(config).state_dict().items()}
-    return {n: 0.3 * torch.randn(shape, generator=generator) for n, shape in shapes.items()}
+        return [(name, p.shape) for name, p in Pi0(config).state_dict().items()]
 
 
 def openpi_names(ours: Mapping[str, Tensor], *, tied: bool = True) -> dict[str, Tensor]:

@@ -222,6 +222,17 @@ def test_refuses_weights_that_are_not_finite_and_leaves_nothing_behind(source: P
     assert list((source.parent / "out").iterdir()) == []
 
 
+def test_refuses_integer_weights_and_leaves_nothing_behind(source: Path) -> None:
+    write_openpi(source)
+    path = source / "model.safetensors"
+    tensors = load_file(path)
+    tensors["action_out_proj.bias"] = tensors["action_out_proj.bias"].int()
+    save_file(tensors, path)
+    with pytest.raises(CheckpointError, match=r"not floating point .*action_out_proj\.bias int32"):
+        converted(source)
+    assert not (source.parent / "out").exists()
+
+
 def test_refuses_truncated_weights(source: Path) -> None:
     write_openpi(source)
     path = source / "model.safetensors"
@@ -297,7 +308,10 @@ def test_a_processor_names_safetensors_of_its_folder_only(source: Path, file: st
     [
         (["norm_map"], r"config of a step is \['norm_map'\]: an object expected"),
         ({"norm_map": "MEAN_STD"}, "norm_map is 'MEAN_STD' and eps 1e-08"),
-        ({"norm_map": {}, "eps": "small"}, "eps 'small': an object and a number expected"),
+        ({"eps": "small"}, r"policy_preprocessor\.json: .*eps 'small': an object and a finite"),
+        ({"eps": float("nan")}, r"policy_preprocessor\.json: .*eps nan"),
+        ({"eps": float("inf")}, r"policy_preprocessor\.json: .*eps inf"),
+        ({"eps": -1e-8}, r"policy_preprocessor\.json: .*eps -1e-08"),
     ],
 )
 def test_refuses_a_malformed_processor(source: Path, config: object, message: str) -> None:

@@ -68,6 +68,14 @@ def test_replaces_an_untrained_checkpoint_and_never_a_trained_one(tmp_path: Path
     assert load(tmp_path).checkpoint_id == before
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.model", "thesis.tex"])
+def test_leaves_a_folder_of_anyone_else_s_as_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"irreplaceable")
+    with pytest.raises(CheckpointError, match=rf"not empty \(1\): {name}; choose an empty"):
+        create_untrained(tmp_path, load_embodiment("ur5e"))
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"irreplaceable"]
+
+
 def test_refuses_an_unknown_variant(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no model variant 'huge'"):
         create_untrained(tmp_path, load_embodiment("ur5e"), config="huge")

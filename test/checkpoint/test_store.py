@@ -141,6 +141,15 @@ def test_lists_missing_unexpected_and_mis_shaped_tensors(folder: Path) -> None:
     assert "mis-shaped (1): action_in_proj.weight (16, 31) instead of (16, 32)" in message
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8, torch.bool])
+def test_refuses_weights_that_are_no_floats(folder: Path, dtype: torch.dtype) -> None:
+    name = "action_out_proj.bias"
+    edit_weights(folder, lambda t: t.update({name: t[name].to(dtype)}))
+    spelt = str(dtype).removeprefix("torch.")
+    with pytest.raises(CheckpointError, match=rf"not floating point \(1\): {name} {spelt}"):
+        load(folder)
+
+
 def test_refuses_weights_of_another_architecture(folder: Path) -> None:
     save_file({f"resnet.{i}": torch.zeros(2) for i in range(20)}, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"unexpected \(20\): .* and 12 more"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,34 @@ def test_a_number_out_of_range_is_refused(
         main(words)
     assert end.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["embodiments", "list"], ["--help"]])
+def test_ends_quietly_where_nobody_reads_its_output(words: list[str], unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pi0_ros.cli.main", *words],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert ended.stderr == ""
+    # argparse minds no failed write of its help; buffered, it fails only at the end.
+    assert ended.returncode == (0 if words == ["--help"] and unbuffered else 141)
+
+
+def test_a_pipe_that_breaks_elsewhere_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("pi0_ros.cli.up.run", broken)
+    with pytest.raises(BrokenPipeError):
+        main(["up", "ur5e", "--checkpoint", "/"])
 
 
 def test_an_interrupt_is_one_line_and_exit_code_130(

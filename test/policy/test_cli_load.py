@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
+import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pi0_ros.cli.load import add_load_parser
 
 
-def run(words: list[str], code: int, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[str]]:
-    """Exit code of the verb, and the command that it started, which ends with ``code``."""
+class Replaced(Exception):  # noqa: N818 - what execv does instead of returning
+    """This process would be another program now."""
+
+
+def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command that the verb becomes."""
     started: list[list[str]] = []
 
-    def start(command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+    def execv(_: str, command: list[str]) -> None:
         started.append(command)
-        return subprocess.CompletedProcess(command, code)
+        raise Replaced
 
-    monkeypatch.setattr(subprocess, "run", start)
+    monkeypatch.setattr(os, "execv", execv)
     parser = argparse.ArgumentParser()
     add_load_parser(parser.add_subparsers())
     given = parser.parse_args(["load", *words])
-    return given.func(given), started[0]
+    with pytest.raises(Replaced):
+        given.func(given)
+    return started[0]
 
 
-def test_asks_the_policy_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, command = run(["checkpoints/new"], 0, monkeypatch)
-    assert code == 0
+def test_becomes_the_program_that_asks_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = run(["checkpoints/new"], monkeypatch)
     assert command[:3] == [sys.executable, "-m", "pi0_ros.nodes.load_checkpoint"]
     assert command[4:] == ["--node", "policy", "--namespace", "/", "--timeout", "600.0"]
 
@@ -38,11 +42,10 @@ def test_asks_the_policy_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch
 def test_the_folder_is_where_the_user_is_and_not_where_the_policy_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _, command = run(["checkpoints/new"], 0, monkeypatch)
+    command = run(["checkpoints/new"], monkeypatch)
     assert command[3] == str(Path.cwd() / "checkpoints/new")
 
 
-def test_a_refusal_is_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, command = run(["new", "--node", "brain", "--namespace", "/left"], 1, monkeypatch)
-    assert code == 1
+def test_node_and_namespace_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = run(["new", "--node", "brain", "--namespace", "/left"], monkeypatch)
     assert command[4:8] == ["--node", "brain", "--namespace", "/left"]

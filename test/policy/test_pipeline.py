@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pi0_ros.checkpoint import load_manifest
-from pi0_ros.embodiment import load
+from pi0_ros.embodiment import available, load
+from pi0_ros.embodiment.packing import pad_state, state_slots
 from pi0_ros.policy import Observation, PolicyError
 from pi0_ros.policy.pipeline import Pipeline
 from pi0_ros.policy.robots import robot_transforms
-from pi0_ros.policy.tokens import PromptTokenizer
-from pi0_ros.policy.transforms import DeltaActions, ZScore
+from pi0_ros.policy.tokens import PromptTokenizer, Tokens
+from pi0_ros.policy.transforms import DeltaActions, Quantile, ZScore, state_prompt
 
 UR5E = load("ur5e")
 
@@ -95,6 +96,7 @@ def aloha(pipeline: Pipeline, delta_mask: list[bool]) -> Pipeline:
     return replace(
         pipeline,
         embodiment=trossen,
+        view_order=(0, 1, 2),
         state_norm=ZScore(np.full(14, 0.1), np.full(14, 0.5), 1e-6, 1e-6),
         action_norm=ZScore(np.full(14, -0.2), np.full(14, 0.25), 1e-6, 1e-6),
         robot_state=state,
@@ -199,6 +201,40 @@ def test_pi05_carries_the_state_in_the_prompt(pipeline: Pipeline, checkpoint: Pa
     other = pi05.prepare(observation(state=np.ones(7)))
     assert one.tokens.shape == (200,)
     assert not np.array_equal(one.tokens, other.tokens)
+
+
+class Reading:
+    """Keeps the text that it was to encode."""
+
+    def encode_whole(self, text: str) -> Tokens:
+        self.text = text
+        return np.zeros(200, np.int64), np.zeros(200, np.bool_)
+
+    encode_task = encode_whole
+
+
+@pytest.mark.parametrize("name", available())
+def test_the_state_is_in_the_prompt_of_pi05_in_the_order_of_the_slots(
+    pipeline: Pipeline, name: str
+) -> None:
+    robot, reading = load(name), Reading()
+    state = np.linspace(-0.9, 0.9, len(robot.state))
+    count, views = len(state), sum(robot.slot_mask)
+    as_it_is, _ = robot_transforms("none", robot)
+    pi05 = replace(
+        pipeline,
+        embodiment=robot,
+        view_order=tuple(range(views)),
+        state_in_prompt=True,
+        state_norm=Quantile(np.full(count, -1.0), np.full(count, 1.0), 0.0, 0.0),
+        robot_state=as_it_is,
+        tokenizer=reading,
+    )
+    images = np.zeros((views, 224, 224, 3), np.uint8)
+    pi05.prepare(observation(images=images, slot_mask=robot.slot_mask, state=state))
+    model = pad_state(robot, state, 32)
+    slots = np.sort(state_slots(robot, 32))
+    assert reading.text == state_prompt("fold the towel", model[slots])
 
 
 def test_refuses_a_tokenizer_larger_than_the_vocabulary(checkpoint: Path) -> None:

@@ -75,6 +75,39 @@ def test_a_new_prompt_or_checkpoint_is_not_averaged_with_the_old_one(
     assert run.newest.placed.stamp_ns == run.published_ns
 
 
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_prompt_that_comes_back_is_not_averaged_with_what_was_before_or_between(
+    refusals: int,
+) -> None:
+    run = loop(4).run_until(lambda run: len(run.published) == 3 and not run.inferring)
+    run.prompt, run.refuse_next = "unfold", True
+    run.run_until(lambda run: run.newest.start.prompt == "unfold")
+    assert run.newest.refused
+    run.prompt, run.refuse_next = "fold", refusals == 2
+    run.run_until(lambda run: run.newest.start.prompt == "fold" and len(run.published) == 5)
+    assert run.newest.refused == (refusals == 2)
+    if run.newest.refused:
+        run.run_until(lambda run: len(run.published) == 6)
+    number = 0.01 * len(run.published)
+    assert run.newest.start.during is not None
+    assert run.newest.placed.actions[:, 0] == pytest.approx(number)
+    assert run.newest.placed.stamp_ns == run.published_ns
+    run.run_until(lambda run: run.newest.start.continues)
+    again = 0.01 * len(run.published)
+    assert number < run.newest.placed.actions[0, 0] < again
+
+
+def test_an_inference_of_another_prompt_ends_the_average_even_if_it_fails() -> None:
+    strategy = TemporalEnsemble(PACE, DECAY)
+    run = Loop(strategy, [4], network=Counting()).run_until(lambda run: len(run.published) == 3)
+    run.run_until(lambda run: run.newest.taken_up_at is not None)
+    common = {"checkpoint_id": run.checkpoint_id, "can_continue": True}
+    assert strategy.begin(run.now_ns, prompt="unfold", **common) is not None
+    back = strategy.begin(run.now_ns, prompt=run.prompt, **common)
+    assert back is not None
+    assert not back.continues
+
+
 def test_after_a_hold_the_next_chunk_stands_alone_from_its_first_row() -> None:
     run = loop(4).run_until(lambda run: len(run.published) == 3)
     run.run_until(lambda run: not run.inferring or len(run.published) > 3)

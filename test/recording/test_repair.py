@@ -78,6 +78,13 @@ def test_the_lone_file_says_that_it_is_broken(broken: Path) -> None:
         read_episode(broken)
 
 
+def test_a_file_of_no_bytes_is_refused_with_a_reason(tmp_path: Path) -> None:
+    path = tmp_path / "episode_0.mcap"
+    path.touch()
+    with pytest.raises(RecordingError, match="cannot be read: EndOfFile; `pi0 bag repair` it"):
+        read_episode(path)
+
+
 def test_makes_lost_metadata_again(broken: Path) -> None:
     path = repair(broken).path
     (path / "metadata.yaml").unlink()

@@ -94,6 +94,7 @@ def _dtype(fields: dict[Any, Any]) -> np.dtype[Any]:
         dtype = np.dtype(name) if isinstance(name, str) else None
     except (TypeError, ValueError, SyntaxError):
         dtype = None
-    if dtype is None or dtype.kind in _REFUSED_KINDS:
+    # One of no width, as "<U0", would make any shape fit no bytes.
+    if dtype is None or dtype.kind in _REFUSED_KINDS or dtype.itemsize == 0:
         raise ProtocolError(f"an array has the dtype {name!r}, which is not part of the protocol")
     return dtype

@@ -15,7 +15,7 @@ class TemporalEnsemble(Strategy):
 
     Of the chunks that say something for a time, oldest first, number i weighs
     ``exp(-decay * i)``. They are averaged while prompt and checkpoint stay and the robot keeps
-    executing; after a hold the next chunk stands alone.
+    executing them; after a hold, or another prompt in between, the next chunk stands alone.
     """
 
     name = "temporal_ensemble"
@@ -36,7 +36,13 @@ class TemporalEnsemble(Strategy):
         return 0
 
     def _begin(self, plain: Start, can_continue: bool) -> Start:
-        return replace(plain, continues=same_task(plain))
+        stamps = [ns for ns, _ in self._raw]
+        continues = (
+            same_task(plain) and plain.during is not None and plain.during.stamp_ns in stamps
+        )
+        if not continues:
+            self._raw.clear()  # even if this one comes to nothing, the instruction was another
+        return replace(plain, continues=continues)
 
     def _place(self, start: Start, actions: NDArray[np.float32], now_ns: int) -> Placed:
         if not start.continues:
