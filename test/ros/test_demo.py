@@ -19,7 +19,7 @@ from pi0_bringup.demo import main
 from pi0_ros.embodiment import available, load
 from pi0_ros.graph.declaration import SIMULATED_EMBODIMENTS
 
-DURATION_S = 2
+DURATION_S = 3
 RUNS = [(name, "mock") for name in available()] + [
     (name, "mujoco") for name in sorted(SIMULATED_EMBODIMENTS)
 ]
