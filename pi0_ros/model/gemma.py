@@ -84,8 +84,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
     )
     if q.device.type != "cpu" or q.dtype != torch.float32:
         return scaled_dot_product_attention(q, k, v, attn_mask=visible.unsqueeze(1))
-    scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5
-    scores = scores.masked_fill(~visible.unsqueeze(1), torch.finfo(scores.dtype).min)
+    scores = (q @ k.transpose(2, 3)).mul_(q.shape[-1] ** -0.5)
+    scores.masked_fill_(~visible.unsqueeze(1), torch.finfo(scores.dtype).min)
     attended: Tensor = scores.softmax(-1) @ v
     return attended
 
