@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives, turned into something a selector can wait for."""
+"""Ctrl-C and its relatives, turned into something to wait for, or to look at."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ class StopSignals:
                 self._reader.recv(4096)
             except BlockingIOError:
                 return
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if there was one.
+
+        For programs that spin an EventsExecutor: raised inside a callback, as Python does by
+        itself, it comes out of the executor as an error of another kind.
+        """
+        if self.count:
+            raise KeyboardInterrupt
 
     def __enter__(self) -> StopSignals:
         self._before_fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)

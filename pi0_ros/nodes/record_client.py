@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +16,7 @@ from pi0_ros.embodiment import EmbodimentError, load
 from pi0_ros.graph.arguments import RECORDER_ARGUMENTS
 from pi0_ros.graph.declaration import Process, declare_recorder
 from pi0_ros.graph.options import GraphError, parse_options
+from pi0_ros.graph.stop_signals import StopSignals
 from pi0_ros.nodes.record_console import Console
 from pi0_ros.nodes.record_link import RecorderLink
 from pi0_ros.nodes.record_process import OwnRecorder
@@ -44,15 +44,15 @@ def main(words: Sequence[str] | None = None) -> int:
     except (GraphError, EmbodimentError) as error:
         return _refuse(str(error))
     os.environ.update(process.environment)
-    # Told to end, it ends in order, and the recorder it started with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = Node("record", enable_rosout=False, start_parameter_services=False)
     executor = EventsExecutor()
     executor.add_node(node)
     try:
-        return _record(given, process, RecorderLink(node, executor, _node_name(process)))
+        # Told to end, it ends in order, and the recorder it started with it.
+        with StopSignals() as signals:
+            link = RecorderLink(node, executor, _node_name(process), signals.check)
+            return _record(given, process, link)
     except KeyboardInterrupt:
         return 0
     finally:

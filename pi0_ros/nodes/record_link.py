@@ -20,12 +20,22 @@ ANSWER_S = 120.0
 
 
 class RecorderLink:
-    """Talks to the recorder called ``name`` (absolute). Nothing happens but in :meth:`spin`."""
+    """Talks to the recorder called ``name`` (absolute). Nothing happens but in :meth:`spin`.
 
-    def __init__(self, node: Node, executor: Executor, name: str) -> None:
+    ``check`` is called between callbacks, and may raise.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        executor: Executor,
+        name: str,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.status: RecorderStatus | None = None
         self.heard_s = 0.0
         self._executor = executor
+        self._check = check
         node.create_subscription(RecorderStatus, f"{name}/status", self._on_status, LATCHED_QOS)
         self._clients = {
             verb: node.create_client(kind, f"{name}/{verb}")
@@ -48,6 +58,7 @@ class RecorderLink:
     def spin(self, timeout_s: float) -> None:
         """Let things happen for so long, at most."""
         self._executor.spin_once(timeout_sec=timeout_s)
+        self._check()
 
     def await_(self, condition: Callable[[], object], timeout_s: float) -> bool:
         """Spin until the condition holds; false if it did not in time."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from array import array
@@ -23,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_ros.embodiment import Embodiment, EmbodimentError, load
+from pi0_ros.graph.stop_signals import StopSignals
 from pi0_ros.graph.terminal import TerminalLine
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.replay_plan import ReplayPlan, plan_replay
@@ -229,22 +229,19 @@ def main(words: Sequence[str] | None = None) -> int:
     remaps = ["--ros-args", "-r", f"__ns:={'/' + given.namespace.strip('/')}"]
     rclpy.init(args=remaps, signal_handler_options=SignalHandlerOptions.NO)
     node = Replay(recorded, robot, given.speed)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
-    try:
-        return _play(node, given.use_sim_time)
-    except ReplayError as error:
-        sys.stderr.write(f"replay: {error}\n")
-        return _FAILED
-    except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # a second one must not cut the halt short
-        node.halt()
-        sys.stderr.write("replay: interrupted; the executor holds\n")
-        return _INTERRUPTED
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with StopSignals() as signals:  # a second one does not cut the halt short
+        try:
+            return _play(node, given.use_sim_time, signals.check)
+        except ReplayError as error:
+            sys.stderr.write(f"replay: {error}\n")
+            return _FAILED
+        except KeyboardInterrupt:
+            node.halt()
+            sys.stderr.write("replay: interrupted; the executor holds\n")
+            return _INTERRUPTED
+        finally:
+            node.destroy_node()
+            rclpy.try_shutdown()
 
 
 def _robot(name: str, recorded: RecordedActions) -> Embodiment:
@@ -262,18 +259,23 @@ def _robot(name: str, recorded: RecordedActions) -> Embodiment:
     return robot
 
 
-def _play(node: Replay, use_sim_time: str) -> int:
+def _play(node: Replay, use_sim_time: str, check: Callable[[], None]) -> int:
     executor = EventsExecutor()
     executor.add_node(node)
-    _spin_until(executor, lambda: node.heard)
+
+    def spin(timeout_s: float) -> None:
+        executor.spin_once(timeout_sec=timeout_s)
+        check()
+
+    _spin_until(spin, lambda: node.heard)
     node.check()
     if use_sim_time == "true" or (use_sim_time == "auto" and not node.is_on_its_clock):
         node.set_parameters([Parameter("use_sim_time", value=True)])
-    _spin_until(executor, lambda: node.is_connected)
+    _spin_until(spin, lambda: node.is_connected)
     node.begin()
     with TerminalLine(sys.stdout, _LINE_S) as line:
         while not node.finished:
-            executor.spin_once(timeout_sec=0.01)
+            spin(0.01)
             node.step()
             line.tell(lambda: _progress_line(*node.progress))
     sys.stdout.write("replayed; the executor holds the last pose\n")
@@ -288,10 +290,10 @@ def _progress_line(played_s: float, total_s: float, approaching: bool) -> str:
     return f"[{'=' * done}{' ' * (_BAR - done)}] {played_s:5.1f} / {total_s:.1f} s  {what}"
 
 
-def _spin_until(executor: EventsExecutor, condition: Callable[[], bool]) -> None:
+def _spin_until(spin: Callable[[float], None], condition: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + _DISCOVERY_S
     while not condition() and time.monotonic() < deadline_s:
-        executor.spin_once(timeout_sec=0.05)
+        spin(0.05)
 
 
 def _stamp(now_ns: int) -> Time:

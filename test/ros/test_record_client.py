@@ -19,6 +19,8 @@ from harness import Graph
 from recorder_rig import Operator, Sensors
 from source_prefix import running_programs, write_prefix
 
+from pi0_ros.graph.stop_signals import StopSignals
+from pi0_ros.nodes.record_link import RecorderLink
 from pi0_ros.recording.episode import Outcome
 from pi0_ros.recording.read import read_episode
 
@@ -58,6 +60,14 @@ def test_a_script_records_its_episodes_and_tells_of_each(
         assert f"episode {i + 1} of 2: {path.name}: " in said
         info = read_episode(path)
         assert info.outcome is Outcome.SUCCEEDED and info.duration_s >= 0.5
+
+
+def test_an_interrupt_inside_a_callback_comes_out_as_one(ros: Graph) -> None:
+    with StopSignals() as signals:
+        link = RecorderLink(ros.node, ros.executor, "/recorder", signals.check)
+        ros.node.create_timer(0.001, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            link.await_(lambda: False, 60.0)
 
 
 def test_an_interrupted_script_keeps_the_episode_and_leaves_nothing_behind(

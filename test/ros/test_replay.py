@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -128,16 +127,6 @@ def test_an_interrupted_replay_plays_no_further(ros: Graph, tmp_path: Path) -> N
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@contextmanager
-def signal_handlers_kept() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", _SIGNALS)
 def test_a_signal_halts_the_robot_and_a_second_one_does_not_cut_that_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -155,10 +144,14 @@ def test_a_signal_halts_the_robot_and_a_second_one_does_not_cut_that_short(
             done.append("destroyed")
 
     monkeypatch.setattr(replay, "Replay", Halting)
-    monkeypatch.setattr(replay, "_play", lambda *_: signal.raise_signal(number))
+
+    def play(_node: object, _clock: str, check: Callable[[], None]) -> None:
+        signal.raise_signal(number)
+        check()
+
+    monkeypatch.setattr(replay, "_play", play)
     monkeypatch.setattr(replay.rclpy, "init", lambda **_: None)
-    with signal_handlers_kept():
-        assert main([str(write_bag(tmp_path, steps=3))]) == 130
+    assert main([str(write_bag(tmp_path, steps=3))]) == 130
     assert done == ["halted", "destroyed"]
 
 

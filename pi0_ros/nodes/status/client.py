@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
@@ -15,11 +15,13 @@ from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.live import Live
 
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.embodiment import Embodiment, EmbodimentError, load
+from pi0_ros.graph.stop_signals import StopSignals
 from pi0_ros.nodes.executor_diagnostics import STATE_NAMES
 from pi0_ros.nodes.managed import LATCHED_QOS
 from pi0_ros.nodes.status.hearing import Hearing
@@ -43,10 +45,12 @@ class Listener:
     """One suite's topics into a :class:`Hearing`, and the limits of its robot.
 
     The executor's status comes with every tick; it arrives as bytes and only the newest
-    is read, when a frame is drawn.
+    is read, when a frame is drawn. ``check`` is called between callbacks, and may raise.
     """
 
-    def __init__(self, domain_id: int, namespace: str) -> None:
+    def __init__(
+        self, domain_id: int, namespace: str, check: Callable[[], None] = lambda: None
+    ) -> None:
         namespace = "/" + namespace.strip("/")
         self.hearing = Hearing(domain_id, namespace)
         self.node = Node(
@@ -64,6 +68,7 @@ class Listener:
         self.node.create_subscription(
             ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS, raw=True
         )
+        self._check = check
         self._executor = EventsExecutor()
         self._executor.add_node(self.node)
 
@@ -72,6 +77,7 @@ class Listener:
         end_s = time.monotonic() + duration_s
         while (left_s := end_s - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=left_s)
+            self._check()
         self._take_status()
         self._learn_the_robot()
         names = self.node.get_node_names_and_namespaces()
@@ -154,17 +160,19 @@ def to_control(message: ExecutorStatus) -> Control:
 def main(words: Sequence[str] | None = None) -> int:
     """Return 0 if all is well (or the screen was left), 1 if not, 2 if nothing was heard."""
     given = _parse(words)
-    rclpy.init(args=[])
-    listener = Listener(int(os.environ.get("ROS_DOMAIN_ID") or 0), given.namespace)
-    try:
-        if given.once or given.json:
-            return _once(listener, given)
-        return _live(listener)
-    except KeyboardInterrupt:
-        return _OK
-    finally:
-        listener.close()
-        rclpy.try_shutdown()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    with StopSignals() as signals:
+        domain_id = int(os.environ.get("ROS_DOMAIN_ID") or 0)
+        listener = Listener(domain_id, given.namespace, signals.check)
+        try:
+            if given.once or given.json:
+                return _once(listener, given)
+            return _live(listener)
+        except KeyboardInterrupt:
+            return _OK
+        finally:
+            listener.close()
+            rclpy.try_shutdown()
 
 
 def _parse(words: Sequence[str] | None) -> argparse.Namespace:
