@@ -7,12 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from pi0_ros.recording.dataset.clips import Clip, ClipJoiner, VideoReader
 from pi0_ros.recording.dataset.errors import DatasetError
-from pi0_ros.recording.dataset.video import CODECS, Codec, VideoEncoder
+from pi0_ros.recording.dataset.video import CODECS, Codec, VideoEncoder, codec_named
 
 FPS = 50
 FRAMES = 6
@@ -56,6 +57,43 @@ def test_clips_of_other_encoder_options_join(tmp_path: Path) -> None:
         for frame in range(FRAMES):
             pixels = reader.frame(start_s + frame / FPS)
             np.testing.assert_allclose(pixels, level + 10 * frame, atol=3)
+    reader.close()
+
+
+@pytest.mark.parametrize("gop", [None, 1, 10])
+@pytest.mark.parametrize("name", ["av1", "h264"])
+def test_a_repeated_frame_is_the_frame_before(tmp_path: Path, name: str, gop: int | None) -> None:
+    """In order, at random, and after another clip; in AV1 bit by bit, for nothing is encoded."""
+    codec = codec_named(name, gop)
+    times = [2, 2, 1, 1, 3, 1, 2, 2, 1, 4]
+    rng = np.random.default_rng(0)
+    scene = np.kron(rng.integers(40, 200, (16, 16, 1)), np.ones((4, 4, 3))).astype(np.uint8)
+    encoder = VideoEncoder(tmp_path / "clip.mp4", codec, (64, 64), FPS)
+    for index, count in enumerate(times):
+        encoder.add(np.roll(scene, 3 * index, axis=1))
+        for _ in range(count - 1):
+            encoder.repeat()
+    encoder.close()
+    clip = Clip(path=tmp_path / "clip.mp4", from_s=0.0, to_s=sum(times) / FPS)
+    shown = np.repeat(np.arange(len(times)), times)
+
+    with av.open(str(clip.path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == sum(times)
+    firsts = np.flatnonzero(np.diff(shown, prepend=-1))
+    for frame, index in enumerate(shown):
+        error = np.abs(frames[frame].astype(int) - np.roll(scene, 3 * index, axis=1)).mean()
+        assert error < 12  # a frame early or late: 40 and more
+        if codec.repeats_packets:
+            np.testing.assert_array_equal(frames[frame], frames[firsts[index]])
+
+    joiner = ClipJoiner(tmp_path / "joined.mp4", FPS)
+    places = [joiner.append(clip) for _ in range(2)]
+    joiner.close()
+    reader = VideoReader(tmp_path / "joined.mp4")
+    for start_s, _ in places:
+        for frame in rng.permutation(len(frames)):
+            np.testing.assert_array_equal(reader.frame(start_s + frame / FPS), frames[frame])
     reader.close()
 
 
