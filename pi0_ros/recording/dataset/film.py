@@ -1,29 +1,69 @@
-"""Frames that are shown several times, encoded once.
+"""Frames onto a video stream, some of them shown several times.
 
 A dataset at 50 Hz from cameras at 30 Hz shows two of three frames twice. In AV1, a frame
 that replaces none of the pictures it refers to decodes to the same picture when its packet
 comes again: key frames, which refer to nothing, and between two key frames a single one,
-which SVT-AV1 keeps in a slot that nothing refers to.
+which SVT-AV1 keeps in a slot that nothing refers to. Such frames are encoded once.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 from pi0_ros.recording.dataset.errors import DatasetError
 
-#: The widest distance of key frames at which packets may be repeated.
+#: The widest distance of key frames [frames] at which SVT-AV1's packets may come again.
 WIDEST_GOP = 2
 
 
-class Film:
-    """Writes the packets of an encoder, each as often as its frame is shown.
+class Film(Protocol):
+    """Takes PyAV video frames in order and writes them, ``fps`` of them a second."""
 
-    ``stream`` of ``container`` is a PyAV output stream of ``fps`` frames a second, whose
-    encoder gives one packet a frame, in order.
+    def show(self, frame: Any) -> None:
+        """A new frame."""
+
+    def repeat(self) -> None:
+        """The last frame once more; there must be one."""
+
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+
+
+class EncodedEachTime:
+    """Encodes a frame as often as it is shown, with any encoder.
+
+    ``stream`` is a PyAV output stream of ``container``.
+    """
+
+    def __init__(self, container: Any, stream: Any, fps: int) -> None:
+        self._container, self._stream = container, stream
+        self._time_base = Fraction(1, fps)
+        self._frame: Any = None
+        self._shown = 0
+
+    def show(self, frame: Any) -> None:
+        """Encode a new frame."""
+        self._frame = frame
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Encode the last frame once more."""
+        self._frame.pts, self._frame.time_base = self._shown, self._time_base
+        self._container.mux(self._stream.encode(self._frame))
+        self._shown += 1
+
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+        self._container.mux(self._stream.encode())
+
+
+class EncodedOnce:
+    """Encodes a frame once and writes its packet as often as the frame is shown.
+
+    ``stream`` is a PyAV output stream of ``container``, whose encoder gives one packet a
+    frame, in order.
     """
 
     def __init__(self, container: Any, stream: Any, fps: int) -> None:
@@ -32,24 +72,24 @@ class Film:
         # Of frames not written yet, oldest first: how often each is shown, and its packet.
         self._times: deque[int] = deque()
         self._packets: deque[Any] = deque()
-        self._shown = 0
+        self._encoded = self._written = 0
 
-    def frame(self) -> None:
-        """A frame goes to the encoder."""
+    def show(self, frame: Any) -> None:
+        """Encode a new frame; it waits for its repeats."""
         self._times.append(1)
+        frame.pts, frame.time_base = self._encoded, self._time_base
+        self._encoded += 1
+        self._packets.extend(self._stream.encode(frame))
+        while self._packets and len(self._times) > 1:
+            self._write()
 
     def repeat(self) -> None:
         """The last frame is shown once more."""
         self._times[-1] += 1
 
-    def add(self, packets: Iterable[Any]) -> None:
-        """Take what the encoder gave; the newest frame waits for its repeats."""
-        self._packets.extend(packets)
-        while self._packets and len(self._times) > 1:
-            self._write()
-
     def finish(self) -> None:
         """Write what is left. Raises :class:`DatasetError` if frames and packets do not match."""
+        self._packets.extend(self._stream.encode())
         if len(self._packets) != len(self._times):
             raise DatasetError(
                 f"the encoder gave {len(self._packets)} packets for the last"
@@ -62,11 +102,12 @@ class Film:
         import av
 
         packet = self._packets.popleft()
+        data = bytes(packet)
         for _ in range(self._times.popleft()):
-            again = av.Packet(bytes(packet))
-            again.stream, again.time_base = self._stream, self._time_base
-            again.pts = again.dts = self._shown
-            again.duration = 1
-            again.is_keyframe = packet.is_keyframe
-            self._container.mux(again)
-            self._shown += 1
+            copy = av.Packet(data)
+            copy.stream, copy.time_base = self._stream, self._time_base
+            copy.pts = copy.dts = self._written
+            copy.duration = 1
+            copy.is_keyframe = packet.is_keyframe
+            self._container.mux(copy)
+            self._written += 1

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.recording.dataset.errors import DatasetError
-from pi0_ros.recording.dataset.film import WIDEST_GOP, Film
+from pi0_ros.recording.dataset.film import WIDEST_GOP, EncodedEachTime, EncodedOnce, Film
 
 PIXEL_FORMAT = "yuv420p"
 #: Frames waiting for an encoder before its writer waits too.
@@ -25,10 +24,7 @@ _QUEUE = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
-    """How video is encoded. ``gop``: frames from one key frame to the next.
-
-    ``repeats_packets``: a packet may be written again instead of encoding its frame again.
-    """
+    """How video is encoded. ``gop``: encoded frames from one key frame to the next."""
 
     name: str
     encoder: str
@@ -36,7 +32,11 @@ class Codec:
     preset: str
     gop: int = 2
     options: Mapping[str, str] = field(default_factory=dict)
-    repeats_packets: bool = False
+
+    @property
+    def repeats_packets(self) -> bool:
+        """Whether a packet may be written again instead of encoding its frame again."""
+        return self.encoder == "libsvtav1" and self.gop <= WIDEST_GOP
 
     def encoder_options(self) -> dict[str, str]:
         """Options of the FFmpeg encoder."""
@@ -69,14 +69,7 @@ _X26X = {"bf": "0"}
 # No loop filters: on 224-pixel frames they take a quarter of the time and mend 0.07 grey levels.
 _SVT = {"svtav1-params": "lp=1:enable-cdef=0:enable-dlf=0"}
 CODECS: Mapping[str, Codec] = {
-    "av1": Codec(
-        name="av1",
-        encoder="libsvtav1",
-        crf=30,
-        preset="12",
-        options=_SVT,
-        repeats_packets=True,
-    ),
+    "av1": Codec(name="av1", encoder="libsvtav1", crf=30, preset="12", options=_SVT),
     "h264": Codec(name="h264", encoder="libx264", crf=23, preset="veryfast", options=_X26X),
     "hevc": Codec(name="hevc", encoder="libx265", crf=28, preset="veryfast", options=_X26X),
 }
@@ -94,9 +87,7 @@ def codec_named(name: str, gop: int | None = None) -> Codec:
             f"codec {name}: this PyAV has no encoder {codec.encoder}; install the pinned one"
             " (`make setup`), or take another codec"
         )
-    if gop is None:
-        return codec
-    return replace(codec, gop=gop, repeats_packets=codec.repeats_packets and gop <= WIDEST_GOP)
+    return codec if gop is None else replace(codec, gop=gop)
 
 
 class VideoEncoder:
@@ -163,35 +154,25 @@ class VideoEncoder:
 
         height, width = self._size
         reformatter = VideoReformatter()
-        frame: Any = None
-        count = 0
+        first = True
         # No faststart: the file is read once more and then deleted.
         with av.open(str(self._path), "w") as container:
             stream = container.add_stream(
                 self._codec.encoder, rate=self._fps, options=self._codec.encoder_options()
             )
             stream.width, stream.height, stream.pix_fmt = width, height, PIXEL_FORMAT
-            film = Film(container, stream, self._fps) if self._codec.repeats_packets else None
-            write = film.add if film else container.mux
+            kind = EncodedOnce if self._codec.repeats_packets else EncodedEachTime
+            film: Film = kind(container, stream, self._fps)
             while (item := self._queue.get()) is not None:
                 if isinstance(item, bool):
-                    if film:
-                        film.repeat()
-                        continue
-                else:
-                    rgb = av.VideoFrame.from_ndarray(item, format="rgb24")
-                    frame = reformatter.reformat(rgb, format=PIXEL_FORMAT, threads=1)
-                frame.pts, frame.time_base = count, Fraction(1, self._fps)
-                if film:
-                    film.frame()
-                packets = stream.encode(frame)
-                if count == 0:
+                    film.repeat()
+                    continue
+                rgb = av.VideoFrame.from_ndarray(item, format="rgb24")
+                film.show(reformatter.reformat(rgb, format=PIXEL_FORMAT, threads=1))
+                if first:
                     _yield_the_processor()
-                write(packets)
-                count += 1
-            write(stream.encode())
-            if film:
-                film.finish()
+                    first = False
+            film.finish()
 
 
 def _yield_the_processor() -> None:
