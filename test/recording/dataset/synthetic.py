@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.embodiment import load as load_embodiment
+from pi0_ros.recording.dataset import Dataset
 from pi0_ros.recording.dataset.bag_out import RobotBag
 from pi0_ros.recording.dataset.messages import CommandMessages, image_message, joint_messages
+from pi0_ros.recording.dataset.options import ConvertOptions
+from pi0_ros.recording.dataset.pool import convert_bags
 from pi0_ros.recording.episode import EpisodeInfo, Instruction, Outcome
 
 START_NS = 1_700_000_000_000_000_000
@@ -132,3 +135,14 @@ def write_bag(directory: Path, name: str, take: Take | None = None) -> Path:
     for log_ns, topic, message in events(take):
         bag.add(topic, log_ns, message)
     return bag.finish(take.end_ns)
+
+
+#: The cheapest options, and a bag of few frames.
+SMALL = ConvertOptions(size=32, codec="images")
+SHORT = Take(duration_s=0.4)
+
+
+def convert(bags: list[Path], out: Path, **options: object) -> Dataset:
+    """Convert in this process with :data:`SMALL` and ``options``, and open it."""
+    convert_bags(bags, out, replace(SMALL, **options), jobs=1)
+    return Dataset.open(out)
