@@ -1,8 +1,8 @@
 """What the recorder loses (nothing, it is hoped) and takes: messages, processor, memory, disk.
 
-Every camera and joint-state topic of an embodiment is published by processes of their own,
-which count; the recorder writes one episode, and its bag is counted against them, stamp by
-stamp. Prints a table per joint-state rate and, last, one line of JSON.
+Every camera of an embodiment, its joint states and its commands are published by processes of
+their own, as drivers are, which count; the recorder writes one episode, and its bag is counted
+against them, stamp by stamp. Prints a table per joint-state rate and, last, one line of JSON.
 
     python bench/recording.py --seconds 300
 """
@@ -42,10 +42,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "pi0_bringup" / "config" / "fastdds.xml"
 PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 STAMP = struct.Struct("<4xiI")
+CATCH_UP_S = 0.1
 
 
 class Publisher(Node):
-    """One part of the robot: ``cameras``, ``joints`` or ``commands``; notes every stamp."""
+    """One part of the robot: a camera, ``joints`` or ``commands``; notes every stamp."""
 
     def __init__(self, part: str, embodiment: str, joint_hz: float) -> None:
         super().__init__(f"bench_{part}")
@@ -53,22 +54,22 @@ class Publisher(Node):
         self.stamps: dict[str, list[int]] = {}
         self._due: list[list[Any]] = []
         start_s = time.monotonic() + 0.1
-        if part == "cameras":
-            noise = [array.array("B", os.urandom(480 * 1920)) for _ in range(4)]
-            for camera in robot.cameras:
-                frame = Image(height=480, width=640, encoding="rgb8", step=1920)
-                self._add(start_s, camera.rate_hz, Image, camera.topic, SENSOR_QOS, frame, noise)
-        elif part == "joints":
+        if part == "joints":
             for topic in dict.fromkeys(d.topic for d in robot.state):
                 names = [d.joint for d in robot.state if d.topic == topic]
                 state = JointState(name=names, position=[0.03] * len(names))
                 state.velocity = state.effort = [0.0] * len(names)
                 self._add(start_s, joint_hz, JointState, topic, SENSOR_QOS, state, [])
-        else:
+        elif part == "commands":
             for controller in robot.controllers:
                 kind = Float64MultiArray if "Float" in controller.message_type else JointTrajectory
                 rate_hz = robot.rates.control_hz
                 self._add(start_s, rate_hz, kind, controller.topic, COMMAND_QOS, kind(), [])
+        else:
+            (camera,) = (camera for camera in robot.cameras if camera.name == part)
+            noise = [array.array("B", os.urandom(480 * 1920)) for _ in range(4)]
+            frame = Image(height=480, width=640, encoding="rgb8", step=1920)
+            self._add(start_s, camera.rate_hz, Image, camera.topic, SENSOR_QOS, frame, noise)
 
     def _add(self, start_s: float, rate_hz: float, kind: Any, topic: str, *rest: Any) -> None:
         qos, message, pictures = rest
@@ -77,12 +78,18 @@ class Publisher(Node):
         self._due.append([start_s, 1.0 / rate_hz, publisher, message, pictures])
 
     def run(self) -> None:
-        """Publish at absolute deadlines until interrupted."""
+        """Publish at absolute deadlines until interrupted.
+
+        After more than :data:`CATCH_UP_S` in which this process was kept from running, it does
+        not make up for what was due, as no driver would.
+        """
         while True:
             entry = min(self._due, key=lambda due: due[0])
             time.sleep(max(0.0, entry[0] - time.monotonic()))
             _, period_s, publisher, message, pictures = entry
             entry[0] += period_s
+            if entry[0] < time.monotonic() - CATCH_UP_S:
+                entry[0] = time.monotonic()
             stamps = self.stamps[publisher.topic_name]
             now_ns = time.time_ns()
             if pictures:
@@ -140,6 +147,8 @@ class Recorder:
 def measure(arguments: argparse.Namespace, joint_hz: float) -> dict[str, Any]:
     """Record one episode and count it against its publishers."""
     directory = Path(tempfile.mkdtemp(prefix="pi0_bench_", dir=arguments.directory))
+    cameras = [camera.name for camera in embodiments.load(arguments.embodiment).cameras]
+    parts = (*cameras, "joints", "commands")
     words = [sys.executable, __file__, "--embodiment", arguments.embodiment]
     words += ["--joint-hz", str(joint_hz)]
     publishers = [
@@ -147,7 +156,7 @@ def measure(arguments: argparse.Namespace, joint_hz: float) -> dict[str, Any]:
             [*words, "--publish", part, "--stamps", str(directory / f"{part}.json")],
             start_new_session=True,
         )
-        for part in ("cameras", "joints", "commands")
+        for part in parts
     ]
     recorder = Recorder(arguments, directory / "bags")
     try:
@@ -166,7 +175,7 @@ def measure(arguments: argparse.Namespace, joint_hz: float) -> dict[str, Any]:
             child.wait(timeout=30)
         recorder.node.destroy_node()
     published: dict[str, list[int]] = {}
-    for part in ("cameras", "joints", "commands"):
+    for part in parts:
         published.update(json.loads((directory / f"{part}.json").read_text()))
     result = {
         "joint_hz": joint_hz,

@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="collect_demonstrations", description=(__doc__ or "").split("\n\n")[1]
+        prog="collect_demonstrations",
+        description=(__doc__ or "").split("\n\n")[1],
+        allow_abbrev=False,
     )
     parser.add_argument("--episodes", type=int, default=50, help="(default: %(default)s)")
     parser.add_argument(

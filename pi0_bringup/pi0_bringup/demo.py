@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="demo", description=(__doc__ or "").split("\n\n")[1])
+    parser = argparse.ArgumentParser(
+        prog="demo", description=(__doc__ or "").split("\n\n")[1], allow_abbrev=False
+    )
     parser.add_argument(
         "--embodiment", default="bimanual_trossen", help="name or path (default: %(default)s)"
     )

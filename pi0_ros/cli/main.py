@@ -8,6 +8,7 @@ import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from pi0_ros import __version__
 
@@ -26,15 +27,23 @@ VERBS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes options by their whole names: ``--out`` is not short for ``--outcome``.
+
+    Parsers of verbs are made of the same class.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
     """Make the parser; only the named verb gets its arguments.
 
     A verb leaves its function in ``func``. The others are not imported, so that
     the command answers at once.
     """
-    parser = argparse.ArgumentParser(
-        prog="pi0", description="π0 vision-language-action policies on ROS 2."
-    )
+    parser = _Parser(prog="pi0", description="π0 vision-language-action policies on ROS 2.")
     parser.add_argument("--version", action="version", version=f"pi0 {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for name, summary in VERBS.items():

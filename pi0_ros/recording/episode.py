@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from pi0_ros.recording.errors import RecordingError
+from pi0_ros.recording.topics import Role
 
 #: Name of the metadata records in the .mcap.
 RECORD_NAME = "pi0_episode"
@@ -59,7 +60,7 @@ class TopicCount:
     name: str
     source: str
     type: str
-    role: str
+    role: Role
     expected_hz: float = 0.0
     received: int = 0
     written: int = 0
@@ -168,7 +169,10 @@ class EpisodeInfo:
                 software=json.loads(values["software"]),
                 start_ns=int(values["start_ns"]),
                 end_ns=int(values["end_ns"]),
-                topics=tuple(TopicCount(**topic) for topic in json.loads(values["topics"])),
+                topics=tuple(
+                    TopicCount(**{**topic, "role": Role(topic["role"])})
+                    for topic in json.loads(values["topics"])
+                ),
                 complete=bool(json.loads(values["complete"])),
                 accepted=bool(json.loads(values["accepted"])),
                 problems=tuple(json.loads(values["problems"])),

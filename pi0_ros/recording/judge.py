@@ -14,7 +14,7 @@ from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.evidence import EvidenceCollector
 from pi0_ros.recording.quality import QualityLimits, QualityReport
 from pi0_ros.recording.read import embodiment_of, read_episode
-from pi0_ros.recording.topics import EpisodeTopic, Role
+from pi0_ros.recording.topics import EpisodeTopic
 
 #: Name of the report in the folder of the bag.
 REPORT_NAME = "quality.json"
@@ -52,7 +52,7 @@ def expected_topics(info: EpisodeInfo) -> Sequence[EpisodeTopic]:
     """The topics of an episode with what was expected of them when it was recorded."""
     return [
         EpisodeTopic(
-            name=topic.source, type=topic.type, role=Role(topic.role), expected_hz=topic.expected_hz
+            name=topic.source, type=topic.type, role=topic.role, expected_hz=topic.expected_hz
         )
         for topic in info.topics
     ]

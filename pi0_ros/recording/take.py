@@ -200,7 +200,7 @@ class Take:
                 name=in_bag.name,
                 source=topic.name,
                 type=topic.type,
-                role=topic.role.value,
+                role=topic.role,
                 expected_hz=topic.expected_hz,
                 received=spool.received[i] if spool else 0,
                 written=self.written(i) if spool else 0,

@@ -92,6 +92,22 @@ def test_a_number_out_of_range_is_refused(
     assert complaint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["record", "ur5e", "--task", "t", "--out", "D"],
+        ["dataset", "convert", "b", "--out", "d", "--job", "2"],
+    ],
+)
+def test_an_option_is_not_taken_for_a_longer_one(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert f"unrecognized arguments: {' '.join(words[-2:])}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [["embodiments", "list"], ["--help"]])
 def test_ends_quietly_where_nobody_reads_its_output(words: list[str], unbuffered: str) -> None:

@@ -11,6 +11,7 @@ from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import EpisodeInfo, Instruction, TopicCount
 from pi0_ros.recording.mcap_file import McapFile, Message
 from pi0_ros.recording.metadata import BagTopic, Offered
+from pi0_ros.recording.topics import Role
 
 START_NS = 1_700_000_000_000_000_000
 TYPES = {"/camera": "sensor_msgs/msg/Image", "/joint_states": "sensor_msgs/msg/JointState"}
@@ -25,7 +26,7 @@ INFO = EpisodeInfo(
     instructions=(Instruction(stamp_ns=START_NS, text="fold: “the shirt”"),),
     start_ns=START_NS,
     topics=tuple(
-        TopicCount(name=name, source=name, type=type_, role="extra")
+        TopicCount(name=name, source=name, type=type_, role=Role.EXTRA)
         for name, type_ in TYPES.items()
     ),
 )

@@ -27,7 +27,7 @@ INFO = EpisodeInfo(
             name="/cell/joint_states",
             source="joint_states",
             type="sensor_msgs/msg/JointState",
-            role="joint_state",
+            role=Role.JOINT_STATE,
             received=3,
             written=2,
             lost=1,
@@ -66,6 +66,7 @@ def test_finds_a_topic_by_the_embodiments_name() -> None:
         ({"pi0_episode_version": "2"}, "written as version 2, this release reads up to 1"),
         ({"outcome": "great"}, "'great' is not a valid Outcome"),
         ({"topics": "[{"}, "damaged episode metadata"),
+        ({"topics": '[{"role": "radar"}]'}, "'radar' is not a valid Role"),
         ({"start_ns": "now"}, "damaged episode metadata"),
     ],
 )

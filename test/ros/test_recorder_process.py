@@ -61,6 +61,24 @@ def test_a_kill_in_mid_episode_costs_its_last_moments_and_nothing_else(
         assert joints.msgcount >= 100
 
 
+def test_what_is_published_while_it_is_kept_from_running_is_not_lost(
+    ros: Graph, sensors: Sensors, tmp_path: Path
+) -> None:
+    child = start(ros, tmp_path)
+    operator = Operator(ros, tmp_path)
+    operator.await_ready()
+    operator.start()
+    operator.await_messages(20)
+    sensors.silent.add(JOINTS)
+    child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+    sensors.burst(JOINTS, 1000)
+    child.send_signal(signal.SIGCONT)
+    operator.await_messages(1020)
+    joints = read_episode(Path(operator.stop().path)).topic(JOINTS)
+    assert (joints.lost, joints.missed) == (0, 0)
+
+
 def test_an_interrupt_in_mid_episode_keeps_it_and_ends_in_order(
     ros: Graph, sensors: Sensors, tmp_path: Path
 ) -> None:

@@ -79,7 +79,7 @@ class RobotBag:
                 name=_absolute(topic.name),
                 source=topic.name,
                 type=topic.type,
-                role=topic.role.value,
+                role=topic.role,
                 expected_hz=topic.expected_hz,
                 received=self._counts[topic.name],
                 written=self._counts[topic.name],

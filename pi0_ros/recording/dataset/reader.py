@@ -230,7 +230,12 @@ class Dataset:
         )
 
     def number_stats(self) -> dict[str, FeatureStats]:
-        """True statistics of every numeric feature over all frames."""
+        """True statistics of every numeric feature over all frames.
+
+        Raises :class:`DatasetError` if there are none.
+        """
+        if not self.records:
+            raise DatasetError(f"{self.root}: no episode in it; convert a bag into it first")
         for record in self.records:
             self._numbers(record)
         files = dict.fromkeys(self.info.data_file(record.data) for record in self.records)

@@ -48,12 +48,14 @@ def to_bags(
     """Write a bag per episode into ``out``; their folders.
 
     ``embodiment`` stands in for the dataset's own. Raises :class:`DatasetError` if the
-    dataset does not fit it.
+    dataset does not fit it, or has no episode.
     """
     dataset = Dataset.open(source)
     robot = embodiment or dataset.robot()
     _check_fits(dataset, robot)
     chosen = range(len(dataset.records)) if episodes is None else episodes
+    if not chosen:
+        raise DatasetError(f"{source}: no episode to write; convert a bag into it first")
     for index in chosen:
         dataset.record(index)
     paths = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
+import json
 import resource
 import shutil
 from collections.abc import Iterator
@@ -147,6 +148,21 @@ def room(largest: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("verb", ["show", "stats", "to-bags"])
+def test_a_dataset_without_an_episode_is_one_line(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    info = json.loads((dataset / "meta" / "info.json").read_text())
+    info |= {"total_episodes": 0, "total_frames": 0}
+    (dataset / "meta" / "info.json").write_text(json.dumps(info))
+    for folder in ("data", "videos", "meta/episodes"):
+        shutil.rmtree(dataset / folder)
+    words = [] if verb == "stats" else ["--out", str(tmp_path / "out")]
+    assert main(["dataset", verb, str(dataset), *words]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"pi0: {dataset}: no episode")
 
 
 def test_says_lengths_as_a_person_does() -> None:
