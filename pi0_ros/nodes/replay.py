@@ -138,7 +138,7 @@ class Replay(Node):
     def halt(self) -> None:
         """Do not play the rest of the chunk sent last: rest where the robot is commanded now."""
         plan, status = self._plan, self._status
-        if plan is None or status is None or status.state != ExecutorStatus.EXECUTING:
+        if plan is None or status is None or not self._is_followed(status):
             return
         places = [list(status.action_names).index(name) for name in self._robot.action_names]
         pose = np.where(plan.is_velocity, 0.0, np.array(status.command)[places])
@@ -154,14 +154,14 @@ class Replay(Node):
             raise ReplayError("the executor has fallen silent")
         if status.chunks_refused > self._refusals:
             raise ReplayError(f"the executor refused a chunk: {status.last_refusal}")
-        ours = status.state == ExecutorStatus.EXECUTING and status.source_id in (
-            "",
-            self._source_id,
-        )
-        if ours:
+        if self._is_followed(status):
             self._followed = True
         elif self._followed or self._next > 3 * plan.hop:
             raise ReplayError(f"the executor no longer follows: {status.reason or 'held'}")
+
+    def _is_followed(self, status: ExecutorStatus) -> bool:
+        sources = ("", self._source_id)
+        return status.state == ExecutorStatus.EXECUTING and status.source_id in sources
 
     def _message(
         self, plan: ReplayPlan, rows: NDArray[np.float32], begin_ns: int, now_ns: int
@@ -239,6 +239,9 @@ def main(words: Sequence[str] | None = None) -> int:
             node.halt()
             sys.stderr.write("replay: interrupted; the executor holds\n")
             return _INTERRUPTED
+        except BaseException:  # a closed pipe, say: the robot does not go on without us
+            node.halt()
+            raise
         finally:
             node.destroy_node()
             rclpy.try_shutdown()

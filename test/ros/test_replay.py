@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -153,6 +154,18 @@ def test_a_signal_halts_the_robot_and_a_second_one_does_not_cut_that_short(
     monkeypatch.setattr(replay.rclpy, "init", lambda **_: None)
     assert main([str(write_bag(tmp_path, steps=3))]) == 130
     assert done == ["halted", "destroyed"]
+
+
+def test_a_replay_that_fails_halts_the_robot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Mock()
+    monkeypatch.setattr(replay, "Replay", lambda *_: node)
+    monkeypatch.setattr(replay, "_play", Mock(side_effect=BrokenPipeError))
+    monkeypatch.setattr(replay.rclpy, "init", lambda **_: None)
+    with pytest.raises(BrokenPipeError):
+        main([str(write_bag(tmp_path, steps=3))])
+    assert [call[0] for call in node.method_calls] == ["halt", "destroy_node"]
 
 
 def test_another_robot_is_refused(
