@@ -26,6 +26,9 @@ _JOINT_PERIOD_S = 0.015
 class Monitor(Node):
     """Begins to record at the first executed step.
 
+    Chunks that were refused before are not counted: the policy may well be ready before the
+    executor knows where the robot is.
+
     ``state`` and ``reason`` are the executor's newest, empty before it spoke.
     """
 
@@ -36,6 +39,7 @@ class Monitor(Node):
         self.reason = ""
         self._robot = embodiment
         self._zero_ns: int | None = None
+        self._refused_before = 0
         self._wall_zero_s = 0.0
         self._next_joints_s: dict[str, float] = {}
         # The first chunk precedes the first executed step: kept until zero is known.
@@ -68,14 +72,14 @@ class Monitor(Node):
         self.state = STATE_NAMES[message.state].lower()
         self.reason = message.reason
         executing = message.state == ExecutorStatus.EXECUTING
-        counters = _counters(message)
         if self._zero_ns is None:
             if not executing:
                 return
             self._zero_ns = _nanoseconds(message.header.stamp)
             self._wall_zero_s = time.monotonic()
+            self._refused_before = message.chunks_refused
             self._place_chunks()
-        self.recording.last = counters
+        self.recording.last = _counters(message, self._refused_before)
         self.recording.wall_s = time.monotonic() - self._wall_zero_s
         ticks = self.recording.ticks
         ticks.time_s.append(self._since_start_s(message.header.stamp))
@@ -133,13 +137,13 @@ def _nanoseconds(stamp: Any) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
-def _counters(message: ExecutorStatus) -> Counters:
+def _counters(message: ExecutorStatus, refused_before: int) -> Counters:
     return Counters(
         ticks=message.ticks,
         missed_ticks=message.missed_ticks,
         chunks_accepted=message.chunks_accepted,
         chunks_executed=message.chunks_executed,
-        chunks_refused=message.chunks_refused,
+        chunks_refused=message.chunks_refused - refused_before,
         underruns=message.underruns,
         last_refusal=message.last_refusal,
         position_limit_hits=tuple(message.position_limit_hits),

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """Counts of the executor since it was activated; limit hits per action dimension."""
+    """Counts of the executor since it was activated; limit hits per action dimension.
+
+    ``chunks_refused``: since the first executed step.
+    """
 
     ticks: int
     missed_ticks: int
