@@ -3,8 +3,10 @@
 Every camera of an embodiment, its joint states and its commands are published by processes of
 their own, as drivers are, which count; the recorder writes one episode, and its bag is counted
 against them, stamp by stamp. Prints a table per joint-state rate and, last, one line of JSON.
+With ``--stop-for`` the recorder is kept from running for a while in mid-episode.
 
     python bench/recording.py --seconds 300
+    python bench/recording.py --seconds 7 --joint-hz 500 --stop-for 0.4
 """
 
 from __future__ import annotations
@@ -131,6 +133,13 @@ class Recorder:
             raise SystemExit(answer.message if answer else f"no answer to {name}")
         return answer
 
+    def stop_for(self, seconds: float) -> None:
+        """Keep the process from running for so long."""
+        if seconds > 0.0:
+            self.process.send_signal(signal.SIGSTOP)
+            time.sleep(seconds)
+            self.process.send_signal(signal.SIGCONT)
+
     def cpu_s(self) -> float:
         """User and system time of the process so far."""
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -164,7 +173,9 @@ def measure(arguments: argparse.Namespace, joint_hz: float) -> dict[str, Any]:
         request = StartEpisode.Request(task="bench")
         recorder.call(StartEpisode, "start_episode", request)
         began_s, cpu_s = time.monotonic(), recorder.cpu_s()
-        recorder.spin(arguments.seconds)
+        recorder.spin(arguments.seconds / 2)
+        recorder.stop_for(arguments.stop_for)
+        recorder.spin(began_s + arguments.seconds - time.monotonic())
         elapsed_s, cpu_s = time.monotonic() - began_s, recorder.cpu_s() - cpu_s
         path = Path(recorder.call(StopEpisode, "stop_episode", StopEpisode.Request()).path)
         peak_mb = recorder.peak_mb()
@@ -246,6 +257,7 @@ def main() -> None:
     parser.add_argument("--embodiment", default="bimanual_trossen")
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--joint-hz", type=float, nargs="+", default=[50.0, 500.0])
+    parser.add_argument("--stop-for", type=float, default=0.0, metavar="S")
     parser.add_argument("--directory", default=None, help="where the bags go (default: /tmp)")
     parser.add_argument("--keep", action="store_true", help="keep the bags")
     parser.add_argument("--publish", help=argparse.SUPPRESS)

@@ -34,14 +34,20 @@ def start(ros: Graph, directory: Path, **parameters: object) -> subprocess.Popen
     )
 
 
+def recording(ros: Graph, directory: Path) -> tuple[subprocess.Popen[bytes], Operator, Path]:
+    """A recorder in mid-episode, its operator, and where the episode will be."""
+    child = start(ros, directory)
+    operator = Operator(ros, directory)
+    operator.await_ready()
+    path = Path(operator.start().path)
+    operator.await_messages(20)
+    return child, operator, path
+
+
 def test_a_kill_in_mid_episode_costs_its_last_moments_and_nothing_else(
     ros: Graph, sensors: Sensors, tmp_path: Path
 ) -> None:
-    child = start(ros, tmp_path)
-    operator = Operator(ros, tmp_path)
-    operator.await_ready()
-    operator.start()
-    operator.await_messages(20)
+    child, operator, _ = recording(ros, tmp_path)
     earlier = Path(operator.stop().path)
     operator.await_ready()
     operator.start("second task")
@@ -64,11 +70,7 @@ def test_a_kill_in_mid_episode_costs_its_last_moments_and_nothing_else(
 def test_what_is_published_while_it_is_kept_from_running_is_not_lost(
     ros: Graph, sensors: Sensors, tmp_path: Path
 ) -> None:
-    child = start(ros, tmp_path)
-    operator = Operator(ros, tmp_path)
-    operator.await_ready()
-    operator.start()
-    operator.await_messages(20)
+    child, operator, _ = recording(ros, tmp_path)
     sensors.silent.add(JOINTS)
     child.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
@@ -82,11 +84,7 @@ def test_what_is_published_while_it_is_kept_from_running_is_not_lost(
 def test_an_interrupt_in_mid_episode_keeps_it_and_ends_in_order(
     ros: Graph, sensors: Sensors, tmp_path: Path
 ) -> None:
-    child = start(ros, tmp_path)
-    operator = Operator(ros, tmp_path)
-    operator.await_ready()
-    path = Path(operator.start().path)
-    operator.await_messages(30)
+    child, _, path = recording(ros, tmp_path)
     child.send_signal(signal.SIGINT)
     assert child.wait(20.0) == 0
     info = read_episode(path)
@@ -118,11 +116,7 @@ def fill(path: Path) -> None:
 def test_a_disk_that_fills_up_fails_the_episode_loudly_and_spares_the_earlier_ones(
     ros: Graph, sensors: Sensors, small_disk: Path
 ) -> None:
-    child = start(ros, small_disk)
-    operator = Operator(ros, small_disk)
-    operator.await_ready()
-    operator.start()
-    operator.await_messages(20)
+    child, operator, _ = recording(ros, small_disk)
     earlier = Path(operator.stop().path)
     operator.await_ready()
     operator.start()

@@ -26,8 +26,8 @@ _JOINT_PERIOD_S = 0.015
 class Monitor(Node):
     """Begins to record at the first executed step.
 
-    Chunks that were refused before are not counted: the policy may well be ready before the
-    executor knows where the robot is.
+    Chunks that were refused before the executor knew where the robot is are not counted: the
+    policy may well be ready first.
 
     ``state`` and ``reason`` are the executor's newest, empty before it spoke.
     """
@@ -39,7 +39,7 @@ class Monitor(Node):
         self.reason = ""
         self._robot = embodiment
         self._zero_ns: int | None = None
-        self._refused_before = 0
+        self._refused_before: int | None = None
         self._wall_zero_s = 0.0
         self._next_joints_s: dict[str, float] = {}
         # The first chunk precedes the first executed step: kept until zero is known.
@@ -71,13 +71,16 @@ class Monitor(Node):
     def _on_status(self, message: ExecutorStatus) -> None:
         self.state = STATE_NAMES[message.state].lower()
         self.reason = message.reason
+        if self._refused_before is None:
+            if message.state in (ExecutorStatus.INACTIVE, ExecutorStatus.WAITING):
+                return
+            self._refused_before = message.chunks_refused
         executing = message.state == ExecutorStatus.EXECUTING
         if self._zero_ns is None:
             if not executing:
                 return
             self._zero_ns = _nanoseconds(message.header.stamp)
             self._wall_zero_s = time.monotonic()
-            self._refused_before = message.chunks_refused
             self._place_chunks()
         self.recording.last = _counters(message, self._refused_before)
         self.recording.wall_s = time.monotonic() - self._wall_zero_s

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 class Counters:
     """Counts of the executor since it was activated; limit hits per action dimension.
 
-    ``chunks_refused``: since the first executed step.
+    ``chunks_refused``: since it knew where the robot is.
     """
 
     ticks: int

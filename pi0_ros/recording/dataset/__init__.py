@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from pi0_ros.recording.dataset.content import Episode, Frame
 from pi0_ros.recording.dataset.errors import DatasetError
-from pi0_ros.recording.dataset.reader import Dataset, Episode, Frame
+from pi0_ros.recording.dataset.reader import Dataset
 
 __all__ = ["Dataset", "DatasetError", "Episode", "Frame"]

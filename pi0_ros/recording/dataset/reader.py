@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from PIL import Image
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.dataset.clips import Clip, VideoReader
 from pi0_ros.recording.dataset.columns import column_array
+from pi0_ros.recording.dataset.content import Episode, Frame
 from pi0_ros.recording.dataset.episodes import EpisodeRecord, read_episodes
 from pi0_ros.recording.dataset.errors import DatasetError
-from pi0_ros.recording.dataset.features import ACTION, STATE
+from pi0_ros.recording.dataset.features import ACTION
 from pi0_ros.recording.dataset.info import STATS_PATH, TASKS_PATH, Info, read_info, read_json
 from pi0_ros.recording.dataset.manifest import EpisodeSource, Manifest, read_manifest
 from pi0_ros.recording.dataset.part import EpisodePart
@@ -30,67 +31,6 @@ from pi0_ros.recording.dataset.tasks import read_tasks
 #: Open mp4 files kept per dataset, and decoded groups of images in parquet files.
 _FILES_KEPT = 24
 _GROUPS_KEPT = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One frame. ``images``: uint8 by feature name, RGB (H, W, 3), depth uint16 (H, W).
-
-    ``values``: every other feature but the counters, (n,) each; ``timestamp_s`` from the
-    start of its episode.
-    """
-
-    index: int
-    episode: int
-    frame: int
-    timestamp_s: float
-    task: str
-    images: Mapping[str, NDArray[Any]]
-    values: Mapping[str, NDArray[Any]]
-
-    @property
-    def state(self) -> NDArray[np.float32]:
-        """Measured state (S,)."""
-        return self.values[STATE]
-
-    @property
-    def action(self) -> NDArray[np.float32]:
-        """Action (A,) commanded at this time."""
-        return self.values[ACTION]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Episode:
-    """The numbers of one episode of N frames: (N, n) by feature name, (N,) task indices."""
-
-    record: EpisodeRecord
-    source: EpisodeSource
-    values: Mapping[str, NDArray[Any]]
-    task_index: NDArray[np.int64]
-    tasks: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return self.record.length
-
-    @property
-    def state(self) -> NDArray[np.float32]:
-        """Measured states (N, S)."""
-        return self.values[STATE]
-
-    @property
-    def action(self) -> NDArray[np.float32]:
-        """Actions (N, A)."""
-        return self.values[ACTION]
-
-    def task(self, frame: int) -> str:
-        """The instruction in force at a frame."""
-        return self.tasks[int(self.task_index[frame])]
-
-    @property
-    def marks(self) -> tuple[tuple[int, str], ...]:
-        """(frame, text) wherever the instruction changes, frame 0 first."""
-        changes = np.flatnonzero(np.diff(self.task_index, prepend=-1))
-        return tuple((int(frame), self.task(int(frame))) for frame in changes)
 
 
 class Dataset:
@@ -229,13 +169,17 @@ class Dataset:
             source=self.source(episode),
         )
 
+    def check_not_empty(self) -> None:
+        """Raise :class:`DatasetError` if there is no episode."""
+        if not self.records:
+            raise DatasetError(f"{self.root}: no episode in it; convert a bag into it first")
+
     def number_stats(self) -> dict[str, FeatureStats]:
         """True statistics of every numeric feature over all frames.
 
         Raises :class:`DatasetError` if there are none.
         """
-        if not self.records:
-            raise DatasetError(f"{self.root}: no episode in it; convert a bag into it first")
+        self.check_not_empty()
         for record in self.records:
             self._numbers(record)
         files = dict.fromkeys(self.info.data_file(record.data) for record in self.records)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pi0_ros.embodiment import Camera, Embodiment
 from pi0_ros.recording.dataset.bag_out import RobotBag
+from pi0_ros.recording.dataset.content import Episode
 from pi0_ros.recording.dataset.errors import DatasetError
 from pi0_ros.recording.dataset.features import ACTION, DEPTH_PREFIX, STATE, camera_key
 from pi0_ros.recording.dataset.frames import frame_offset_ns
@@ -27,7 +28,7 @@ from pi0_ros.recording.dataset.messages import (
     image_message,
     joint_messages,
 )
-from pi0_ros.recording.dataset.reader import Dataset, Episode
+from pi0_ros.recording.dataset.reader import Dataset
 from pi0_ros.recording.episode import EpisodeInfo, Instruction, Outcome
 from pi0_ros.sync import fit_inside
 
@@ -51,11 +52,10 @@ def to_bags(
     dataset does not fit it, or has no episode.
     """
     dataset = Dataset.open(source)
+    dataset.check_not_empty()
     robot = embodiment or dataset.robot()
     _check_fits(dataset, robot)
     chosen = range(len(dataset.records)) if episodes is None else episodes
-    if not chosen:
-        raise DatasetError(f"{source}: no episode to write; convert a bag into it first")
     for index in chosen:
         dataset.record(index)
     paths = []
