@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from pi0_ros import __version__
+from pi0_ros.graph.terminal import while_read
 
 #: Verb (a module of this room with ``add_parser``) and what it does.
 VERBS = {
@@ -59,17 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     141, as of a shell's own tools, if nobody reads the output any more.
     """
-    try:
-        try:
-            return _run(sys.argv[1:] if arguments is None else arguments)
-        finally:
-            print(end="", flush=True)
-    except BrokenPipeError:
-        if not _nobody_reads():
-            raise
-        # What is left unwritten would be tried again at exit, with a trace.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    return while_read(lambda: _run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _run(words: Sequence[str]) -> int:
@@ -89,12 +79,6 @@ def _run(words: Sequence[str]) -> int:
             raise
         return _refuse(f"{os.fsdecode(error.filename)}: {error.strerror}")
     return code
-
-
-def _nobody_reads() -> bool:
-    poll = select.poll()
-    poll.register(sys.stdout, 0)  # an error is told unasked
-    return bool(poll.poll(0))
 
 
 def _refuse(text: str) -> int:

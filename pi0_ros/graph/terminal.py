@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -12,6 +15,29 @@ _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 _RESET = "\033[0m"
 # Where lines cannot be rewritten, each one stays.
 _PERIOD_S = 5.0
+
+_NOBODY_READS = 141
+
+
+def while_read(program: Callable[[], int]) -> int:
+    """Run a program; its exit code, or 141, as of a shell's tools, if nobody reads its output."""
+    try:
+        try:
+            return program()
+        finally:
+            print(end="", flush=True)
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        # What is left unwritten would be tried again at exit, with a trace.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
+
+
+def _nobody_reads() -> bool:
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # an error is told unasked
+    return bool(poll.poll(0))
 
 
 class TerminalSink:

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from pi0_msgs.srv import LoadCheckpoint
+from pi0_ros.graph.terminal import while_read
 
 # Until the service of a running node is discovered.
 _DISCOVERY_S = 10.0
@@ -66,4 +67,4 @@ def _tell(response: LoadCheckpoint.Response) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(while_read(main))

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
+from pi0_ros.graph.terminal import while_read
 from pi0_ros.nodes.operator_services import VERBS
 
 _NOT_ASKED = 2
@@ -56,4 +57,4 @@ def _ask(node: Node, service: str, timeout_s: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(while_read(main))

@@ -17,6 +17,7 @@ from pi0_ros.graph.arguments import RECORDER_ARGUMENTS
 from pi0_ros.graph.declaration import Process, declare_recorder
 from pi0_ros.graph.options import GraphError, parse_options
 from pi0_ros.graph.stop_signals import StopSignals
+from pi0_ros.graph.terminal import while_read
 from pi0_ros.nodes.record_console import Console
 from pi0_ros.nodes.record_link import RecorderLink
 from pi0_ros.nodes.record_process import OwnRecorder
@@ -110,4 +111,4 @@ def _refuse(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(while_read(main))

@@ -23,7 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_ros.embodiment import Embodiment, EmbodimentError, load
 from pi0_ros.graph.stop_signals import StopSignals
-from pi0_ros.graph.terminal import TerminalLine
+from pi0_ros.graph.terminal import TerminalLine, while_read
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.replay_plan import ReplayPlan, plan_replay
 from pi0_ros.recording.errors import RecordingError
@@ -304,4 +304,4 @@ def _stamp(now_ns: int) -> Time:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(while_read(main))

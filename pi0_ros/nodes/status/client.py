@@ -22,6 +22,7 @@ from rich.live import Live
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.embodiment import Embodiment, EmbodimentError, load
 from pi0_ros.graph.stop_signals import StopSignals
+from pi0_ros.graph.terminal import while_read
 from pi0_ros.nodes.executor_diagnostics import STATE_NAMES
 from pi0_ros.nodes.managed import LATCHED_QOS
 from pi0_ros.nodes.status.hearing import Hearing
@@ -216,4 +217,4 @@ def _live(listener: Listener) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(while_read(main))
