@@ -25,7 +25,8 @@ def while_read(program: Callable[[], int]) -> int:
         try:
             return program()
         finally:
-            print(end="", flush=True)
+            if sys.stdout is not None:  # it is, where a program was started without one
+                sys.stdout.flush()
     except BrokenPipeError:
         if not _nobody_reads():
             raise
