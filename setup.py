@@ -35,9 +35,9 @@ setup(
         "console_scripts": [
             "pi0 = pi0_ros.cli.main:main",
             "camera_sync = pi0_ros.nodes.camera_sync:main",
-            "policy = pi0_ros.nodes.policy:main",
-            "chunk_executor = pi0_ros.nodes.chunk_executor:main",
-            "recorder = pi0_ros.nodes.recorder:main",
+            "policy = pi0_ros.nodes.policy.node:main",
+            "chunk_executor = pi0_ros.nodes.chunk_executor.node:main",
+            "recorder = pi0_ros.nodes.recorder.node:main",
         ],
     },
     extras_require={"jax": ["tensorstore"]},

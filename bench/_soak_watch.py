@@ -15,8 +15,8 @@ from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.control.audit import StreamAudit
 from pi0_ros.embodiment import Controller, ControllerKind, Embodiment
 from pi0_ros.embodiment.packing import controller_packer
-from pi0_ros.nodes.commands import command_writer
-from pi0_ros.nodes.executor_diagnostics import STATE_NAMES
+from pi0_ros.nodes.chunk_executor.commands import command_writer
+from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
 
 # Deep, so that what was sent while this process slept is still there.
 _EVERYTHING = QoSProfile(

@@ -11,7 +11,7 @@ from sensor_msgs.msg import JointState
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.nodes.commands import command_writer
+from pi0_ros.nodes.chunk_executor.commands import command_writer
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 
 #: Bytes of three views at the model's resolution.

@@ -12,7 +12,7 @@ import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.signals import SignalHandlerOptions
 
-from pi0_ros.nodes import chunk_executor
+from pi0_ros.nodes.chunk_executor import node as chunk_executor
 from pi0_ros.nodes.managed import autostart
 
 

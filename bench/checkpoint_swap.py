@@ -193,8 +193,8 @@ def start(name: str, checkpoint: Path, threads: int) -> list[subprocess.Popen[by
     for module, parameters in (
         ("pi0_bringup.mock_robot", []),
         ("pi0_ros.nodes.camera_sync", []),
-        ("pi0_ros.nodes.chunk_executor", []),
-        ("pi0_ros.nodes.policy", policy),
+        ("pi0_ros.nodes.chunk_executor.node", []),
+        ("pi0_ros.nodes.policy.node", policy),
     ):
         command = [sys.executable, "-m", module, "--ros-args", "--log-level", "error"]
         for parameter in common + parameters:

@@ -35,8 +35,8 @@ from rclpy.serialization import serialize_message
 from rclpy.signals import SignalHandlerOptions
 
 from pi0_ros.embodiment import Embodiment, load
-from pi0_ros.nodes.chunk_executor import ChunkExecutor
-from pi0_ros.nodes.executor_inputs import to_incoming
+from pi0_ros.nodes.chunk_executor.inputs import to_incoming
+from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 
 ROOT = Path(__file__).resolve().parents[1]
 WINDOW_S = 10.0
@@ -187,7 +187,7 @@ def measure(name: str, seconds: float) -> dict[str, Any]:
     robot = load(name)
     print(f"\n{robot.name}: {len(robot.action)} dimensions at {robot.rates.control_hz:g} Hz")
     loops = {
-        "a thread of its own": (["-m", "pi0_ros.nodes.chunk_executor"], seconds),
+        "a thread of its own": (["-m", "pi0_ros.nodes.chunk_executor.node"], seconds),
         "a timer of rclpy.spin": ([str(ROOT / "bench/_timer_executor.py")], min(seconds, TIMER_S)),
     }
     result: dict[str, Any] = {"dimensions": len(robot.action)}

@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 
+from pi0_ros.dataset import Dataset
+from pi0_ros.dataset.convert.options import ConvertOptions
+from pi0_ros.dataset.convert.pool import convert_bags
+from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.messages import CommandMessages, image_message, joint_messages
+from pi0_ros.dataset.view.summary import disk_bytes
 from pi0_ros.embodiment import load
-from pi0_ros.recording.dataset import Dataset
-from pi0_ros.recording.dataset.bag_out import RobotBag
-from pi0_ros.recording.dataset.messages import CommandMessages, image_message, joint_messages
-from pi0_ros.recording.dataset.options import ConvertOptions
-from pi0_ros.recording.dataset.pool import convert_bags
-from pi0_ros.recording.dataset.summary import disk_bytes
 from pi0_ros.recording.episode import EpisodeInfo
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))

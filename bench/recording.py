@@ -106,7 +106,7 @@ class Recorder:
     """The recorder's process, and its services."""
 
     def __init__(self, arguments: argparse.Namespace, directory: Path) -> None:
-        command = [sys.executable, "-m", "pi0_ros.nodes.recorder", "--ros-args"]
+        command = [sys.executable, "-m", "pi0_ros.nodes.recorder.node", "--ros-args"]
         command += ["-p", f"embodiment:={arguments.embodiment}", "-p", f"directory:={directory}"]
         self.process = subprocess.Popen(command, start_new_session=True)
         self.node = Node("bench_operator")

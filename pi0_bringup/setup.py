@@ -16,8 +16,8 @@ setup(
         "console_scripts": [
             "mujoco_robot = pi0_bringup.mujoco_robot:main",
             "mock_robot = pi0_bringup.mock_robot:main",
-            "demo = pi0_bringup.demo:main",
-            "collect_demonstrations = pi0_bringup.collect_demonstrations:main",
+            "demo = pi0_bringup.demo.main:main",
+            "collect_demonstrations = pi0_bringup.collecting.main:main",
             "leader_arms = pi0_bringup.teleoperation.leader_arms:main",
             "gamepad_teleop = pi0_bringup.teleoperation.gamepad_teleop:main",
             "keyboard_teleop = pi0_bringup.teleoperation.keyboard_teleop:main",

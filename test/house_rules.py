@@ -19,22 +19,26 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "sync": frozenset({"embodiment"}),
     "checkpoint": frozenset({"embodiment", "model"}),
     "policy": frozenset({"checkpoint", "embodiment", "model", "sync"}),
-    # Of graph only where installed files lie: the message definitions that bags carry.
-    "recording": frozenset({"embodiment", "graph", "sync"}),
-    "training": frozenset({"checkpoint", "embodiment", "model", "policy", "recording"}),
-    "planning": frozenset({"embodiment", "policy"}),
-    "graph": frozenset({"embodiment"}),
-    "cli": frozenset(
-        {"checkpoint", "embodiment", "graph", "model", "planning", "policy", "recording"}
-        | {"training"}
-    ),
+    "recording": frozenset({"embodiment", "sync", "system"}),
+    "dataset": frozenset({"embodiment", "recording", "sync", "system"}),
+    "training": frozenset({"checkpoint", "dataset", "embodiment", "model", "policy"}),
+    "planning": frozenset({"dataset", "embodiment", "policy"}),
+    "system": frozenset(),
+    "graph": frozenset({"embodiment", "system"}),
     "nodes": frozenset(
-        {"checkpoint", "control", "embodiment", "graph", "model", "planning", "policy"}
-        | {"recording", "sync"}
+        {"checkpoint", "control", "embodiment", "model", "planning", "policy", "recording"}
+        | {"sync", "system"}
+    ),
+    "clients": frozenset(
+        {"control", "dataset", "embodiment", "graph", "nodes", "recording", "sync", "system"}
+    ),
+    "cli": frozenset(
+        {"checkpoint", "clients", "dataset", "embodiment", "graph", "model", "planning", "policy"}
+        | {"recording", "system", "training"}
     ),
 }
 #: The only rooms that may touch the ROS client library or a message package.
-ROS_ROOMS = frozenset({"nodes", "recording"})
+ROS_ROOMS = frozenset({"clients", "dataset", "nodes", "recording"})
 #: What the pure rooms may import beside the standard library.
 THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "embodiment": frozenset({"numpy", "pydantic", "pydantic_core", "yaml"}),

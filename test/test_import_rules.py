@@ -25,7 +25,7 @@ def may_print(source: rules.Source) -> bool:
     """Commands talk to a terminal; libraries and nodes do not."""
     name = source.module
     return not name.startswith(("pi0_ros.", "pi0_bringup.")) or name.startswith(
-        ("pi0_ros.cli", "pi0_bringup.demo")
+        ("pi0_ros.cli", "pi0_bringup.demo.main")
     )
 
 
@@ -102,7 +102,7 @@ def source(room: str, text: str, name: str = "thing.py") -> rules.Source:
         ("graph", "from pi0_ros.nodes import managed", 1),
         ("graph", "from std_srvs.srv import Trigger", 1),
         ("nodes", "from pi0_ros.cli import main", 1),
-        ("nodes", "import pi0_bringup.demo", 1),
+        ("nodes", "import pi0_bringup.demo.main", 1),
         ("nodes", "import pickle", 1),
         ("pi0_bringup/mock", "import dill", 1),
     ],

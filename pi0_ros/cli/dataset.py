@@ -45,7 +45,7 @@ def _saying_what_the_disk_refused(
 
     @wraps(run)
     def told(args: argparse.Namespace) -> int:
-        from pi0_ros.recording.dataset.errors import DatasetError
+        from pi0_ros.dataset.errors import DatasetError
 
         try:
             return run(args)
@@ -106,8 +106,8 @@ def _add_edits(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def _to_bags(args: argparse.Namespace) -> int:
     from pi0_ros.cli.dataset_convert import progress_bar
+    from pi0_ros.dataset.export.to_bags import to_bags
     from pi0_ros.embodiment import load
-    from pi0_ros.recording.dataset.to_bags import to_bags
 
     embodiment = load(args.embodiment) if args.embodiment else None
     with progress_bar("episodes") as bar:
@@ -124,15 +124,15 @@ def _to_bags(args: argparse.Namespace) -> int:
 
 
 def _clouds(args: argparse.Namespace) -> int:
-    from pi0_ros.recording.dataset.clouds import export_clouds
+    from pi0_ros.dataset.convert.clouds import export_clouds
 
     print(f"{args.out}: {export_clouds(args.bag, args.topic, args.out)} clouds")
     return 0
 
 
 def _info(args: argparse.Namespace) -> int:
-    from pi0_ros.recording.dataset import Dataset
-    from pi0_ros.recording.dataset.summary import facts
+    from pi0_ros.dataset import Dataset
+    from pi0_ros.dataset.view.summary import facts
 
     for key, value in facts(Dataset.open(args.directory)).items():
         print(f"{key:<16}{value}")
@@ -140,7 +140,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _validate(args: argparse.Namespace) -> int:
-    from pi0_ros.recording.dataset.validate import validate
+    from pi0_ros.dataset.format.validate import validate
 
     problems = validate(args.directory)
     for problem in problems:
@@ -150,7 +150,7 @@ def _validate(args: argparse.Namespace) -> int:
 
 
 def _stats(args: argparse.Namespace) -> int:
-    from pi0_ros.recording.dataset.edit import recompute
+    from pi0_ros.dataset.edit import recompute
 
     stats = recompute(args.directory)
     print(f"{args.directory}: statistics of {len(stats)} features written")
@@ -158,7 +158,7 @@ def _stats(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from pi0_ros.recording.dataset.edit import merge
+    from pi0_ros.dataset.edit import merge
 
     info = merge(args.directories, args.out)
     _tell(args.out, info.total_episodes, info.total_frames, info.total_tasks)
@@ -166,8 +166,8 @@ def _merge(args: argparse.Namespace) -> int:
 
 
 def _split(args: argparse.Namespace) -> int:
-    from pi0_ros.recording.dataset.edit import split
-    from pi0_ros.recording.dataset.errors import DatasetError
+    from pi0_ros.dataset.edit import split
+    from pi0_ros.dataset.errors import DatasetError
 
     parts: dict[Path, tuple[int, ...]] = {}
     for text in args.parts:
@@ -186,7 +186,7 @@ def _split(args: argparse.Namespace) -> int:
 
 
 def _delete(args: argparse.Namespace) -> int:
-    from pi0_ros.recording.dataset.edit import delete
+    from pi0_ros.dataset.edit import delete
 
     info = delete(args.directory, args.episodes, args.out)
     _tell(args.out or args.directory, info.total_episodes, info.total_frames, info.total_tasks)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from pi0_ros.recording.dataset.pool import Converted
+    from pi0_ros.dataset.convert.pool import Converted
 
 
 def add_convert_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -91,11 +91,11 @@ def progress_bar(unit: str) -> Progress:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from pi0_ros.recording.dataset.bags import find_bags
-    from pi0_ros.recording.dataset.options import ConvertOptions
-    from pi0_ros.recording.dataset.pool import convert_bags
-    from pi0_ros.recording.dataset.validate import validate
-    from pi0_ros.recording.dataset.workers import Step
+    from pi0_ros.dataset.convert.bags import find_bags
+    from pi0_ros.dataset.convert.options import ConvertOptions
+    from pi0_ros.dataset.convert.pool import convert_bags
+    from pi0_ros.dataset.convert.workers import Step
+    from pi0_ros.dataset.format.validate import validate
 
     options = ConvertOptions(
         size=args.size,

@@ -25,14 +25,14 @@ def add_show_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _show(args: argparse.Namespace) -> int:
     if args.episode is not None or args.rrd is not None:
-        from pi0_ros.recording.dataset.viewer import show_episodes
+        from pi0_ros.dataset.view.viewer import show_episodes
 
         episode = args.episode or 0
         show_episodes(args.directory, (episode,), args.rrd)
         if args.rrd is not None:
             print(f"{args.rrd}: episode {episode}; open it with `rerun {args.rrd}`")
         return 0
-    from pi0_ros.recording.dataset.report import write_report
+    from pi0_ros.dataset.view.report import write_report
 
     page, picture = write_report(args.directory, args.out or args.directory / "report")
     print(f"{page}\n{picture}")

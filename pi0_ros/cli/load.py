@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pi0_ros.cli.program import become, ros_name
 
-_CLIENT = "pi0_ros.nodes.load_checkpoint"
+_CLIENT = "pi0_ros.clients.load_checkpoint"
 
 
 def add_load_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from pi0_ros import __version__
-from pi0_ros.graph.terminal import while_read
+from pi0_ros.system.terminal import while_read
 
 #: Verb (a module of this room with ``add_parser``) and what it does.
 VERBS = {

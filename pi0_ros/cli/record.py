@@ -8,7 +8,7 @@ from pi0_ros.cli.launch_arguments import add_launch_argument, option
 from pi0_ros.cli.program import become
 from pi0_ros.graph.arguments import RECORDER_ARGUMENTS
 
-_CLIENT = "pi0_ros.nodes.record_client"
+_CLIENT = "pi0_ros.clients.record.client"
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

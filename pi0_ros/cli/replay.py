@@ -6,7 +6,7 @@ import argparse
 
 from pi0_ros.cli.program import become, ros_name
 
-_PROGRAM = "pi0_ros.nodes.replay"
+_PROGRAM = "pi0_ros.clients.replay.client"
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

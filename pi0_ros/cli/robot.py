@@ -6,7 +6,7 @@ import argparse
 
 from pi0_ros.cli.program import become, ros_name
 
-_CLIENT = "pi0_ros.nodes.operate"
+_CLIENT = "pi0_ros.clients.operate"
 
 _VERBS = {
     "start": "let the policy, or whoever comes, drive it from where it is",

@@ -6,7 +6,7 @@ import argparse
 
 from pi0_ros.cli.program import become, ros_name
 
-_CLIENT = "pi0_ros.nodes.status.client"
+_CLIENT = "pi0_ros.clients.status.client"
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -27,7 +27,7 @@ def run(given: argparse.Namespace) -> int:
     from pi0_ros.graph.declaration import declare
     from pi0_ros.graph.options import parse_options
     from pi0_ros.graph.supervisor import Supervisor
-    from pi0_ros.graph.terminal import TerminalSink
+    from pi0_ros.system.terminal import TerminalSink
 
     values = {a.name: getattr(given, a.name) for a in ARGUMENTS}
     processes = declare(parse_options({k: v for k, v in values.items() if v is not None}))

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 
 from pi0_ros.graph.declaration import ParameterValue, Process
-from pi0_ros.graph.install import find_executable
 from pi0_ros.graph.options import GraphError
+from pi0_ros.system.ament_index import find_executable
 
 
 def command_line(process: Process, environment: Mapping[str, str]) -> tuple[str, ...]:

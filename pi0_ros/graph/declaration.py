@@ -18,8 +18,8 @@ import yaml
 
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.graph.arguments import HARDWARE
-from pi0_ros.graph.install import find_share_file
 from pi0_ros.graph.options import GraphError, GraphOptions
+from pi0_ros.system.ament_index import find_share_file
 
 #: What one node parameter may hold.
 ParameterValue = bool | int | float | str

@@ -25,7 +25,7 @@ from pi0_ros.graph.child import Child, describe_exit
 from pi0_ros.graph.command import command_line
 from pi0_ros.graph.declaration import Process
 from pi0_ros.graph.options import GraphError
-from pi0_ros.graph.stop_signals import StopSignals
+from pi0_ros.system.stop_signals import StopSignals
 
 #: Receives one line of output: name of the process, text.
 Sink = Callable[[str, str], None]

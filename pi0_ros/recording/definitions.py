@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pi0_ros.graph.install import find_share_file
 from pi0_ros.recording.errors import RecordingError
+from pi0_ros.system.ament_index import find_share_file
 
 _RULER = "=" * 80
 _FIELD = re.compile(r"^\s*([A-Za-z]\w*(?:/\w+)*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[A-Za-z]\w*")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pi0_bringup.demonstration.recording import Counters, Plan, Recording
-from pi0_bringup.demonstration.summary import Spread, summarise
-from pi0_bringup.demonstration.table import rows
+from pi0_bringup.demo.recording import Counters, Plan, Recording
+from pi0_bringup.demo.summary import Spread, summarise
+from pi0_bringup.demo.table import rows
 from pi0_ros.embodiment import load
 
 ROBOT = load("ur5e")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recording"))
-
 from test_take import SECOND, START_NS, begin, plan, play
 
 from pi0_ros.cli.main import main

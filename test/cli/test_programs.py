@@ -22,11 +22,11 @@ class Replaced(Exception):  # noqa: N818 - what execv does instead of returning
 @pytest.mark.parametrize(
     ("words", "module", "first"),
     [
-        (["status", "--json"], "pi0_ros.nodes.status.client", ["--namespace", "/"]),
-        (["robot", "estop", "--namespace", "cell"], "pi0_ros.nodes.operate", ["estop"]),
-        (["replay", "cups:3", "ur5e"], "pi0_ros.nodes.replay", ["cups:3", "ur5e"]),
-        (["record", "ur5e", "--task", "x"], "pi0_ros.nodes.record_client", ["--embodiment=ur5e"]),
-        (["checkpoint", "load", "/a"], "pi0_ros.nodes.load_checkpoint", ["/a", "--node"]),
+        (["status", "--json"], "pi0_ros.clients.status.client", ["--namespace", "/"]),
+        (["robot", "estop", "--namespace", "cell"], "pi0_ros.clients.operate", ["estop"]),
+        (["replay", "cups:3", "ur5e"], "pi0_ros.clients.replay.client", ["cups:3", "ur5e"]),
+        (["record", "ur5e", "--task", "x"], "pi0_ros.clients.record.client", ["--embodiment=ur5e"]),
+        (["checkpoint", "load", "/a"], "pi0_ros.clients.load_checkpoint", ["/a", "--node"]),
     ],
 )
 def test_a_verb_that_needs_ros_becomes_its_program(
@@ -71,6 +71,6 @@ def test_a_name_that_ros_does_not_take_is_refused(
 
 def test_its_verbs_are_the_services_of_the_executor() -> None:
     pytest.importorskip("rclpy")
-    from pi0_ros.nodes.operator_services import VERBS
+    from pi0_ros.nodes.chunk_executor.operator_services import VERBS
 
     assert set(robot._VERBS) == set(VERBS)

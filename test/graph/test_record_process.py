@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from stand_ins import POLITE, STUBBORN, Prefix
 
+from pi0_ros.clients.record import process as record_process
+from pi0_ros.clients.record.process import OwnRecorder
 from pi0_ros.graph.child import Child
-from pi0_ros.nodes import record_process
-from pi0_ros.nodes.record_process import OwnRecorder
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from pi0_ros.graph.terminal import TerminalLine
+from pi0_ros.system.terminal import TerminalLine
 
 
 class Terminal(io.StringIO):

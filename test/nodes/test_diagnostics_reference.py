@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.nodes.executor_diagnostics import ExecutorDiagnostics, ExecutorFacts
+from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
 from pi0_ros.policy import Chunk
 from pi0_ros.policy.report import PolicyReport
 from pi0_ros.sync import AlignedSet, Fault, Refusal, Stamped, SyncReport

@@ -35,7 +35,7 @@ def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_becomes_the_program_that_asks_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     command = run(["checkpoints/new"], monkeypatch)
-    assert command[:3] == [sys.executable, "-m", "pi0_ros.nodes.load_checkpoint"]
+    assert command[:3] == [sys.executable, "-m", "pi0_ros.clients.load_checkpoint"]
     assert command[4:] == ["--node", "policy", "--namespace", "/", "--timeout", "600.0"]
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from rosbags.typesys import get_types_from_msg
 
+from pi0_ros.dataset.convert.actions import STATUS_TOPIC
+from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.messages import STORE, CommandMessages
 from pi0_ros.embodiment import load
-from pi0_ros.recording.dataset.actions import STATUS_TOPIC
-from pi0_ros.recording.dataset.bag_out import RobotBag
-from pi0_ros.recording.dataset.messages import STORE, CommandMessages
 from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import EpisodeInfo, Instruction, Outcome
 

@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation, TeleopCommand
 from pi0_ros.embodiment import load
-from pi0_ros.nodes.chunk_executor import ChunkExecutor
+from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 
 MS = 1_000_000

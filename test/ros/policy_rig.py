@@ -15,7 +15,7 @@ from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.observations import time_message
-from pi0_ros.nodes.policy import PolicyNode
+from pi0_ros.nodes.policy.node import PolicyNode
 from pi0_ros.policy import Chunk, Leftover, Observation, Policy
 
 UR5E = load("ur5e")

@@ -276,7 +276,7 @@ def test_a_bad_checkpoint_leaves_the_old_one_serving_and_says_why(
 def test_the_command_asks_and_its_exit_code_is_the_answer(real: Scene, checkpoints: Path) -> None:
     def run(*words: str) -> tuple[int, str]:
         child = real.ros.process(
-            "pi0_ros.nodes.load_checkpoint",
+            "pi0_ros.clients.load_checkpoint",
             arguments=words,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

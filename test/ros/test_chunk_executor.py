@@ -16,8 +16,8 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.nodes import chunk_executor
-from pi0_ros.nodes.chunk_executor import ChunkExecutor
+from pi0_ros.nodes.chunk_executor import node as chunk_executor
+from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 
 WAITING, HOLDING, EXECUTING = (
     ExecutorStatus.WAITING,

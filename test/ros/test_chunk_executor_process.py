@@ -52,7 +52,7 @@ def test_interrupted_while_moving_its_last_words_are_hold_and_zero(
     live = LiveRobot(ros, path)
     arm = ros.collect(Float64MultiArray, "arm/commands", 100)
     base = ros.collect(TwistStamped, "cmd_vel", 100)
-    child = ros.process("pi0_ros.nodes.chunk_executor", {"embodiment": path})
+    child = ros.process("pi0_ros.nodes.chunk_executor.node", {"embodiment": path})
 
     def moving() -> bool:
         return len(base) > 5 and base[-1].twist.linear.x > 0.05

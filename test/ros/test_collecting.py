@@ -11,9 +11,9 @@ import pytest
 from harness import ROOT
 from source_prefix import running_programs, write_prefix
 
+from pi0_ros.dataset.recorded_actions import read_actions
 from pi0_ros.recording.episode import Outcome
 from pi0_ros.recording.read import read_episode
-from pi0_ros.recording.recorded_actions import read_actions
 
 
 def run(prefix: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +65,7 @@ def test_a_demonstration_is_recorded_judged_and_can_be_read(tmp_path: Path) -> N
 def test_a_refused_input_is_exit_code_2(
     words: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from pi0_bringup.collect_demonstrations import main
+    from pi0_bringup.collecting.main import main
 
     assert main([*words, "--out", str(tmp_path)]) == 2
     assert complaint in capsys.readouterr().err
@@ -74,7 +74,7 @@ def test_a_refused_input_is_exit_code_2(
 def test_a_file_in_the_place_of_the_folder_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from pi0_bringup.collect_demonstrations import main
+    from pi0_bringup.collecting.main import main
 
     (tmp_path / "taken").touch()
     assert main(["--out", str(tmp_path / "taken")]) == 2

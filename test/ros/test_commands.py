@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pi0_ros.embodiment import ControllerKind, load
-from pi0_ros.nodes.commands import TrajectoryWriter, command_writer
+from pi0_ros.nodes.chunk_executor.commands import TrajectoryWriter, command_writer
 
 PERIOD_S = 0.02
 

@@ -15,7 +15,7 @@ from harness import ROOT
 from PIL import Image
 from source_prefix import running_programs, write_prefix
 
-from pi0_bringup.demo import main
+from pi0_bringup.demo.main import main
 from pi0_ros.embodiment import available, load
 from pi0_ros.graph.declaration import SIMULATED_EMBODIMENTS
 

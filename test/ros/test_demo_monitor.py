@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from harness import Graph
 
-from pi0_bringup.demonstration.monitor import Monitor
+from pi0_bringup.demo.monitor import Monitor
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.embodiment import load
-from pi0_ros.nodes.executor_diagnostics import STATE_NAMES
+from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
 from pi0_ros.nodes.managed import LATCHED_QOS
 
 

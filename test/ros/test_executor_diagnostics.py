@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES, ExecutorDiagnostics, ExecutorFacts
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN
-from pi0_ros.nodes.executor_diagnostics import STATE_NAMES, ExecutorDiagnostics, ExecutorFacts
 
 NO_FACTS = ExecutorFacts()
 

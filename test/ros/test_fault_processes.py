@@ -36,7 +36,7 @@ class Suite:
         self._checkpoint = checkpoint
         self._start("pi0_bringup.mock_robot", camera_scale=0.1)
         self._start("pi0_ros.nodes.camera_sync")
-        self.executor = self._start("pi0_ros.nodes.chunk_executor")
+        self.executor = self._start("pi0_ros.nodes.chunk_executor.node")
         self.start_policy()
 
     def _start(self, module: str, **parameters: Any) -> subprocess.Popen[bytes]:
@@ -44,7 +44,7 @@ class Suite:
 
     def start_policy(self) -> None:
         self.policy = self._start(
-            "pi0_ros.nodes.policy", checkpoint=self._checkpoint, prompt="stack", num_steps=1
+            "pi0_ros.nodes.policy.node", checkpoint=self._checkpoint, prompt="stack", num_steps=1
         )
 
     @property
@@ -158,7 +158,7 @@ def test_a_killed_executor_started_again_begins_where_the_arm_is(suite: Suite) -
     os.kill(suite.executor.pid, signal.SIGKILL)
     suite.executor.wait()
     suite.statuses.clear()
-    suite.executor = suite._start("pi0_ros.nodes.chunk_executor", start_stopped=True)
+    suite.executor = suite._start("pi0_ros.nodes.chunk_executor.node", start_stopped=True)
     status = suite.wait_for(ExecutorStatus.STOPPED)
     measured = dict(zip(suite.joints[-1].name, suite.joints[-1].position, strict=True))
     arm = [measured[d.joint] for d in UR5E.action[:6]]

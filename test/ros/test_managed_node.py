@@ -119,7 +119,7 @@ def test_a_process_given_a_parameter_of_another_type_says_so_in_one_line_and_end
     ros: Graph,
 ) -> None:
     child = ros.process(
-        "pi0_ros.nodes.chunk_executor", {"splice_s": 1}, stderr=subprocess.PIPE, text=True
+        "pi0_ros.nodes.chunk_executor.node", {"splice_s": 1}, stderr=subprocess.PIPE, text=True
     )
     _, said = child.communicate(timeout=60.0)
     assert child.returncode == 1

@@ -14,7 +14,7 @@ from pi0_msgs.msg import ExecutorStatus
 def operate(ros: Graph, *words: str) -> tuple[int, str]:
     """Run it to its end while the executor is spun."""
     child = ros.process(
-        "pi0_ros.nodes.operate",
+        "pi0_ros.clients.operate",
         arguments=words,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

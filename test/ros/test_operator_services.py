@@ -10,7 +10,7 @@ from executor_rig import HORIZON, MEASURED, Rig, assert_path_within_limits
 from harness import Graph
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.nodes.chunk_executor import ChunkExecutor
+from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 
 RAMP = np.array(MEASURED) + np.linspace(0.0, 0.2, HORIZON)[:, None] * [1.0, 1.0, 1.0, 1.0]
 

@@ -22,7 +22,7 @@ from pi0_ros.embodiment import CAMERA_SLOTS
 from pi0_ros.nodes.diagnostics import ERROR
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.observations import nanoseconds
-from pi0_ros.nodes.policy import PolicyNode
+from pi0_ros.nodes.policy.node import PolicyNode
 
 
 @pytest.fixture

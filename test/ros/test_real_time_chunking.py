@@ -19,11 +19,11 @@ from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_msgs.srv import LoadCheckpoint
 from pi0_ros.checkpoint import create_untrained
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
-from pi0_ros.nodes.chunk_executor import ChunkExecutor
-from pi0_ros.nodes.commands import command_writer
+from pi0_ros.nodes.chunk_executor.commands import command_writer
+from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 from pi0_ros.nodes.observations import nanoseconds, time_message
-from pi0_ros.nodes.policy import PolicyNode
+from pi0_ros.nodes.policy.node import PolicyNode
 from pi0_ros.policy import Chunk, Leftover, Observation, Policy
 
 UR5E = load("ur5e")

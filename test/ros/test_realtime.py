@@ -7,7 +7,7 @@ import resource
 
 import pytest
 
-from pi0_ros.nodes import realtime
+from pi0_ros.nodes.chunk_executor import realtime
 
 
 def _refuse(*_arguments: object) -> None:

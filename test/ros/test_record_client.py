@@ -19,10 +19,10 @@ from harness import Graph
 from recorder_rig import Operator, Sensors
 from source_prefix import running_programs, write_prefix
 
-from pi0_ros.graph.stop_signals import StopSignals
-from pi0_ros.nodes.record_link import RecorderLink
+from pi0_ros.clients.record.link import RecorderLink
 from pi0_ros.recording.episode import Outcome
 from pi0_ros.recording.read import read_episode
+from pi0_ros.system.stop_signals import StopSignals
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from pi0_msgs.msg import RecorderStatus
-from pi0_ros.nodes.record_screen import Sight, draw
+from pi0_ros.clients.record.screen import Sight, draw
 
 
 def status(**fields: Any) -> RecorderStatus:

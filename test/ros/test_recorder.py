@@ -16,7 +16,7 @@ from std_msgs.msg import String
 
 from pi0_msgs.action import RecordEpisode
 from pi0_msgs.srv import StopEpisode
-from pi0_ros.nodes.recorder import Recorder
+from pi0_ros.nodes.recorder.node import Recorder
 from pi0_ros.recording.episode import Outcome, Termination
 from pi0_ros.recording.read import read_episode
 

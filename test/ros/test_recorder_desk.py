@@ -8,7 +8,7 @@ from typing import Any, cast
 from harness import Graph
 
 from pi0_msgs.srv import SetInstruction
-from pi0_ros.nodes.recorder_desk import RecorderDesk
+from pi0_ros.nodes.recorder.services import RecorderDesk
 from pi0_ros.recording.session import Session
 
 

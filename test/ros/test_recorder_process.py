@@ -29,7 +29,7 @@ def sensors(ros: Graph) -> Iterator[Sensors]:
 
 def start(ros: Graph, directory: Path, **parameters: object) -> subprocess.Popen[bytes]:
     return ros.process(
-        "pi0_ros.nodes.recorder",
+        "pi0_ros.nodes.recorder.node",
         {"embodiment": "ur5e", "directory": str(directory), "reserve_mb": 1, **parameters},
     )
 

@@ -18,7 +18,7 @@ from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros.embodiment import CAMERA_SLOTS, load
 from pi0_ros.nodes.diagnostics import ERROR, OK
 from pi0_ros.nodes.managed import COMMAND_QOS
-from pi0_ros.nodes.policy import PolicyNode
+from pi0_ros.nodes.policy.node import PolicyNode
 from pi0_ros.policy.remote.protocol import pack, unpack
 
 UR5E = load("ur5e")

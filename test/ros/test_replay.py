@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,21 +10,19 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from harness import ROOT, Graph
+from harness import Graph
+from replayable import ROBOT, write_bag
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from pi0_bringup.mock_robot import MockRobot
 from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.clients.replay import client as replay
+from pi0_ros.clients.replay.client import Replay, ReplayError, main
+from pi0_ros.dataset.recorded_actions import read_actions
 from pi0_ros.embodiment import load
-from pi0_ros.nodes import replay
-from pi0_ros.nodes.chunk_executor import ChunkExecutor
+from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import LATCHED_QOS
-from pi0_ros.nodes.replay import Replay, ReplayError, main
-from pi0_ros.recording.recorded_actions import read_actions
-
-sys.path.insert(0, str(ROOT / "test" / "recording"))
-from replayable import ROBOT, write_bag
 
 MS = 1_000_000
 

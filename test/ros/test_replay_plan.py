@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pi0_ros.clients.replay.plan import plan_replay, resampled
 from pi0_ros.embodiment import Embodiment, load
-from pi0_ros.nodes.replay_plan import plan_replay, resampled
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from executor_rig import HORIZON, MEASURED, Rig
 from harness import Graph
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.nodes.status.client import Listener
-from pi0_ros.nodes.status.model import Level
+from pi0_ros.clients.status.client import Listener
+from pi0_ros.clients.status.model import Level
 
 
 def test_shows_what_the_executor_does_against_the_limits_of_its_own_file(
@@ -46,7 +46,7 @@ def test_shows_what_the_executor_does_against_the_limits_of_its_own_file(
 
 def test_where_no_suite_runs_it_says_so_and_ends_with_2(ros: Graph) -> None:
     child = ros.process(
-        "pi0_ros.nodes.status.client",
+        "pi0_ros.clients.status.client",
         arguments=("--json", "--timeout", "0"),
         stdout=subprocess.PIPE,
     )

@@ -28,8 +28,8 @@ class MovingRobot:
         for module, parameters in (
             ("pi0_bringup.mock_robot", {"camera_scale": 0.1}),
             ("pi0_ros.nodes.camera_sync", {}),
-            ("pi0_ros.nodes.chunk_executor", {}),
-            ("pi0_ros.nodes.policy", policy),
+            ("pi0_ros.nodes.chunk_executor.node", {}),
+            ("pi0_ros.nodes.policy.node", policy),
         ):
             ros.process(module, common | parameters)
         self.wait(lambda: self.executes_chunk_after(0), "the robot moves")

@@ -16,7 +16,7 @@ from pi0_bringup.teleoperation.gamepad_teleop import GamepadTeleop
 from pi0_bringup.teleoperation.leader_arms import LeaderArmsNode
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.embodiment import load
-from pi0_ros.nodes.chunk_executor import ChunkExecutor
+from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import LATCHED_QOS, SENSOR_QOS
 
 MS = 1_000_000

@@ -17,8 +17,8 @@ from std_srvs.srv import Trigger
 
 from pi0_msgs.msg import ExecutorStatus
 from pi0_msgs.srv import ResetSimulation, StopEpisode
+from pi0_ros.clients.record.link import RecorderLink
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
-from pi0_ros.nodes.record_link import RecorderLink
 
 #: gym-aloha's reward of a cube taken by the left hand.
 FULL_REWARD = 4

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pi0_bringup.collecting.graph import CollectOptions, processes
 from pi0_bringup.collecting.progress import Progress
-from pi0_bringup.demonstration.domain import private_domain
-from pi0_bringup.demonstration.log import Log, make_folder
+from pi0_bringup.demo.domain import private_domain
+from pi0_bringup.demo.log import Log, make_folder
 from pi0_ros.graph.supervisor import Supervisor
 
 if TYPE_CHECKING:

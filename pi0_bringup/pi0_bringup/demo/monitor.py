@@ -1,0 +1,159 @@
+"""A node that watches the suite from outside and fills a :class:`Recording`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import JointState
+from std_msgs.msg import UInt8
+
+from pi0_bringup.demo.recording import Counters, Plan, Recording
+from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
+from pi0_ros.embodiment import Embodiment, StateDimension
+from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
+
+#: Columns of the contact sheet.
+FRAMES = 8
+# Joint states may come at several hundred hertz; a plot does not need them all.
+_JOINT_PERIOD_S = 0.015
+
+
+class Monitor(Node):
+    """Begins to record at the first executed step.
+
+    Chunks that were refused before the executor knew where the robot is are not counted: the
+    policy may well be ready first.
+
+    ``state`` and ``reason`` are the executor's newest, empty before it spoke.
+    """
+
+    def __init__(self, embodiment: Embodiment, duration_s: float) -> None:
+        super().__init__("demo_monitor")
+        self.recording = Recording(duration_s=duration_s)
+        self.state = ""
+        self.reason = ""
+        self._robot = embodiment
+        self._zero_ns: int | None = None
+        self._refused_before: int | None = None
+        self._wall_zero_s = 0.0
+        self._next_joints_s: dict[str, float] = {}
+        # The first chunk precedes the first executed step: kept until zero is known.
+        self._chunks: list[ActionChunk] = []
+        self.create_subscription(ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS)
+        self.create_subscription(ActionChunk, "action_chunk", self._on_chunk, COMMAND_QOS)
+        self.create_subscription(Observation, "observation", self._on_observation, COMMAND_QOS)
+        self.create_subscription(UInt8, "mujoco_robot/reward", self._on_reward, LATCHED_QOS)
+        by_topic: dict[str, list[StateDimension]] = {}
+        for dimension in embodiment.state:
+            by_topic.setdefault(dimension.topic, []).append(dimension)
+        for topic, dimensions in by_topic.items():
+            self._listen_to_joints(topic, dimensions)
+
+    def _listen_to_joints(self, topic: str, dimensions: list[StateDimension]) -> None:
+        def on_bytes(data: bytes) -> None:
+            now_s = time.monotonic()
+            if self._zero_ns is None or now_s < self._next_joints_s.get(topic, 0.0):
+                return
+            self._next_joints_s[topic] = now_s + _JOINT_PERIOD_S
+            self._on_joints(deserialize_message(data, JointState), dimensions)
+
+        self.create_subscription(JointState, topic, on_bytes, SENSOR_QOS, raw=True)
+
+    def _since_start_s(self, stamp: Any) -> float:
+        assert self._zero_ns is not None
+        return (_nanoseconds(stamp) - self._zero_ns) * 1e-9
+
+    def _on_status(self, message: ExecutorStatus) -> None:
+        self.state = STATE_NAMES[message.state].lower()
+        self.reason = message.reason
+        if self._refused_before is None:
+            if message.state in (ExecutorStatus.INACTIVE, ExecutorStatus.WAITING):
+                return
+            self._refused_before = message.chunks_refused
+        executing = message.state == ExecutorStatus.EXECUTING
+        if self._zero_ns is None:
+            if not executing:
+                return
+            self._zero_ns = _nanoseconds(message.header.stamp)
+            self._wall_zero_s = time.monotonic()
+            self._place_chunks()
+        self.recording.last = _counters(message, self._refused_before)
+        self.recording.wall_s = time.monotonic() - self._wall_zero_s
+        ticks = self.recording.ticks
+        ticks.time_s.append(self._since_start_s(message.header.stamp))
+        ticks.executing.append(executing)
+        ticks.chunk.append(message.chunk_sequence)
+        ticks.command.append(np.array(message.command))
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        stages = dict(zip(message.stage_names, message.stage_ms, strict=True))
+        self._chunks.append(message)
+        if self._zero_ns is not None:
+            self._place_chunks()
+        self.recording.inference_ms.append(stages.get("total", sum(stages.values())))
+
+    def _place_chunks(self) -> None:
+        for message in self._chunks:
+            columns = [message.action_names.index(name) for name in self._robot.action_names]
+            actions = np.array(message.data, np.float64).reshape(message.horizon, -1)
+            self.recording.plans[message.sequence] = Plan(
+                time_s=self._since_start_s(message.header.stamp),
+                step_s=_nanoseconds(message.step_duration) * 1e-9,
+                actions=actions[:, columns],
+            )
+        self._chunks.clear()
+
+    def _on_observation(self, message: Observation) -> None:
+        if self._zero_ns is None:
+            return
+        recording = self.recording
+        recording.observation_age_s.append(message.age_s)
+        recording.observation_skew_s.append(message.skew_s)
+        time_s = max(0.0, self._since_start_s(message.header.stamp))
+        taken = len(recording.frames)
+        if taken < FRAMES and time_s >= taken * recording.duration_s / FRAMES:
+            views = sum(message.slot_mask)
+            pixels = np.frombuffer(message.pixels, np.uint8).copy()
+            shape = (views, message.height, message.width, 3)
+            recording.frames.append((time_s, pixels.reshape(shape)))
+
+    def _on_joints(self, message: JointState, dimensions: list[StateDimension]) -> None:
+        time_s = self._since_start_s(message.header.stamp)
+        index = {name: i for i, name in enumerate(message.name)}
+        for dimension in dimensions:
+            values = getattr(message, dimension.field)
+            i = index.get(dimension.joint)
+            if i is not None and i < len(values):
+                value = dimension.scale * values[i] + dimension.offset
+                self.recording.measured.setdefault(dimension.name, []).append((time_s, value))
+
+    def _on_reward(self, message: UInt8) -> None:
+        self.recording.reward = max(message.data, self.recording.reward or 0)
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def _counters(message: ExecutorStatus, refused_before: int) -> Counters:
+    return Counters(
+        ticks=message.ticks,
+        missed_ticks=message.missed_ticks,
+        chunks_accepted=message.chunks_accepted,
+        chunks_executed=message.chunks_executed,
+        chunks_refused=message.chunks_refused - refused_before,
+        underruns=message.underruns,
+        last_refusal=message.last_refusal,
+        position_limit_hits=tuple(message.position_limit_hits),
+        velocity_limit_hits=tuple(message.velocity_limit_hits),
+        acceleration_limit_hits=tuple(message.acceleration_limit_hits),
+        lateness_p50_ms=message.lateness_p50_ms,
+        lateness_p99_ms=message.lateness_p99_ms,
+        lateness_max_ms=message.lateness_max_ms,
+        cpu_share=message.cpu_share,
+    )

@@ -1,0 +1,1 @@
+"""`pi0 record`: the operator's console of the recorder."""

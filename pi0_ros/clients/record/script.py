@@ -1,0 +1,70 @@
+"""``pi0 record --episodes N``: recording without anybody at the keyboard."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, TextIO
+
+from rclpy.task import Future
+
+from pi0_msgs.srv import StopEpisode
+from pi0_ros.clients.record.link import ANSWER_S, RecorderLink
+
+_READY_S = 60.0
+OUTCOMES = {
+    "unmarked": StopEpisode.Request.UNMARKED,
+    "succeeded": StopEpisode.Request.SUCCEEDED,
+    "failed": StopEpisode.Request.FAILED,
+}
+
+
+class Script:
+    """Records ``episodes`` of ``duration`` and says a line about each."""
+
+    def __init__(self, link: RecorderLink, given: argparse.Namespace, output: TextIO) -> None:
+        self._link = link
+        self._given = given
+        self._output = output
+
+    def run(self) -> int:
+        """0 if every episode is whole; the first that is not ends the script."""
+        for i in range(self._given.episodes):
+            if not self._episode(i + 1):
+                return 1
+        return 0
+
+    def _episode(self, number: int) -> bool:
+        link, given = self._link, self._given
+        if not link.await_(lambda: link.status is not None and link.status.ready, _READY_S):
+            reason = link.status.reason if link.status else "no status"
+            return self._say(number, f"not ready within {_READY_S:g} s: {reason}")
+        started = self._answer(link.start(given.task, given.notes))
+        if started is None or not started.success:
+            return self._say(number, started.message if started else "no answer")
+        whole = link.await_(self._time_is_up, given.duration * 10 + ANSWER_S)
+        if not whole or (link.status is not None and link.status.state != link.status.RECORDING):
+            return self._say(number, link.status.reason if link.status else "no status")
+        stopped = self._answer(link.stop(OUTCOMES[given.outcome]))
+        if stopped is None:
+            return self._say(number, "no answer; the episode may still be written")
+        self._say(number, stopped.message)
+        for problem in stopped.problems:
+            self._output.write(f"  - {problem}\n")
+        return bool(stopped.success)
+
+    def _time_is_up(self) -> bool:
+        status = self._link.status
+        if status is None:
+            return False
+        ended = status.state == status.FAILED
+        return ended or status.elapsed_s >= self._given.duration
+
+    def _answer(self, asked: Future[Any]) -> Any:
+        self._link.await_(asked.done, ANSWER_S)
+        return asked.result() if asked.done() else None
+
+    def _say(self, number: int, text: str) -> bool:
+        """Print one line; false, for those who then give up."""
+        self._output.write(f"episode {number} of {self._given.episodes}: {text}\n")
+        self._output.flush()
+        return False

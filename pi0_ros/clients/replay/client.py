@@ -1,0 +1,307 @@
+"""Play an episode's actions to a robot, through its executor: the program of ``pi0 replay``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Duration, Time
+from numpy.typing import NDArray
+from rclpy.duration import Duration as Timeout
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from pi0_msgs.msg import ActionChunk, ExecutorStatus
+from pi0_ros.clients.replay.plan import ReplayPlan, plan_replay
+from pi0_ros.dataset.recorded_actions import RecordedActions, read_actions
+from pi0_ros.embodiment import Embodiment, EmbodimentError, load
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
+from pi0_ros.recording.errors import RecordingError
+from pi0_ros.system.stop_signals import StopSignals
+from pi0_ros.system.terminal import TerminalLine, while_read
+
+_NS = 1e-9
+#: How long to wait for an executor and for its clock [s].
+_DISCOVERY_S = 10.0
+#: Chunks are sent this long before their first step is due [s].
+_LEAD_S = 0.04
+#: The executor reports every tick; silent for longer, it is gone [s].
+_SILENCE_S = 1.0
+#: How long the last chunk may take to be acknowledged [s].
+_ACKNOWLEDGE_S = 0.5
+_FAILED, _REFUSED, _INTERRUPTED = 1, 2, 130
+#: Stamps this far from the clock are of another one: simulated time, mostly [s].
+_CLOCKS_APART_S = 1.0
+#: Between two rewritings of the line on a terminal [s], and how wide its bar is.
+_LINE_S, _BAR = 0.1, 30
+
+
+class ReplayError(RuntimeError):
+    """Why the replay did not begin, or did not come to its end."""
+
+
+class Replay(Node):
+    """Sends the chunks of a recording; ``finished`` when the last has been executed.
+
+    Raises :class:`ReplayError` from :meth:`step` when the robot stops following.
+    """
+
+    def __init__(
+        self, recorded: RecordedActions, robot: Embodiment, speed: float, **options: Any
+    ) -> None:
+        super().__init__("replay", enable_rosout=False, **options)
+        self._recorded, self._robot, self._speed = recorded, robot, speed
+        self._status: ExecutorStatus | None = None
+        self._heard_s = time.monotonic()
+        self._source_id = f"replay-{os.getpid()}"
+        self._plan: ReplayPlan | None = None
+        self._begin_ns = 0
+        self._next = 0
+        self._sequence = 0
+        self._refusals = 0
+        self._followed = False
+        self.finished = False
+        self._chunks = self.create_publisher(ActionChunk, "action_chunk", COMMAND_QOS)
+        self.create_subscription(ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS)
+
+    @property
+    def progress(self) -> tuple[float, float, bool]:
+        """Seconds played, seconds in all, and whether the first pose is still approached."""
+        plan = self._plan
+        if plan is None:
+            return 0.0, 0.0, True
+        played_s = min(max((self._now_ns() - self._begin_ns) * _NS, 0.0), plan.duration_s)
+        return played_s, plan.duration_s, played_s < plan.approach_steps * plan.step_ns * _NS
+
+    def check(self) -> ExecutorStatus:
+        """The executor's report. Raises :class:`ReplayError` if it takes no chunks of ours."""
+        status = self._status
+        if status is None:
+            raise ReplayError(
+                f"no executor_status within {_DISCOVERY_S:g} s; start the robot and its "
+                "chunk_executor (ROS_DOMAIN_ID must be the same)"
+            )
+        if status.embodiment not in ("", self._robot.name):
+            raise ReplayError(
+                f"the executor drives {status.embodiment!r} and the episode was recorded on "
+                f"{self._robot.name!r}"
+            )
+        if status.state == ExecutorStatus.EXECUTING:
+            raise ReplayError(f"{status.source_id or 'a policy'} drives the robot; stop it first")
+        if status.state != ExecutorStatus.HOLDING:
+            raise ReplayError(f"the executor takes no chunks now: {status.reason}")
+        return status
+
+    def begin(self) -> None:
+        """Plan from the pose that the executor commands now. Raises :class:`ReplayError`."""
+        status = self.check()
+        if not self.is_connected:
+            raise ReplayError(
+                "the executor does not listen on action_chunk, or its stamps are not of this "
+                "clock: it follows another /clock, or the clocks of two machines differ"
+            )
+        places = [list(status.action_names).index(name) for name in self._robot.action_names]
+        commanded = np.array(status.command)[places]
+        recorded = self._recorded
+        try:
+            self._plan = plan_replay(
+                self._robot, recorded.actions, recorded.rate_hz, commanded, self._speed
+            )
+        except ValueError as error:
+            raise ReplayError(str(error)) from error
+        self._refusals = status.chunks_refused
+        self._begin_ns = self._now_ns() + round(2.0 * _LEAD_S / _NS)
+
+    def step(self) -> None:
+        """Send what is due. Raises :class:`ReplayError` if the robot does not follow."""
+        plan = self._plan
+        assert plan is not None  # begin() made it
+        self._watch(plan)
+        now_ns = self._now_ns()
+        due_ns = self._begin_ns + self._next * plan.step_ns - round(_LEAD_S / _NS)
+        if self._next < len(plan.rows) and now_ns >= due_ns:
+            begin_ns = self._begin_ns + self._next * plan.step_ns
+            rows = plan.chunk(self._next).astype(np.float32)
+            self._chunks.publish(self._message(plan, rows, begin_ns, now_ns))
+            self._next += plan.hop
+        self.finished = (now_ns - self._begin_ns) * _NS > plan.duration_s
+
+    def halt(self) -> None:
+        """Do not play the rest of the chunk sent last: rest where the robot is commanded now."""
+        plan, status = self._plan, self._status
+        if plan is None or status is None or not self._is_followed(status):
+            return
+        places = [list(status.action_names).index(name) for name in self._robot.action_names]
+        pose = np.where(plan.is_velocity, 0.0, np.array(status.command)[places])
+        now_ns = self._now_ns()
+        rows = np.tile(pose, (plan.horizon, 1)).astype(np.float32)
+        self._chunks.publish(self._message(plan, rows, now_ns, now_ns))
+        self._chunks.wait_for_all_acked(Timeout(seconds=_ACKNOWLEDGE_S))
+
+    def _watch(self, plan: ReplayPlan) -> None:
+        status = self._status
+        assert status is not None  # begin() saw it
+        if time.monotonic() - self._heard_s > _SILENCE_S:
+            raise ReplayError("the executor has fallen silent")
+        if status.chunks_refused > self._refusals:
+            raise ReplayError(f"the executor refused a chunk: {status.last_refusal}")
+        if self._is_followed(status):
+            self._followed = True
+        elif self._followed or self._next > 3 * plan.hop:
+            raise ReplayError(f"the executor no longer follows: {status.reason or 'held'}")
+
+    def _is_followed(self, status: ExecutorStatus) -> bool:
+        sources = ("", self._source_id)
+        return status.state == ExecutorStatus.EXECUTING and status.source_id in sources
+
+    def _message(
+        self, plan: ReplayPlan, rows: NDArray[np.float32], begin_ns: int, now_ns: int
+    ) -> ActionChunk:
+        message = ActionChunk(
+            step_duration=Duration(sec=0, nanosec=plan.step_ns),
+            action_names=list(self._robot.action_names),
+            horizon=plan.horizon,
+            data=array("f", rows.tobytes()),
+            observation_stamp=_stamp(now_ns),
+            sequence=self._sequence,
+            source_id=self._source_id,
+            embodiment=self._robot.name,
+            checkpoint_id=f"replay of {self._recorded.title}",
+            prompt=self._recorded.task,
+        )
+        message.header.stamp = _stamp(begin_ns)
+        self._sequence += 1
+        return message
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_status(self, message: ExecutorStatus) -> None:
+        self._status = message
+        self._heard_s = time.monotonic()
+
+    @property
+    def heard(self) -> bool:
+        """Whether the executor was heard, and knows where the robot is."""
+        return self._status is not None and self._status.state != ExecutorStatus.WAITING
+
+    @property
+    def is_on_its_clock(self) -> bool:
+        """Whether this node's clock is the one of the executor's stamps."""
+        if self._status is None:
+            return False
+        stamp = self._status.header.stamp
+        stamp_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+        now_ns = self._now_ns()
+        # Simulated time is 0 until /clock is heard.
+        return now_ns > 0 and abs(now_ns - stamp_ns) * _NS < _CLOCKS_APART_S
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the executor listens, on the same clock."""
+        return self._chunks.get_subscription_count() > 0 and self.is_on_its_clock
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Return 0 when all was played, 1 if the robot stopped following, 2 for a refused input."""
+    parser = argparse.ArgumentParser(prog="replay", description=__doc__)
+    parser.add_argument("source", help="BAG, DATASET or DATASET:EPISODE")
+    parser.add_argument("embodiment", nargs="?", default="", help="the robot (name or path)")
+    parser.add_argument("--speed", type=float, default=1.0)
+    parser.add_argument("--namespace", default="/")
+    parser.add_argument("--use-sim-time", choices=("auto", "true", "false"), default="auto")
+    given = parser.parse_args(words)
+    try:
+        recorded = read_actions(given.source)
+        robot = _robot(given.embodiment, recorded)
+    except (RecordingError, EmbodimentError) as error:
+        sys.stderr.write(f"replay: {error}\n")
+        return _REFUSED
+    remaps = ["--ros-args", "-r", f"__ns:={'/' + given.namespace.strip('/')}"]
+    rclpy.init(args=remaps, signal_handler_options=SignalHandlerOptions.NO)
+    node = Replay(recorded, robot, given.speed)
+    with StopSignals() as signals:  # a second one does not cut the halt short
+        try:
+            return _play(node, given.use_sim_time, signals.check)
+        except ReplayError as error:
+            sys.stderr.write(f"replay: {error}\n")
+            return _FAILED
+        except KeyboardInterrupt:
+            node.halt()
+            sys.stderr.write("replay: interrupted; the executor holds\n")
+            return _INTERRUPTED
+        except BaseException:  # a closed pipe, say: the robot does not go on without us
+            node.halt()
+            raise
+        finally:
+            node.destroy_node()
+            rclpy.try_shutdown()
+
+
+def _robot(name: str, recorded: RecordedActions) -> Embodiment:
+    robot = load(name or recorded.embodiment)
+    if robot.name != recorded.embodiment:
+        raise RecordingError(
+            f"{recorded.title} was recorded on {recorded.embodiment!r}; it is not for "
+            f"{robot.name!r}"
+        )
+    if robot.action_names != recorded.names:
+        raise RecordingError(
+            f"{recorded.title} has actions {', '.join(recorded.names)}; {robot.name} at "
+            f"{robot.path} has {', '.join(robot.action_names)}"
+        )
+    return robot
+
+
+def _play(node: Replay, use_sim_time: str, check: Callable[[], None]) -> int:
+    executor = EventsExecutor()
+    executor.add_node(node)
+
+    def spin(timeout_s: float) -> None:
+        executor.spin_once(timeout_sec=timeout_s)
+        check()
+
+    _spin_until(spin, lambda: node.heard)
+    node.check()
+    if use_sim_time == "true" or (use_sim_time == "auto" and not node.is_on_its_clock):
+        node.set_parameters([Parameter("use_sim_time", value=True)])
+    _spin_until(spin, lambda: node.is_connected)
+    node.begin()
+    with TerminalLine(sys.stdout, _LINE_S) as line:
+        while not node.finished:
+            spin(0.01)
+            node.step()
+            line.tell(lambda: _progress_line(*node.progress))
+    sys.stdout.write("replayed; the executor holds the last pose\n")
+    executor.remove_node(node)
+    return 0
+
+
+def _progress_line(played_s: float, total_s: float, approaching: bool) -> str:
+    """How far it is, as a bar and in seconds."""
+    done = round(_BAR * played_s / total_s) if total_s > 0.0 else 0
+    what = "to the first pose" if approaching else "replaying"
+    return f"[{'=' * done}{' ' * (_BAR - done)}] {played_s:5.1f} / {total_s:.1f} s  {what}"
+
+
+def _spin_until(spin: Callable[[float], None], condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + _DISCOVERY_S
+    while not condition() and time.monotonic() < deadline_s:
+        spin(0.05)
+
+
+def _stamp(now_ns: int) -> Time:
+    return Time(sec=now_ns // 1_000_000_000, nanosec=now_ns % 1_000_000_000)
+
+
+if __name__ == "__main__":
+    sys.exit(while_read(main))

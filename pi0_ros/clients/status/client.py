@@ -1,0 +1,220 @@
+"""Listens to a running suite: the program behind ``pi0 status``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+from rich.live import Live
+
+from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.clients.status.model import Control, Level, Report, Snapshot
+from pi0_ros.clients.status.screen import draw
+from pi0_ros.clients.status.suite_monitor import Hearing
+from pi0_ros.embodiment import Embodiment, EmbodimentError, load
+from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
+from pi0_ros.nodes.managed import LATCHED_QOS
+from pi0_ros.system.stop_signals import StopSignals
+from pi0_ros.system.terminal import while_read
+
+_FRAMES_HZ = 4.0
+#: A single look goes on for so long after everyone spoke: the tick rate needs time.
+_SETTLE_S = 0.5
+_OK, _NOT_OK, _NOTHING_HEARD = 0, 1, 2
+#: Fields that message and model share by name.
+_SAME = (
+    *("embodiment", "reason", "source_id", "checkpoint_id", "chunk_sequence", "chunk_step"),
+    *("chunk_horizon", "steps_consumed", "vetoed_ticks", "ticks", "missed_ticks"),
+    *("chunks_accepted", "chunks_executed", "chunks_refused", "underruns", "last_refusal"),
+    *("lateness_p50_ms", "lateness_p99_ms", "lateness_max_ms", "cpu_share"),
+)
+
+
+class Listener:
+    """One suite's topics into a :class:`Hearing`, and the limits of its robot.
+
+    The executor's status comes with every tick; it arrives as bytes and only the newest
+    is read, when a frame is drawn. ``check`` is called between callbacks, and may raise.
+    """
+
+    def __init__(
+        self, domain_id: int, namespace: str, check: Callable[[], None] = lambda: None
+    ) -> None:
+        namespace = "/" + namespace.strip("/")
+        self.hearing = Hearing(domain_id, namespace)
+        self.node = Node(
+            "pi0_status",
+            namespace=namespace,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        self._newest: tuple[bytes, float] | None = None
+        self._robot: Embodiment | None = None
+        self._asked: Any = None
+        executor = f"{namespace.rstrip('/')}/chunk_executor"
+        self._parameters = AsyncParameterClient(self.node, executor)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 50)
+        self.node.create_subscription(
+            ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS, raw=True
+        )
+        self._check = check
+        self._executor = EventsExecutor()
+        self._executor.add_node(self.node)
+
+    def listen(self, duration_s: float) -> None:
+        """Take in what arrives for so long."""
+        end_s = time.monotonic() + duration_s
+        while (left_s := end_s - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=left_s)
+            self._check()
+        self._take_status()
+        self._learn_the_robot()
+        names = self.node.get_node_names_and_namespaces()
+        self.hearing.present([f"{space.rstrip('/')}/{name}" for name, space in names])
+
+    def snapshot(self) -> Snapshot:
+        """What was heard up to now."""
+        return self.hearing.snapshot(time.monotonic(), self._robot)
+
+    def complete(self) -> bool:
+        """Whether a snapshot would show everything a suite says."""
+        asked = self._asked is not None and self._asked.done()
+        return self.hearing.complete() and asked
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.remove_node(self.node)
+        self.node.destroy_node()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        now_s = time.monotonic()
+        for status in message.status:
+            level = Level(min(status.level[0], Level.SILENT))
+            values = {pair.key: pair.value for pair in status.values}
+            self.hearing.report(
+                Report(name=status.name, level=level, message=status.message, values=values),
+                now_s,
+            )
+
+    def _on_status(self, data: bytes) -> None:
+        self._newest = data, time.monotonic()
+
+    def _take_status(self) -> None:
+        if self._newest is None:
+            return
+        data, heard_s = self._newest
+        self._newest = None
+        self.hearing.control(to_control(deserialize_message(data, ExecutorStatus)), heard_s)
+
+    def _learn_the_robot(self) -> None:
+        """The executor's parameter may be a file of the user's own; else go by the name."""
+        name = self.hearing.embodiment
+        if self._robot is not None or name is None:
+            return
+        if self._asked is None and self._parameters.services_are_ready():
+            self._asked = self._parameters.get_parameters(["embodiment"])
+        if self._asked is None or not self._asked.done():
+            return
+        given = self._asked.result().values[0].string_value
+        for source in (given, name):
+            try:
+                robot = load(source)
+            except EmbodimentError:  # not on this machine: then without limits
+                continue
+            if robot.name == name:
+                self._robot = robot
+                return
+
+
+def to_control(message: ExecutorStatus) -> Control:
+    """The message as the model has it; hits are 0 where none was ever counted."""
+    joints = tuple(message.action_names)
+    none = [0] * len(joints)
+    kinds = (
+        message.position_limit_hits,
+        message.velocity_limit_hits,
+        message.acceleration_limit_hits,
+        message.jerk_limit_hits,
+    )
+    return Control(
+        **{name: getattr(message, name) for name in _SAME},
+        state=STATE_NAMES.get(message.state, str(message.state)),
+        joints=joints,
+        command=tuple(message.command),
+        velocity=tuple(message.command_velocity),
+        hits=tuple(zip(*(list(kind) or none for kind in kinds), strict=True)),
+    )
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Return 0 if all is well (or the screen was left), 1 if not, 2 if nothing was heard."""
+    given = _parse(words)
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    with StopSignals() as signals:
+        domain_id = int(os.environ.get("ROS_DOMAIN_ID") or 0)
+        listener = Listener(domain_id, given.namespace, signals.check)
+        try:
+            if given.once or given.json:
+                return _once(listener, given)
+            return _live(listener)
+        except KeyboardInterrupt:
+            return _OK
+        finally:
+            listener.close()
+            rclpy.try_shutdown()
+
+
+def _parse(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="status", description=__doc__)
+    parser.add_argument("--namespace", default="/", help="namespace of the suite")
+    parser.add_argument("--once", action="store_true", help="print one frame and end")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON and end")
+    parser.add_argument("--timeout", type=float, default=5.0, help="listen at most so long [s]")
+    return parser.parse_args(words)
+
+
+def _once(listener: Listener, given: argparse.Namespace) -> int:
+    """One look, as soon as every node spoke, at the latest after the timeout."""
+    end_s = time.monotonic() + given.timeout
+    while not listener.complete() and time.monotonic() < end_s:
+        listener.listen(0.25)
+    listener.listen(_SETTLE_S)
+    snapshot = listener.snapshot()
+    # A pipe has no width of its own: the one that the screen is laid out for.
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100)
+    if given.json:
+        sys.stdout.write(snapshot.to_json() + "\n")
+    else:
+        console.print(draw(snapshot, console.width))
+    if not snapshot.heard:
+        return _NOTHING_HEARD
+    return _OK if snapshot.level is Level.OK else _NOT_OK
+
+
+def _live(listener: Listener) -> int:
+    """Draw until Ctrl-C."""
+    console = Console()
+    if not console.is_terminal:
+        sys.stderr.write("status: standard output is no terminal; add --once or --json\n")
+        return _NOT_OK
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            listener.listen(1.0 / _FRAMES_HZ)
+            width, height = console.size
+            live.update(draw(listener.snapshot(), width, height), refresh=True)
+
+
+if __name__ == "__main__":
+    sys.exit(while_read(main))

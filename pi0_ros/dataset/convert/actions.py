@@ -1,0 +1,144 @@
+"""The action of a frame: the command in force at its time.
+
+A controller holds its last command until the next, so the command in force at a time is
+the last one that arrived by then. Step j of a chunk learned from frame k is what was in
+force j frames later, which is what the executor plays at that time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.dataset.errors import DatasetError
+from pi0_ros.embodiment import Controller, ControllerKind, Embodiment, StopBehaviour
+from pi0_ros.embodiment.packing import ControllerPacker, controller_packer, measured_action
+
+FloatArray = NDArray[np.float64]
+
+#: A base that is not commanded for so long [s] stands: its controller's own timeout.
+BASE_TIMEOUT_S = 0.5
+STATUS_TOPIC = "executor_status"
+
+
+class CommandTrack:
+    """The commands of one controller in order of arrival."""
+
+    def __init__(self, embodiment: Embodiment, controller: Controller) -> None:
+        self.controller = controller
+        self.packer = controller_packer(embodiment, controller)
+        # A base at rest is not commanded; every other actuator always holds something.
+        self._rests = controller.stop is StopBehaviour.RAMP_TO_ZERO
+        self._read = _READERS[controller.kind]
+        self._times: list[int] = []
+        self._values: list[FloatArray] = []
+
+    def add(self, log_ns: int, message: Any) -> None:
+        """Take a command. Raises :class:`DatasetError` if it does not fit the controller."""
+        raw = self._read(self.packer, message)
+        if len(raw) != len(self.packer.joints) or not np.isfinite(raw).all():
+            raise DatasetError(
+                f"a command on {self.controller.topic} is {raw.tolist()}; one finite number for"
+                f" each of {', '.join(self.packer.joints)} expected"
+            )
+        self._times.append(log_ns)
+        self._values.append(self.packer.value(raw))
+
+    def known_at(self, time_ns: int) -> bool:
+        """Whether there is a command in force at a time."""
+        return self._rests or (bool(self._times) and self._times[0] <= time_ns)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the controller should have been commanded and never was."""
+        return not self._rests and not self._times
+
+    def at(self, times_ns: NDArray[np.int64]) -> FloatArray:
+        """Values in force at each time (N, K), zero for a base nobody drives."""
+        found = np.zeros((len(times_ns), len(self.packer.joints)))
+        if not self._times:
+            return found
+        arrived = np.array(self._times, dtype=np.int64)
+        last = np.searchsorted(arrived, times_ns, side="right") - 1
+        in_force = last >= 0
+        if self._rests:
+            in_force &= times_ns - arrived[last] <= round(BASE_TIMEOUT_S * 1e9)
+        found[in_force] = np.stack(self._values)[last[in_force]]
+        return found
+
+
+class StatusTrack:
+    """What the executor says it commanded, by its own stamps and names."""
+
+    def __init__(self, embodiment: Embodiment) -> None:
+        self._names = embodiment.action_names
+        self._times: list[int] = []
+        self._values: list[FloatArray] = []
+
+    def add(self, stamp_ns: int, message: Any) -> None:
+        """Take a status; one without a command is passed over."""
+        values = dict(zip(message.action_names, message.command, strict=False))
+        missing = [name for name in self._names if name not in values]
+        if missing:
+            raise DatasetError(f"{STATUS_TOPIC} has no command for {', '.join(missing)}")
+        command = np.array([values[name] for name in self._names], dtype=np.float64)
+        if np.isfinite(command).all():
+            self._times.append(stamp_ns)
+            self._values.append(command)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was ever commanded."""
+        return not self._times
+
+    def known_at(self, time_ns: int) -> bool:
+        """Whether anything was commanded by then."""
+        return bool(self._times) and self._times[0] <= time_ns
+
+    def at(self, times_ns: NDArray[np.int64]) -> FloatArray:
+        """Commands in force at each time (N, A)."""
+        last = np.searchsorted(np.array(self._times, dtype=np.int64), times_ns, side="right") - 1
+        return np.stack(self._values)[np.maximum(last, 0)]
+
+
+def reached_states(embodiment: Embodiment, states: FloatArray) -> FloatArray:
+    """Actions (N, A) that command at each frame what was measured at the next.
+
+    The last frame commands its own state; base velocities, which no state measures, are 0.
+    """
+    following = np.concatenate([states[1:], states[-1:]])
+    return measured_action(embodiment, following)
+
+
+def _position(_packer: ControllerPacker, message: Any) -> FloatArray:
+    return np.asarray(message.data, dtype=np.float64)
+
+
+def _trajectory(packer: ControllerPacker, message: Any) -> FloatArray:
+    """The setpoint: the first point, by joint name; those after it only say how to stop."""
+    places = {name: index for index, name in enumerate(message.joint_names)}
+    missing = [joint for joint in packer.joints if joint not in places]
+    if missing or not message.points:
+        raise DatasetError(
+            f"a trajectory on {packer.controller.topic} has {len(message.points)} points for"
+            f" {', '.join(message.joint_names) or 'no joint'};"
+            f" {', '.join(missing) or 'a point'} missing"
+        )
+    positions = np.asarray(message.points[0].positions, dtype=np.float64)
+    return positions[[places[joint] for joint in packer.joints]]
+
+
+def _twist(packer: ControllerPacker, message: Any) -> FloatArray:
+    axes = (joint.split(".") for joint in packer.joints)
+    return np.array([getattr(getattr(message.twist, group), axis) for group, axis in axes])
+
+
+_READERS: dict[ControllerKind, Callable[[ControllerPacker, Any], FloatArray]] = {
+    ControllerKind.FORWARD_POSITION: _position,
+    ControllerKind.GRIPPER: _position,
+    ControllerKind.JOINT_TRAJECTORY: _trajectory,
+    ControllerKind.TWIST: _twist,
+}

@@ -1,0 +1,158 @@
+"""One bag to one episode, staged in a folder.
+
+Messages go through :class:`pi0_ros.sync.Observer`, which is what camera_sync runs, with
+their times of arrival for a clock: the observations are those the policy would have had.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pi0_ros.dataset.convert.bags import Bag, fingerprint
+from pi0_ros.dataset.convert.gather import Gathered, Gatherer
+from pi0_ros.dataset.convert.options import ConvertOptions
+from pi0_ros.dataset.convert.sinks import ImageSink
+from pi0_ros.dataset.errors import DatasetError
+from pi0_ros.dataset.format.columns import vector_column
+from pi0_ros.dataset.format.features import (
+    ACTION,
+    STATE,
+    Feature,
+    depth_feature,
+    depth_key,
+    robot_features,
+    schema,
+)
+from pi0_ros.dataset.format.manifest import EpisodeSource, Mark
+from pi0_ros.dataset.format.staging import stage
+from pi0_ros.dataset.format.stats import FeatureStats
+from pi0_ros.recording.episode import Outcome
+
+#: Told how many seconds of the bag are done, and how many there are.
+Progress = Callable[[float, float], None]
+
+
+def objection(bag: Bag, options: ConvertOptions) -> str | None:
+    """Why a bag should not become an episode, or None. The message names the way round it."""
+    info = bag.info
+    if info.outcome is Outcome.FAILED and not options.failed:
+        return "the operator marked it as failed (--include-failed takes it)"
+    if options.doubtful or info.accepted:
+        return None
+    said = "; ".join(info.problems) or info.reason or "it was not checked"
+    return f"the quality gate does not accept it: {said} (--accept-doubtful takes it)"
+
+
+def convert_bag(bag: Bag, options: ConvertOptions, folder: Path, progress: Progress) -> None:
+    """Write a bag's episode into ``folder``. Raises :class:`DatasetError` with the reason."""
+    reason = objection(bag, options)
+    if reason is not None:
+        raise DatasetError(f"{bag.path}: {reason}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        gatherer = Gatherer(bag, options, folder)
+        try:
+            _convert(bag, options, folder, gatherer, progress)
+        except BaseException:
+            gatherer.abandon()
+            raise
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, DatasetError) and str(bag.path) not in str(error):
+            raise DatasetError(f"{bag.path}: {error}") from error
+        raise
+
+
+def _convert(
+    bag: Bag, options: ConvertOptions, folder: Path, gatherer: Gatherer, progress: Progress
+) -> None:
+    start_ns, total_s = bag.info.start_ns, bag.info.duration_s
+    found = gatherer.run(lambda log_ns: progress((log_ns - start_ns) / 1e9, total_s))
+    _check_gaps(bag, options, found)
+    gatherer.close()
+    features = _features(bag, options, found, gatherer.fps)
+    texts = [bag.info.instruction_at(int(time_ns)) for time_ns in found.times_ns]
+    tasks = tuple(dict.fromkeys(texts))
+    stage(
+        folder,
+        table=_table(features, found, gatherer, [tasks.index(text) for text in texts]),
+        fps=gatherer.fps,
+        tasks=tasks,
+        features=features,
+        stats=_image_stats(gatherer),
+        source=_source(bag, found, texts),
+    )
+    progress(total_s, total_s)
+
+
+def _check_gaps(bag: Bag, options: ConvertOptions, found: Gathered) -> None:
+    """Refuse frames whose observation no policy would have accepted any more."""
+    allowed_s = bag.embodiment.sync.observation_timeout_s
+    old = np.flatnonzero(found.ages_ns > allowed_s * 1e9)
+    if len(old) and not options.doubtful:
+        at_s = (found.times_ns[old[0]] - found.times_ns[0]) / 1e9
+        raise DatasetError(
+            f"no aligned observation for {found.ages_ns.max() / 1e9:.2f} s, {at_s:.1f} s into the"
+            f" episode; at most {allowed_s:g} s allowed (--accept-doubtful takes it)"
+        )
+
+
+def _features(bag: Bag, options: ConvertOptions, found: Gathered, fps: int) -> dict[str, Feature]:
+    codec = options.video()
+    features = robot_features(bag.embodiment, found.sizes, codec, fps)
+    for name, _ in options.depth:
+        key = depth_key(name)
+        features[key] = depth_feature(name, *found.sizes[key])
+    return features
+
+
+def _table(
+    features: dict[str, Feature], found: Gathered, gatherer: Gatherer, task_index: list[int]
+) -> pa.Table:
+    frames = np.arange(len(found.times_ns), dtype=np.int64)
+    numbers: dict[str, NDArray[np.generic]] = {
+        STATE: found.states.astype(np.float32),
+        ACTION: found.actions.astype(np.float32),
+        "timestamp": (frames / gatherer.fps).astype(np.float32),
+        "frame_index": frames,
+        "episode_index": np.zeros_like(frames),
+        "index": frames,
+        "task_index": np.array(task_index, dtype=np.int64),
+    }
+    columns = []
+    for column in (wanted := schema(features)):
+        sink = gatherer.sinks.get(column.name)
+        if isinstance(sink, ImageSink):
+            columns.append(sink.column())
+        else:
+            columns.append(vector_column(numbers[column.name], column.type))
+    return pa.table(columns, schema=wanted)
+
+
+def _image_stats(gatherer: Gatherer) -> dict[str, FeatureStats]:
+    counted = {key: counter.stats() for key, counter in gatherer.counters.items()}
+    return {key: stats for key, stats in counted.items() if stats is not None}
+
+
+def _source(bag: Bag, found: Gathered, texts: list[str]) -> EpisodeSource:
+    info = bag.info
+    changed = [i for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
+    return EpisodeSource(
+        bag=bag.path.name,
+        fingerprint=fingerprint(bag.path),
+        task=info.task,
+        marks=tuple(Mark(frame=i, text=texts[i]) for i in changed),
+        outcome=info.outcome.value,
+        notes=info.notes,
+        start_ns=int(found.times_ns[0]),
+        accepted=info.accepted,
+        problems=info.problems,
+        software=dict(info.software),
+    )

@@ -1,0 +1,1 @@
+"""From a dataset back to bags."""

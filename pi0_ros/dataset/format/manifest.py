@@ -1,0 +1,121 @@
+"""meta/pi0_manifest.json: where each episode came from, and the robot it was recorded on.
+
+LeRobot ignores the file; everything here can be done without it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pi0_ros.dataset.errors import DatasetError
+from pi0_ros.dataset.format.info import MANIFEST_PATH, read_json, write_json
+from pi0_ros.embodiment import Embodiment, load
+
+#: Version of the file; a reader refuses a newer one.
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """From frame ``frame`` of the episode on, the robot was to do ``text``."""
+
+    frame: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeSource:
+    """Where one episode came from.
+
+    ``bag``: name of its folder; ``fingerprint``: of its content, see
+    :func:`~pi0_ros.dataset.convert.bags.fingerprint`. ``task``: what the whole episode
+    is about; ``marks``: the instructions in force, which are the tasks of its frames.
+    ``start_ns``: time of frame 0 on the ROS clock. ``problems``: of the quality gate.
+    """
+
+    bag: str = ""
+    fingerprint: str = ""
+    task: str = ""
+    marks: tuple[Mark, ...] = ()
+    outcome: str = "unmarked"
+    notes: str = ""
+    start_ns: int = 0
+    accepted: bool = True
+    problems: tuple[str, ...] = ()
+    software: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> EpisodeSource:
+        """From an entry of the file."""
+        known = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
+        marks = tuple(Mark(**mark) for mark in known.pop("marks", ()))
+        problems = tuple(known.pop("problems", ()))
+        return cls(marks=marks, problems=problems, **known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """One :class:`EpisodeSource` per episode, and how all of them were made.
+
+    ``size``: side of the letterboxed images [pixels], 0 for the cameras' own sizes.
+    ``actions``: as in :class:`~pi0_ros.dataset.convert.options.ConvertOptions`. Names are
+    empty for a dataset that this suite did not make. ``deleted``: fingerprints of bags whose
+    episodes were taken out again.
+    """
+
+    embodiment: str = ""
+    embodiment_yaml: str = ""
+    size: int = 0
+    actions: str = ""
+    codec: str = ""
+    episodes: tuple[EpisodeSource, ...] = ()
+    deleted: tuple[str, ...] = ()
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """Of the bags that are not to be converted any more: in the dataset, or deleted from it."""
+        known = [source.fingerprint for source in self.episodes]
+        return frozenset(mark for mark in (*known, *self.deleted) if mark)
+
+    def robot(self, where: str) -> Embodiment:
+        """The embodiment the dataset was made with. Raises :class:`DatasetError` without one."""
+        if not self.embodiment_yaml:
+            raise DatasetError(
+                f"{where}: its manifest names no embodiment: it was not made by `pi0 dataset"
+                " convert`; give --embodiment"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{self.embodiment}.yaml"
+            path.write_text(self.embodiment_yaml, encoding="utf-8")
+            return replace(load(path), path=Path(where) / MANIFEST_PATH)
+
+
+def read_manifest(root: Path) -> Manifest | None:
+    """The manifest of a dataset, None if it has none. Raises :class:`DatasetError`."""
+    path = root / MANIFEST_PATH
+    if not path.is_file():
+        return None
+    entries = read_json(path)
+    try:
+        if int(entries["version"]) > VERSION:
+            raise DatasetError(
+                f"{path}: written as version {entries['version']}, this release reads up to"
+                f" {VERSION}; update the package"
+            )
+        known = {n: entries[n] for n in Manifest.__dataclass_fields__ if n in entries}
+        episodes = tuple(EpisodeSource.from_json(each) for each in known.pop("episodes", ()))
+        deleted = tuple(map(str, known.pop("deleted", ())))
+        return Manifest(episodes=episodes, deleted=deleted, **known)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"{path}: damaged: {error!r}") from error
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Write the manifest of a dataset."""
+    write_json(root / MANIFEST_PATH, {"version": VERSION, **asdict(manifest)})

@@ -1,0 +1,44 @@
+"""One episode on its way into a dataset, wherever it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pi0_ros.dataset.errors import DatasetError
+from pi0_ros.dataset.format.manifest import EpisodeSource
+from pi0_ros.dataset.format.stats import FeatureStats
+from pi0_ros.dataset.video.clips import Clip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodePart:
+    """An episode whose frames are rows of a parquet file and clips of mp4 files.
+
+    ``episode``: its episode_index in that file; ``tasks``: texts by its task_index there.
+    """
+
+    parquet: Path
+    episode: int
+    length: int
+    tasks: Mapping[int, str]
+    clips: Mapping[str, Clip] = field(default_factory=dict)
+    stats: Mapping[str, FeatureStats] = field(default_factory=dict)
+    source: EpisodeSource = field(default_factory=EpisodeSource)
+
+    def table(self) -> pa.Table:
+        """Its rows in frame order. Raises :class:`DatasetError` if they are not there."""
+        try:
+            table = pq.read_table(self.parquet, filters=[("episode_index", "=", self.episode)])
+        except (OSError, pa.ArrowException) as error:
+            raise DatasetError(f"{self.parquet}: cannot be read: {error}") from error
+        if table.num_rows != self.length:
+            raise DatasetError(
+                f"{self.parquet}: {table.num_rows} rows of episode {self.episode},"
+                f" {self.length} expected"
+            )
+        return table

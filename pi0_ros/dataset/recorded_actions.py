@@ -1,0 +1,125 @@
+"""The actions of one recorded episode, of a bag or of a dataset, to be played again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.dataset.convert.actions import STATUS_TOPIC, CommandTrack, StatusTrack
+from pi0_ros.dataset.convert.bags import Bag, find_bags
+from pi0_ros.dataset.errors import DatasetError
+from pi0_ros.dataset.format.reader import Dataset
+from pi0_ros.embodiment import Embodiment
+from pi0_ros.recording.errors import RecordingError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedActions:
+    """N actions (N, A), in the order of ``names``, ``rate_hz`` of them a second.
+
+    ``embodiment`` names the robot they were recorded on; ``title`` says what they are.
+    """
+
+    embodiment: str
+    names: tuple[str, ...]
+    actions: FloatArray
+    rate_hz: float
+    task: str
+    title: str
+
+
+def read_actions(source: str) -> RecordedActions:
+    """Read ``BAG``, ``DATASET`` or ``DATASET:EPISODE``; an episode is counted from 0.
+
+    Raises :class:`RecordingError` or :class:`~pi0_ros.embodiment.EmbodimentError`.
+    """
+    text, _, number = source.rpartition(":")
+    path, episode = Path(source).expanduser(), 0
+    if text and number.isdigit() and not path.exists():
+        path, episode = Path(text).expanduser(), int(number)
+    if (path / "meta" / "info.json").is_file():
+        return _of_dataset(path, episode)
+    if not path.exists():
+        raise RecordingError(f"{path}: does not exist; give a bag, or a dataset and :EPISODE")
+    bags = (path,) if path.is_file() else find_bags([path])
+    if not 0 <= episode < len(bags):
+        raise RecordingError(f"{path}: no episode {episode}; it has {len(bags)} bags, from 0")
+    if len(bags) > 1 and path == Path(source).expanduser():
+        raise RecordingError(
+            f"{path}: holds {len(bags)} bags; name one of them, or {path}:0 for the first"
+        )
+    return _of_bag(Bag.open(bags[episode]))
+
+
+def _of_bag(bag: Bag) -> RecordedActions:
+    robot = bag.embodiment
+    reported = any(t.source == STATUS_TOPIC and t.written for t in bag.info.topics)
+    times_ns, actions = _reported(bag) if reported else _commanded(bag)
+    if len(times_ns) < 2:
+        raise DatasetError(f"{bag.path}: {len(times_ns)} steps were commanded; nothing to play")
+    return RecordedActions(
+        embodiment=robot.name,
+        names=robot.action_names,
+        actions=actions,
+        rate_hz=robot.rates.chunk_hz,
+        task=bag.info.task,
+        title=str(bag.path),
+    )
+
+
+def _reported(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
+    """What the executor says it commanded: its stamps do not depend on a busy recorder."""
+    track, stamps = StatusTrack(bag.embodiment), []
+    for _, _, message in bag.messages([STATUS_TOPIC]):
+        stamp = message.header.stamp
+        stamps.append(stamp.sec * 1_000_000_000 + stamp.nanosec)
+        track.add(stamps[-1], message)
+    known = [stamp_ns for stamp_ns in stamps if track.known_at(stamp_ns)]
+    if not known:
+        raise DatasetError(f"{bag.path}: the executor commanded nothing while it was recorded")
+    times_ns = _steps(bag.embodiment, known[0], known[-1])
+    return times_ns, track.at(times_ns)
+
+
+def _commanded(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
+    """What was in force at each step, from the first time that everything was commanded."""
+    robot = bag.embodiment
+    tracks = {c.topic: CommandTrack(robot, c) for c in robot.controllers}
+    first_ns, last_ns = 0, 0
+    for source, log_ns, message in bag.messages(tracks):
+        tracks[source].add(log_ns, message)
+        last_ns = log_ns
+        if not first_ns and all(track.known_at(log_ns) for track in tracks.values()):
+            first_ns = log_ns
+    silent = [topic for topic, track in tracks.items() if track.silent]
+    if silent or not first_ns:
+        raise DatasetError(f"{bag.path}: nothing was commanded on {', '.join(silent or tracks)}")
+    times_ns = _steps(robot, first_ns, last_ns)
+    actions = np.zeros((len(times_ns), len(robot.action)))
+    for track in tracks.values():
+        actions[:, track.packer.indices] = track.at(times_ns)
+    return times_ns, actions
+
+
+def _steps(robot: Embodiment, first_ns: int, last_ns: int) -> NDArray[np.int64]:
+    # Whole numbers: floats of today's time are 256 ns apart, and may lie before the first command.
+    return np.arange(first_ns, last_ns + 1, round(robot.rates.step_duration_s * 1e9))
+
+
+def _of_dataset(path: Path, episode: int) -> RecordedActions:
+    dataset = Dataset.open(path)
+    robot: Embodiment = dataset.robot()
+    found = dataset.episode(episode)
+    return RecordedActions(
+        embodiment=robot.name,
+        names=robot.action_names,
+        actions=found.action.astype(np.float64),
+        rate_hz=float(dataset.fps),
+        task=found.task(0),
+        title=f"{path}, episode {episode} of {len(dataset.records)}",
+    )

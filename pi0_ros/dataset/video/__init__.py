@@ -1,0 +1,1 @@
+"""Encoding, joining and reading the videos of a dataset."""

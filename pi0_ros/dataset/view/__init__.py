@@ -1,0 +1,1 @@
+"""What a dataset holds, for people: report, figures, viewer."""

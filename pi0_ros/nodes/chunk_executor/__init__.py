@@ -1,0 +1,1 @@
+"""The 50 Hz executor node: chunks in, limited commands out."""

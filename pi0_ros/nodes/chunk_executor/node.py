@@ -1,0 +1,324 @@
+"""chunk_executor: the ROS edge of the control room.
+
+Chunks, teleoperation commands, observations and joint states in; limited commands out, once
+per control period. Everything that decides is in :mod:`pi0_ros.control`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import JointState
+
+from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
+from pi0_msgs.msg import TeleopCommand as TeleopMessage
+from pi0_ros.control import (
+    Answer,
+    Executor,
+    Latch,
+    Operator,
+    Refusal,
+    State,
+    Tick,
+)
+from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
+from pi0_ros.nodes.chunk_executor.inputs import header_stamp_ns, nanoseconds, to_incoming, to_teleop
+from pi0_ros.nodes.chunk_executor.operator_services import OperatorServices
+from pi0_ros.nodes.chunk_executor.outputs import Outputs, unheard_reason
+from pi0_ros.nodes.chunk_executor.realtime import (
+    lock_memory,
+    ordinary_priority,
+    raise_priority,
+    unlock_memory,
+)
+from pi0_ros.nodes.chunk_executor.settings import declare_settings, read_settings
+from pi0_ros.nodes.chunk_executor.status import StatusWriter
+from pi0_ros.nodes.chunk_executor.ticking import ClockTicks, QuietCollector, SteadyTicks
+from pi0_ros.nodes.diagnostics import WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.heap import keep_freed_memory
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+
+#: Longest controlled stop; limits that need more are cut off by the final command.
+_STOP_TIMEOUT_S = 3.0
+#: Between two log lines about the same thing.
+_LOG_PERIOD_S = 2.0
+_DEACTIVATED = "the executor was deactivated"
+
+
+class ChunkExecutor(ManagedNode):
+    """Parameters: see docs/reference/chunk_executor.md."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("chunk_executor", **options)
+        declare_settings(self)
+        self._clean: list[Any] = []
+        self._ticks: SteadyTicks | ClockTicks | None = None
+        self._lock = threading.Lock()  # ticks and callbacks run in two threads
+        self._latch = Latch()  # an e-stop outlives an activation
+        self._must_let_go: set[str] = set()  # and so does a deadman that was held
+        self._joint_bytes: dict[str, bytes] = {}
+        self._said_s: dict[str, float] = {}
+        self._punctuality: dict[str, str] = {}
+        self._unheard: tuple[list[str], list[str]] = ([], [])
+        self._faults = 0
+        self._last: Tick | None = None
+
+    def setup(self) -> None:
+        self._settings = read_settings(self)
+        self._robot = self._settings.robot
+        self._measured = [d.state is not None for d in self._robot.action]
+        self._begin_anew()
+        self._create_entities()
+
+    def start(self) -> None:
+        self._begin_anew()
+        if self._latch.state is State.STOPPED:
+            self._latch.start()
+        if self._settings.start_stopped:
+            self._latch.stop("start_stopped is set: waiting for ~/start")
+        period_ns = round(1e9 / self._robot.rates.control_hz)
+        if self.get_parameter("use_sim_time").value:
+            self._collector = None
+            self._ticks = ClockTicks(self.get_clock(), period_ns, self._on_tick)
+        else:
+            self._collector = QuietCollector()
+            if self._settings.lock_memory:
+                self._punctuality["memory"] = lock_memory()
+            self._ticks = SteadyTicks(
+                self.get_clock(), period_ns, self._on_tick, self._prepare_thread
+            )
+        self._ticks.start()
+
+    def stop(self) -> None:
+        """Brake within limits, repeat the final pose and zero, then say INACTIVE.
+
+        Each step is taken whatever became of the one before it.
+        """
+        if self._ticks is None:
+            return
+        with ExitStack() as last_first:
+            if self._collector is not None:
+                last_first.callback(ordinary_priority)
+                last_first.callback(unlock_memory)
+                last_first.callback(self._collector.end)
+            last_first.callback(self._say_inactive)
+            last_first.callback(self._leave_at_rest)
+            last_first.callback(self._end_ticks, self._ticks)
+            with self._lock:
+                self.core.end(_DEACTIVATED)
+            self._ticks.run_until(lambda: self.core.is_stopped, _STOP_TIMEOUT_S)
+
+    def _end_ticks(self, ticks: SteadyTicks | ClockTicks) -> None:
+        self._ticks = None
+        ticks.end()
+
+    def _leave_at_rest(self) -> None:
+        if self._last is not None:
+            self.outputs.send(self.core.final(self._last))
+
+    def _say_inactive(self) -> None:
+        self._status_publisher.publish(self._status.fill_inactive(_DEACTIVATED))
+        self.outputs.flush(self._status_publisher)
+
+    def teardown(self) -> None:
+        while self._clean:
+            self._clean.pop()()
+
+    def _begin_anew(self) -> None:
+        settings = self._settings
+        self.core = Executor(
+            self._robot, settings.tuning, self._latch, settings.veto, self._must_let_go
+        )
+        self._operator = Operator(self.core, settings.tuning.homing_share)
+        self._status = StatusWriter(self._robot)
+        self._joint_bytes.clear()
+        self._last = None
+        self._faults = 0
+
+    def _create_entities(self) -> None:
+        """Observations and joint states arrive as bytes: only arrival and stamp count.
+
+        Best effort, so that a slow executor never holds back camera_sync.
+        """
+        self.outputs = Outputs(self, self._robot)
+        self._clean.append(self.outputs.destroy)
+        status = self.create_publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
+        self._status_publisher = status
+        self._clean.append(lambda: self.destroy_publisher(status))
+        self._subscribe(ActionChunk, "action_chunk", self._on_chunk, COMMAND_QOS)
+        self._subscribe(TeleopMessage, "teleop_command", self._on_teleop, COMMAND_QOS)
+        self._subscribe(Observation, "observation", self._on_observation, SENSOR_QOS, raw=True)
+        for topic in self.core.joints.topics:
+            on_joints = partial(self._on_joints, topic)
+            self._subscribe(JointState, topic, on_joints, SENSOR_QOS, raw=True)
+        self._clean.append(OperatorServices(self, self._ask).destroy)
+        self._reader = ExecutorDiagnostics()
+        self._diagnostics = DiagnosticsPublisher(
+            self, self._robot.name, "executor", self._read_diagnostics
+        )
+        self._clean.append(self._diagnostics.destroy)
+
+    def _subscribe(self, *arguments: Any, **options: Any) -> None:
+        subscription = self.create_subscription(*arguments, **options)
+        self._clean.append(lambda: self.destroy_subscription(subscription))
+
+    def _prepare_thread(self) -> None:
+        self._punctuality["scheduling"] = raise_priority(self._settings.priority)
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        if self._ticks is None:
+            return
+        incoming = to_incoming(message)
+        with self._lock:
+            refusal = self.core.offer(incoming, self._now_ns())
+        self._say_refusal("a chunk", refusal)
+
+    def _on_teleop(self, message: TeleopMessage) -> None:
+        command = to_teleop(message)
+        with self._lock:
+            if self._ticks is None:
+                self.core.door.overhear(command)
+                return
+            refusal = self.core.teleoperate(command, self._now_ns())
+        self._say_refusal("a teleoperation command", refusal)
+
+    def _on_observation(self, data: bytes) -> None:
+        with self._lock:
+            self.core.observe(header_stamp_ns(data), self._now_ns())
+
+    def _on_joints(self, topic: str, data: bytes) -> None:
+        with self._lock:
+            self._joint_bytes[topic] = data
+            self.core.joints.heard(topic, self._now_ns(), header_stamp_ns(data))
+
+    def _unpack_joints(self) -> None:
+        """Unpack what arrived since; most ticks do not need the numbers."""
+        while self._joint_bytes:
+            topic, data = self._joint_bytes.popitem()
+            joints: Any = deserialize_message(data, JointState)
+            self.core.joints.update(
+                topic,
+                joints.name,
+                joints.position,
+                joints.velocity,
+                joints.effort,
+                nanoseconds(joints.header.stamp),
+            )
+
+    def _ask(self, verb: str) -> Answer:
+        """An operator's verb, done between two ticks."""
+        operator = self._operator
+        with self._lock:
+            if verb == "estop":
+                return operator.estop()
+            if verb == "reset":
+                return operator.reset()
+            if self._ticks is None:
+                return Answer(False, "the executor is not active; activate it first")
+            if verb == "stop":
+                return operator.stop()
+            self._unpack_joints()
+            now_ns = self._now_ns()
+            return operator.home(now_ns) if verb == "home" else operator.start(now_ns)
+
+    def _on_tick(self, deadline_ns: int, late_ns: int, missed: int) -> None:
+        """One tick; whatever fails in it, the next one holds."""
+        try:
+            with self._lock:
+                if self.core.needs_joints:
+                    self._unpack_joints()
+                tick = self.core.tick(deadline_ns)
+            self.outputs.send(tick)
+            with self._lock:
+                self._status.lateness.record(late_ns, missed)
+                status = self._status.fill(tick, self.core)
+            self._status_publisher.publish(status)
+            self._say_change(tick)
+            if missed and self._may_say("missed"):
+                late = f"{late_ns * 1e-6:.1f} ms late"
+                self.get_logger().warning(f"missed {missed} ticks; the one after was {late}")
+            self._housekeep()
+        except Exception as error:  # a robot in motion must not lose its executor
+            self._faults += 1
+            with self._lock:
+                self.core.hold(f"fault in the tick: {error}")
+            if self._may_say("fault"):
+                self.get_logger().error(f"fault in the tick, holding: {error!r}")
+
+    def _housekeep(self) -> None:
+        """In the slack after a tick: once a second, and looking for listeners until there are."""
+        is_second = self.core.ticks % round(self._robot.rates.control_hz) == 0
+        if is_second or self._unheard[0] or self.core.ticks == 1:
+            self._look_for_controllers()
+        if is_second:
+            self._status.summarise()
+            if self._collector is not None:
+                self._collector.collect()
+
+    def _look_for_controllers(self) -> None:
+        self._unheard = self.outputs.unheard()
+        if self._settings.require_controllers:
+            with self._lock:
+                self.core.block(unheard_reason(self._unheard[0]))
+
+    def _say_change(self, tick: Tick) -> None:
+        before, self._last = self._last, tick
+        if (before is None or before.state is not tick.state) and self._may_say(tick.state.name):
+            detail = tick.reason or tick.source_id
+            self.get_logger().info(f"{tick.state.name.lower()}: {detail}")
+
+    def _say_refusal(self, what: str, refusal: Refusal | None) -> None:
+        if refusal is not None and self._may_say(refusal.rule.value):
+            self.get_logger().warning(f"refused {what}: {refusal.reason}")
+
+    def _may_say(self, what: str) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._said_s.get(what, -np.inf) < _LOG_PERIOD_S:
+            return False
+        self._said_s[what] = now_s
+        return True
+
+    def _read_diagnostics(self) -> Reading:
+        last = self._last
+        if self._ticks is not None and last is None:
+            return WARN, "no tick yet", {}
+        with self._lock:
+            return self._reader.read(self._status.message, self._facts(last))
+
+    def _facts(self, last: Tick | None) -> ExecutorFacts:
+        """What diagnostics say beside the status message."""
+        off: tuple[float, ...] = ()
+        if last is not None:
+            self._unpack_joints()
+            apart = self.core.joints.action() - last.command
+            off = tuple(np.where(self._measured, apart, np.nan).tolist())
+        door = self.core.door
+        extra = {"teleop_accepted": str(door.accepted)} | self._punctuality
+        extra |= {f"teleop_refused_{rule.value}": str(n) for rule, n in door.refused.items()}
+        unheard = [*self._unheard[0], *self._unheard[1]]
+        return ExecutorFacts(
+            observation_age_s=self.core.observation_age_s(self._now_ns()),
+            off=off,
+            refused={rule.value: n for rule, n in self.core.gate.refused.items()},
+            faults=self._faults,
+            extra=extra,
+            warnings=(f"nobody listens on {', '.join(unheard)}",) if unheard else (),
+        )
+
+
+def main() -> None:
+    keep_freed_memory()
+    raise SystemExit(run(ChunkExecutor))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""policy: observations in, action chunks out.
+
+Inference runs in a thread of its own on the newest observation; callbacks only
+note what arrived. See docs/reference/policy.md.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rclpy.parameter import Parameter
+from rclpy.subscription import Subscription
+from std_msgs.msg import String
+
+from pi0_msgs.msg import Observation as ObservationMessage
+from pi0_ros import embodiment as embodiments
+from pi0_ros.embodiment import Embodiment
+from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode, run
+from pi0_ros.nodes.observations import ObservationReader
+from pi0_ros.nodes.policy.checkpoint_swap import CheckpointSwap
+from pi0_ros.nodes.policy.chunk_source import ChunkSource
+from pi0_ros.nodes.policy.remote_policy import RemoteSource
+from pi0_ros.policy import Observation, Policy, PolicyError
+from pi0_ros.policy.report import PolicyReport
+from pi0_ros.policy.strategy import Start
+from pi0_ros.policy.worker import Worker
+
+_LOG_AGAIN_S = 5.0
+# An inference that outlasts this keeps the process from ending in order.
+_JOIN_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One inference: on what, and what it builds on."""
+
+    observation: Observation
+    start: Start
+
+
+class PolicyNode(ManagedNode):
+    """Parameters: ``embodiment``, ``checkpoint`` (folder), ``prompt``, ``num_steps`` (10),
+    ``device`` ("cpu" or "cuda"), ``seed`` (-1: random), ``threads`` (of torch, 0: its choice);
+    or instead of a checkpoint those of :class:`RemoteSource`; and those of
+    :class:`ChunkSource`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("policy", **options)
+        defaults = {"embodiment": "", "checkpoint": "", "prompt": "", "device": "cpu"}
+        for name, default in (defaults | {"num_steps": 10, "seed": -1, "threads": 0}).items():
+            self.declare_parameter(name, default)
+        self._remote = RemoteSource(self)
+        self._source = ChunkSource(self)
+        self._inferring = threading.Lock()  # held for an inference; _policy changes between two
+        self._worker: Worker[_Job] | None = None
+        self._diagnostics: DiagnosticsPublisher | None = None
+        self._swap: CheckpointSwap | None = None
+        self._listening: list[Subscription] = []
+        self._prompt = ""
+        self.add_post_set_parameters_callback(self._on_parameters)
+
+    def load_policy(self, embodiment: Embodiment, checkpoint: str) -> Policy:
+        """The backend named by the parameters, loaded and warmed up, or an error why not.
+
+        Also called from another thread, beside a policy that serves.
+        """
+        remote = self._remote.policy(embodiment, checkpoint)
+        if remote is not None:
+            return remote
+        # Imported here: torch takes seconds, and other backends do not need it.
+        from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy
+
+        if not checkpoint:
+            raise PolicyError("checkpoint is empty; give the folder of a checkpoint")
+        options = LocalOptions(
+            num_steps=self.get_parameter("num_steps").value,
+            device=self.get_parameter("device").value,
+            seed=self.get_parameter("seed").value,
+            threads=self.get_parameter("threads").value,
+            continuing=self._source.continuing(),
+        )
+        return LocalPolicy(checkpoint, embodiment, options)
+
+    def setup(self) -> None:
+        """Load the checkpoint; there is no fallback."""
+        embodiment = embodiments.load(self.get_parameter("embodiment").value)
+        self._embodiment = embodiment
+        self._prompt = str(self.get_parameter("prompt").value)
+        self._source.options()  # a bad one is said now, not after minutes of loading
+        self._policy = self.load_policy(embodiment, self.get_parameter("checkpoint").value)
+        self._warn_if_untrained(self._policy)
+        # What torch brought along lives as long as the process: left out of garbage
+        # collection it delays neither an inference (0.1 s a time) nor the exit (0.5 s).
+        gc.collect()
+        gc.freeze()
+        self._reader = ObservationReader(embodiment, self._policy.image_size)
+        self._report = PolicyReport()
+        self._newest: Observation | None = None
+        self._source.configure(embodiment, self._policy)
+        self._source.listen(self._infer_if_due)
+        for kind, topic, callback, qos in (
+            (ObservationMessage, "observation", self._on_observation, COMMAND_QOS),
+            (String, "prompt", self._on_prompt, LATCHED_QOS),
+        ):
+            self._listening.append(self.create_subscription(kind, topic, callback, qos))
+        self._worker = Worker(self._infer, name="inference")
+        self._diagnostics = DiagnosticsPublisher(
+            self, embodiment.name, "policy", self._read_diagnostics
+        )
+        self._swap = CheckpointSwap(
+            self,
+            load=lambda path: self.load_policy(embodiment, path),
+            switch=self._switch,
+            serving=lambda: self._policy.checkpoint_id,
+        )
+
+    def start(self) -> None:
+        """Begin to infer, on observations that arrive from now on; sequences go on."""
+        self._newest = None
+        self._source.start()
+        if not self._prompt.strip():
+            self.get_logger().info("no prompt yet: set the parameter or publish on topic prompt")
+
+    def stop(self) -> None:
+        """Publish nothing more; the result of an inference still running is dropped."""
+        self._source.stop()
+
+    def teardown(self) -> None:
+        """Release what setup created, however far it came; waits for a running inference."""
+        self.stop()
+        if self._swap is not None:
+            self._swap.destroy()
+            self._swap = None
+        self._remote.close()
+        if self._worker is not None:
+            if not self._worker.close(_JOIN_S):
+                self.get_logger().error(f"inference did not end within {_JOIN_S:g} s")
+            self._worker = None
+        if self._diagnostics is not None:
+            self._diagnostics.destroy()
+            self._diagnostics = None
+        while self._listening:
+            self.destroy_subscription(self._listening.pop())
+        self._source.close()
+
+    def _on_observation(self, message: Any) -> None:
+        if not self._source.active:
+            return
+        try:
+            self._newest = self._reader.read(message)
+        except PolicyError as error:
+            self._report.refused(str(error))
+            self.get_logger().warning(str(error), throttle_duration_sec=_LOG_AGAIN_S)
+            return
+        self._infer_if_due()
+
+    def _on_prompt(self, message: Any) -> None:
+        self._follow(message.data)
+
+    def _on_parameters(self, parameters: list[Parameter]) -> None:
+        for parameter in parameters:
+            if parameter.name == "prompt":
+                self._follow(parameter.value)
+
+    def _follow(self, prompt: str) -> None:
+        """Use this instruction from the next inference on."""
+        if prompt != self._prompt:
+            self.get_logger().info(f"prompt: {prompt!r}")
+        self._prompt = prompt
+
+    def _infer_if_due(self) -> None:
+        """Hand the newest observation to the inference thread, once, when a chunk is due."""
+        observation, worker = self._newest, self._worker
+        if not self._source.active or observation is None or worker is None or worker.busy:
+            return
+        if not self._prompt.strip():
+            return
+        start = self._source.begin(self._prompt, self._policy)
+        if start is not None:
+            worker.submit(_Job(replace(observation, prompt=start.prompt), start))
+            self._newest = None
+
+    def _infer(self, job: _Job) -> None:
+        """Runs in the inference thread: one observation to one published chunk."""
+        try:
+            with self._inferring:
+                policy = self._policy
+                if policy.checkpoint_id != job.start.checkpoint_id:
+                    return  # swapped since: what was begun with the old one is not its to continue
+                chunk = policy.infer(job.observation, job.start.leftover)
+                if self._source.deliver(chunk, job.observation, job.start):
+                    self._report.published(chunk)
+        except Exception as error:  # whatever a backend raises: the robot holds, we go on
+            if not self._source.active:  # on the way out, which ends the wait for a server
+                return
+            self._report.failed(str(error))
+            self.get_logger().error(
+                f"inference failed, no chunk published: {error}",
+                throttle_duration_sec=_LOG_AGAIN_S,
+            )
+
+    def _switch(self, policy: Policy, path: str) -> None:
+        """Runs in the service's thread: the next inference is this policy's."""
+        if policy.image_size != self._policy.image_size:
+            raise PolicyError(
+                f"checkpoint {policy.checkpoint_id} takes views of {policy.image_size} pixels and"
+                f" camera_sync sends {self._policy.image_size}: restart both nodes with it"
+            )
+        self._source.check(policy)
+        if not self._inferring.acquire(timeout=_JOIN_S):
+            raise PolicyError(f"the running inference did not end within {_JOIN_S:g} s")
+        self._policy = policy
+        self._inferring.release()
+        self._warn_if_untrained(policy)
+        self.set_parameters([Parameter("checkpoint", value=path)])
+
+    def _warn_if_untrained(self, policy: Policy) -> None:
+        if not policy.trained:
+            self.get_logger().warning(
+                f"checkpoint {policy.checkpoint_id} is untrained: the robot will move,"
+                " and not do what the prompt says"
+            )
+
+    def _read_diagnostics(self) -> Reading:
+        values = {
+            "checkpoint": self._policy.checkpoint_id,
+            "trained": str(self._policy.trained).lower(),
+            "prompt": self._prompt,
+        }
+        values |= self._remote.values() | self._report.values() | self._source.values()
+        if self._swap is not None and self._swap.loading is not None:
+            values["loading"] = self._swap.loading
+        problem = self._report.latest_problem()
+        if not self._source.active:
+            return OK, "inactive", values
+        if problem is not None:
+            return ERROR, problem, values
+        if not self._prompt.strip():
+            return WARN, "no prompt: set the parameter or publish on topic prompt", values
+        if not self._policy.trained:
+            return WARN, "the checkpoint is untrained", values
+        return OK, f"{self._report.chunks} chunks", values
+
+
+def main() -> None:
+    """Run the node as a process of its own."""
+    raise SystemExit(run(PolicyNode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The recorder node: one bag per episode."""

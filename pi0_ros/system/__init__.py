@@ -1,0 +1,1 @@
+"""The machine a program runs on: terminal, signals, installed files."""
