@@ -31,7 +31,7 @@ from pi0_msgs.msg import Observation
 from pi0_ros import embodiment as embodiments
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS
-from pi0_ros.nodes.observations import nanoseconds
+from pi0_ros.stamps import nanoseconds
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "pi0_bringup" / "config" / "fastdds.xml"

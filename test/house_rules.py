@@ -37,6 +37,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
         | {"recording", "system", "training"}
     ),
 }
+#: Modules at the root of the package, which every room may use.
+FOUNDATION = frozenset({"arrays", "stamps"})
+KNOWN = frozenset(ARROWS) | FOUNDATION
 #: The only rooms that may touch the ROS client library or a message package.
 ROS_ROOMS = frozenset({"clients", "dataset", "nodes", "recording"})
 #: What the pure rooms may import beside the standard library.
@@ -151,7 +154,7 @@ def _forbidden(source: Source, name: str) -> str | None:
 
 def _forbidden_room(source: Source, name: str) -> str | None:
     target = room_of(name)
-    if not target or target == source.room or target in ARROWS.get(source.room, frozenset()):
+    if target in {"", source.room} | FOUNDATION or target in ARROWS.get(source.room, frozenset()):
         return None
     return f"no arrow leads from {source.room or 'the package root'} to {target}"
 
@@ -159,13 +162,13 @@ def _forbidden_room(source: Source, name: str) -> str | None:
 def room_of(name: str) -> str:
     """The room a dotted name of pi0_ros leads to, '' for the package itself."""
     parts = name.split(".")
-    return parts[1] if parts[0] == "pi0_ros" and len(parts) > 1 and parts[1] in ARROWS else ""
+    return parts[1] if parts[0] == "pi0_ros" and len(parts) > 1 and parts[1] in KNOWN else ""
 
 
 def unknown_rooms(sources: Iterable[Source]) -> Iterator[Violation]:
     """Files of pi0_ros that belong to no room of the house."""
     for source in sources:
-        if source.module.startswith("pi0_ros.") and source.room not in ARROWS:
+        if source.module.startswith("pi0_ros.") and source.room not in KNOWN:
             known = ", ".join(sorted(ARROWS))
             yield Violation(
                 source.file, 1, f"{source.room} is no room of the house; there are {known}"
@@ -177,7 +180,7 @@ def cycle(sources: Iterable[Source]) -> list[str]:
     graph: dict[str, set[str]] = {}
     for source in sources:
         targets = {room_of(name) for _, name in imports(source)} - {"", source.room}
-        if source.room in ARROWS:
+        if source.room in KNOWN:
             graph.setdefault(source.room, set()).update(targets)
     finished: set[str] = set()
 

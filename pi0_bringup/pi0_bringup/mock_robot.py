@@ -19,7 +19,6 @@ from pi0_bringup.drivers.endpoints import (
     CameraPublishers,
     CommandSubscriptions,
     JointStatePublishers,
-    to_stamp,
 )
 from pi0_bringup.mock.joints import MockJoints, start_pose
 from pi0_bringup.mock.odometry import PlanarPose
@@ -28,6 +27,8 @@ from pi0_msgs.srv import ResetSimulation
 from pi0_ros.embodiment import Camera, ControllerKind, Embodiment, load
 from pi0_ros.nodes.diagnostics import OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode, run
+from pi0_ros.nodes.time_messages import time_message
+from pi0_ros.stamps import S_PER_NS
 
 #: Base controllers report odometry at about this rate.
 ODOMETRY_HZ = 50.0
@@ -77,7 +78,7 @@ class MockRobot(ManagedNode):
         self._joint_states = JointStatePublishers(self, self._joints.topics)
         self._odometry = _odometry_publisher(self, self._embodiment)
         subscriptions = CommandSubscriptions(
-            self, self._embodiment, self.commands, now_s=lambda: self._now_ns() * 1e-9
+            self, self._embodiment, self.commands, now_s=lambda: self._now_ns() * S_PER_NS
         )
         service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
         report = DiagnosticsPublisher(self, "mock", "robot", self._diagnose)
@@ -146,12 +147,12 @@ class MockRobot(ManagedNode):
     def _advance(self) -> int:
         """Move joints and base up to the present; returns it in nanoseconds."""
         now_ns = self._now_ns()
-        duration_s = min((now_ns - self._advanced_ns) * 1e-9, _MAX_STEP_S)
+        duration_s = min((now_ns - self._advanced_ns) * S_PER_NS, _MAX_STEP_S)
         self._advanced_ns = now_ns
         if duration_s <= 0.0:
             return now_ns
         axes = self._joints.axes
-        axes.advance(self.commands.sample(now_ns * 1e-9), duration_s)
+        axes.advance(self.commands.sample(now_ns * S_PER_NS), duration_s)
         if self._odometry is not None:
             vx, vy, yaw_rate = self._twist()
             self._pose = self._pose.moved(vx, vy, yaw_rate, duration_s)
@@ -174,7 +175,7 @@ class MockRobot(ManagedNode):
     def _on_odometry(self) -> None:
         now_ns = self._advance()
         message = Odometry(child_frame_id="base_link")
-        message.header.stamp = to_stamp(now_ns)
+        message.header.stamp = time_message(now_ns)
         message.header.frame_id = "odom"
         message.pose.pose.position.x = self._pose.x_m
         message.pose.pose.position.y = self._pose.y_m

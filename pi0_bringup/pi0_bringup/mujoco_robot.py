@@ -24,8 +24,6 @@ from pi0_bringup.drivers.endpoints import (
     CameraPublishers,
     CommandSubscriptions,
     JointStatePublishers,
-    to_nanoseconds,
-    to_stamp,
 )
 from pi0_bringup.drivers.images import check_aspect, encode
 from pi0_bringup.drivers.readings import JointReading
@@ -39,6 +37,8 @@ from pi0_msgs.srv import ResetSimulation
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+from pi0_ros.nodes.time_messages import time_message
+from pi0_ros.stamps import NS_PER_S, S_PER_NS, nanoseconds
 
 #: The camera rate unless one is given: what one core renders beside the physics.
 DEFAULT_CAMERA_HZ = 30.0
@@ -47,7 +47,6 @@ _SLOW = 0.95
 #: How far a teleoperation source may be behind in lockstep: less than what the executor
 #: takes for its silence, and more than the spacing of a slow one.
 _SOURCE_LAG_NS = 100_000_000
-_SECOND_NS = 1_000_000_000
 
 
 class MujocoRobot(ManagedNode):
@@ -96,15 +95,15 @@ class MujocoRobot(ManagedNode):
 
     def _follow(self) -> tuple[Lockstep, ...]:
         """Wait for the executor at every control tick, and for whoever teleoperates it."""
-        period_ns = round(1e9 / self._embodiment.rates.control_hz)
+        period_ns = round(NS_PER_S / self._embodiment.rates.control_hz)
         executor, source = Lockstep(period_ns), Lockstep(period_ns, _SOURCE_LAG_NS)
 
         def on_status(message: ExecutorStatus) -> None:
             active = message.state != ExecutorStatus.INACTIVE
-            executor.heard(to_nanoseconds(message.header.stamp), active)
+            executor.heard(nanoseconds(message.header.stamp), active)
 
         def on_command(message: TeleopCommand) -> None:
-            source.heard(to_nanoseconds(message.header.stamp), message.deadman)
+            source.heard(nanoseconds(message.header.stamp), message.deadman)
 
         for kind, topic, callback, qos in (
             (ExecutorStatus, "executor_status", on_status, LATCHED_QOS),
@@ -133,7 +132,7 @@ class MujocoRobot(ManagedNode):
 
     def _listen(self) -> None:
         subscriptions = CommandSubscriptions(
-            self, self._embodiment, self._commands, now_s=lambda: self._loop.now_ns * 1e-9
+            self, self._embodiment, self._commands, now_s=lambda: self._loop.now_ns * S_PER_NS
         )
         service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
         report = DiagnosticsPublisher(self, "mujoco", "simulation", self._diagnose)
@@ -155,7 +154,7 @@ class MujocoRobot(ManagedNode):
 
     def _keep_time(self) -> None:
         # The next configuration goes on after this one, on a whole second.
-        self._begin_ns = -(-self._loop.now_ns // _SECOND_NS) * _SECOND_NS
+        self._begin_ns = -(-self._loop.now_ns // NS_PER_S) * NS_PER_S
 
     def _on_reset(
         self, request: ResetSimulation.Request, response: ResetSimulation.Response
@@ -181,7 +180,7 @@ class MujocoRobot(ManagedNode):
         durations = list(self._renderer.durations_s)
         values = {
             "real_time_factor": f"{achieved:.3f}",
-            "simulated_time_s": f"{self._loop.now_ns * 1e-9:.2f}",
+            "simulated_time_s": f"{self._loop.now_ns * S_PER_NS:.2f}",
             "reward": str(self._outputs.last_reward),
             "best_reward": str(self._outputs.best_reward),
             "max_reward": str(self._scene.max_reward),
@@ -230,11 +229,11 @@ class _Outputs:
 
     def command(self, now_ns: int) -> NDArray[np.float64]:
         """The setpoint of the controllers."""
-        return self._commands.sample(now_ns * 1e-9)
+        return self._commands.sample(now_ns * S_PER_NS)
 
     def clock(self, now_ns: int) -> None:
         """Publish /clock."""
-        self._clock.publish(Clock(clock=to_stamp(now_ns)))
+        self._clock.publish(Clock(clock=time_message(now_ns)))
 
     def joints(self, now_ns: int, readings: Mapping[str, JointReading]) -> None:
         """Publish the joint states of both arms."""
@@ -249,7 +248,7 @@ class _Outputs:
     def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
         """Publish where the cube is."""
         message = PoseStamped()
-        message.header.stamp = to_stamp(now_ns)
+        message.header.stamp = time_message(now_ns)
         message.header.frame_id = "world"
         position, turn = message.pose.position, message.pose.orientation
         position.x, position.y, position.z = pose[:3].tolist()

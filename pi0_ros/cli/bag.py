@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pi0_ros.stamps import NS_PER_S
+
 if TYPE_CHECKING:
     from pi0_ros.recording.episode import EpisodeInfo
 
@@ -86,7 +88,7 @@ def page(path: Path, info: EpisodeInfo) -> str:
     if len(info.instructions) > 1:
         lines.append("  instructions")
         lines += [
-            f"    {(step.stamp_ns - info.start_ns) / 1e9:7.1f} s  {step.text}"
+            f"    {(step.stamp_ns - info.start_ns) / NS_PER_S:7.1f} s  {step.text}"
             for step in info.instructions
         ]
     width = max((len(topic.name) for topic in info.topics), default=0)
@@ -104,8 +106,8 @@ def page(path: Path, info: EpisodeInfo) -> str:
 def _when(stamp_ns: int) -> str:
     """The time of day, or of the simulation: no episode is older than this millennium."""
     if stamp_ns < 10**18:
-        return f"{stamp_ns / 1e9:.1f} s into a simulation"
-    return f"{datetime.fromtimestamp(stamp_ns / 1e9).astimezone():%Y-%m-%d %H:%M:%S}"
+        return f"{stamp_ns / NS_PER_S:.1f} s into a simulation"
+    return f"{datetime.fromtimestamp(stamp_ns / NS_PER_S).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _each(paths: Sequence[Path], verb: Callable[[Path], None]) -> int:

@@ -27,13 +27,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.control.chunk import ActionChunk
 from pi0_ros.control.timeline import Timeline
 from pi0_ros.embodiment import LimitArrays
-
-FloatArray = NDArray[np.float64]
-
-_NS = 1e-9
+from pi0_ros.stamps import S_PER_NS
 
 #: Share of a limit that a fade may use; the rest is left to the chunks' own motion.
 SHARE = 0.8
@@ -76,7 +74,7 @@ class Fade:
 
     def progress(self, now_ns: int) -> FloatArray:
         """Share of the fade's time that has passed, (A,)."""
-        return np.minimum(self.begun + (now_ns - self.start_ns) * _NS * self.rate, 1.0)
+        return np.minimum(self.begun + (now_ns - self.start_ns) * S_PER_NS * self.rate, 1.0)
 
     def mix(self, old: FloatArray, new: FloatArray, s: FloatArray) -> FloatArray:
         """``old + f (new - old)`` of two motions (3, A), by the product rule."""
@@ -110,7 +108,7 @@ class Coast:
     def sample(self, now_ns: int) -> FloatArray:
         """Motion (3, A) at a time."""
         t = self._durations_s
-        s = np.minimum((now_ns - self._start_ns) * _NS / t, 1.0)
+        s = np.minimum((now_ns - self._start_ns) * S_PER_NS / t, 1.0)
         c0, c1, c2, c3 = self._velocity
         return np.stack(
             (
@@ -164,7 +162,7 @@ class Blender:
 
     def __init__(self, limits: LimitArrays, shortest_s: float, period_s: float) -> None:
         self._shortest_s = shortest_s
-        self._period_ns = round(period_s / _NS)
+        self._period_ns = round(period_s / S_PER_NS)
         self._velocity = SHARE * limits.velocity
         self._acceleration = SHARE * limits.acceleration
         self._jerk = SHARE * limits.jerk

@@ -14,9 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from pi0_ros.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

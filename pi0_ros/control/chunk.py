@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from pi0_ros.control.tuning import Tuning
 from pi0_ros.embodiment import Embodiment
-
-_S = 1e-9  # seconds in a nanosecond
+from pi0_ros.stamps import S_PER_NS
 
 #: Tolerated relative error of a chunk's step duration (a message carries whole nanoseconds).
 _STEP_TOLERANCE = 1e-3
@@ -108,7 +107,7 @@ class ChunkGate:
         self._embodiment = embodiment
         self._tuning = tuning
         self._names = embodiment.action_names
-        self._step_ns = round(embodiment.rates.step_duration_s / _S)
+        self._step_ns = round(embodiment.rates.step_duration_s / S_PER_NS)
         self._source: str | None = None
         self._sequence = -1
         self._accepted_ns = 0
@@ -151,7 +150,7 @@ class ChunkGate:
         self._handover = None
 
     def _forget_a_silent_source(self, now_ns: int) -> None:
-        if now_ns - self._accepted_ns > self._tuning.source_timeout_s / _S:
+        if now_ns - self._accepted_ns > self._tuning.source_timeout_s / S_PER_NS:
             self.forget_source()
 
     def _check_shape(self, chunk: IncomingChunk, _now_ns: int) -> Refusal | None:
@@ -206,8 +205,8 @@ class ChunkGate:
         return f"chunk action names do not fit {self._embodiment.name}: {'; '.join(parts)}"
 
     def _check_time(self, chunk: IncomingChunk, now_ns: int) -> Refusal | None:
-        past_s = (now_ns - chunk.stamp_ns) * _S
-        length_s = max(chunk.horizon - 1, 1) * chunk.step_ns * _S
+        past_s = (now_ns - chunk.stamp_ns) * S_PER_NS
+        length_s = max(chunk.horizon - 1, 1) * chunk.step_ns * S_PER_NS
         if past_s > length_s:
             return Refusal(
                 Rule.STALE,
@@ -220,7 +219,7 @@ class ChunkGate:
                 f"chunk is stamped {-past_s:.3f} s ahead of the clock; "
                 f"at most {self._tuning.chunk_max_future_s:g} s is accepted",
             )
-        age_s = (now_ns - chunk.observation_stamp_ns) * _S
+        age_s = (now_ns - chunk.observation_stamp_ns) * S_PER_NS
         if not -self._tuning.chunk_max_future_s <= age_s <= self._tuning.chunk_max_age_s:
             return Refusal(
                 Rule.OBSERVATION,
@@ -238,7 +237,7 @@ class ChunkGate:
         return Refusal(
             Rule.HANDOVER,
             f"chunk {chunk.sequence} was computed from an observation "
-            f"{(since_ns - chunk.observation_stamp_ns) * _S:.3f} s older than {event}",
+            f"{(since_ns - chunk.observation_stamp_ns) * S_PER_NS:.3f} s older than {event}",
         )
 
     def _check_order(self, chunk: IncomingChunk, _now_ns: int) -> Refusal | None:

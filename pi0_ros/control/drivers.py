@@ -11,12 +11,13 @@ from typing import Protocol
 
 import numpy as np
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.control.blend import SHARE, Blender, Fade, Path
-from pi0_ros.control.mover import FloatArray, Mover
+from pi0_ros.control.mover import Mover
 from pi0_ros.control.state import State
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.stamps import S_PER_NS
 
-_NS = 1e-9
 #: A pose this close to home is home [unit].
 _ARRIVED = 1e-6
 #: How long the end of a homing move may lie ahead of the robot [s].
@@ -64,7 +65,7 @@ class HomingDriver:
         self, mover: Mover, embodiment: Embodiment, blender: Blender, share: float
     ) -> None:
         self._mover = mover
-        self._period_ns = round(1.0 / embodiment.rates.control_hz / _NS)
+        self._period_ns = round(1.0 / embodiment.rates.control_hz / S_PER_NS)
         is_position = np.array([d.state is not None for d in embodiment.action])
         self._start, self._home = np.zeros((2, 3, len(is_position)))
         self._start[0] = mover.position
@@ -77,7 +78,7 @@ class HomingDriver:
     def setpoint(self, now_ns: int) -> FloatArray | str:
         """The next point of the way; its end when the robot was commanded there."""
         self._elapsed_ns += self._period_ns
-        late_s = self._elapsed_ns * _NS - self.duration_s
+        late_s = self._elapsed_ns * S_PER_NS - self.duration_s
         if late_s > 0.0 and np.abs(self._mover.position - self._home[0]).max() < _ARRIVED:
             return "at the home pose"
         if late_s > _ARRIVAL_S:

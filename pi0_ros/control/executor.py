@@ -27,8 +27,7 @@ from pi0_ros.control.tuning import Tuning
 from pi0_ros.control.veto import Veto
 from pi0_ros.control.whereabouts import Whereabouts
 from pi0_ros.embodiment import Embodiment
-
-_NS = 1e-9
+from pi0_ros.stamps import S_PER_NS
 
 #: Periods that may lie between two ticks, however short the tuning's gap: ticks are missed.
 _LONGEST_GAP = 5.0
@@ -223,7 +222,7 @@ class Executor:
         before_ns, self._now_ns = self._now_ns, now_ns
         if before_ns is None:
             return
-        passed_s = (now_ns - before_ns) * _NS
+        passed_s = (now_ns - before_ns) * S_PER_NS
         if passed_s < 0.0:
             self._lose_the_arm(f"the clock jumped back by {-passed_s:.3f} s", now_ns)
             self.gate.clock_went_back()

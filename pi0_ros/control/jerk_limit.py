@@ -16,10 +16,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.control.braking import extent, follow, plan_stop, reach
 from pi0_ros.embodiment import LimitArrays
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 #: Ticks in which a reference that cannot be met in one is to be met. The first tick of

@@ -18,11 +18,11 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.control.acceleration_limit import AccelerationLimiter
 from pi0_ros.control.jerk_limit import JerkLimiter
 from pi0_ros.embodiment import LimitArrays
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 #: A target this far outside its bounds counts as inside [unit]: chunks are float32.

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment, EmbodimentError
 from pi0_ros.embodiment.packing import JointStatePacker, measured_action
-
-FloatArray = NDArray[np.float64]
-
-_NS = 1e-9
+from pi0_ros.stamps import S_PER_NS
 
 
 class JointWatch:
@@ -34,7 +31,7 @@ class JointWatch:
         self._embodiment = embodiment
         self._packer = JointStatePacker(embodiment)
         self._offset = np.array([dimension.offset for dimension in embodiment.state])
-        self._timeout_ns = round(timeout_s / _NS)
+        self._timeout_ns = round(timeout_s / S_PER_NS)
         self.reset()
 
     @property
@@ -104,7 +101,7 @@ class JointWatch:
         before_ns = self._stamp_ns.get(topic)
         if before_ns is None:
             return np.full_like(moved, np.nan if stamp_ns else 0.0)
-        elapsed_s = (stamp_ns - before_ns) * _NS
+        elapsed_s = (stamp_ns - before_ns) * S_PER_NS
         return moved / elapsed_s if elapsed_s > 0.0 else np.zeros_like(moved)
 
     def problem(self, now_ns: int) -> str | None:
@@ -122,7 +119,7 @@ class JointWatch:
         return None
 
     def _outage(self, topic: str, now_ns: int, heard_ns: int) -> str:
-        lasted_s, limit_s = (now_ns - heard_ns) * _NS, self._timeout_ns * _NS
+        lasted_s, limit_s = (now_ns - heard_ns) * S_PER_NS, self._timeout_ns * S_PER_NS
         if now_ns - self._arrived_ns[topic] > self._timeout_ns:
             return f"stopped {lasted_s:.2f} s ago (limit {limit_s:g} s)"
         return (
@@ -175,7 +172,7 @@ class ObservationWatch:
 
     def age_s(self, now_ns: int) -> float | None:
         """Age of the newest one, or None before the first."""
-        return None if self._seen_ns is None else (now_ns - self._seen_ns) * _NS
+        return None if self._seen_ns is None else (now_ns - self._seen_ns) * S_PER_NS
 
     def problem(self, now_ns: int) -> str | None:
         """Why no chunk may drive the robot, or None."""

@@ -11,12 +11,11 @@ import copy
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.control.limits import Limiter
 from pi0_ros.control.stop import StopPlan
 from pi0_ros.control.veto import Veto
 from pi0_ros.embodiment import Embodiment
-
-FloatArray = NDArray[np.float64]
 
 
 class Mover:

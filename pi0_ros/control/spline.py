@@ -21,9 +21,8 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from pi0_ros.arrays import FloatArray
 
 
 @lru_cache(maxsize=8)

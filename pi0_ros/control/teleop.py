@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pi0_ros.control.chunk import Refusal, Rule
 from pi0_ros.control.tuning import Tuning
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.stamps import S_PER_NS
 
-_S = 1e-9
 #: Refusals that are no fault of the command: a deadman held meanwhile counts for nothing.
 _MUST_LET_GO = frozenset({Rule.STOPPED, Rule.STOPPING, Rule.WAITING, Rule.SOURCE})
 
@@ -134,7 +134,7 @@ class TeleopDoor:
         return None
 
     def _check_time(self, command: TeleopCommand, now_ns: int) -> Refusal | None:
-        source, age_s = command.source_id, (now_ns - command.stamp_ns) * _S
+        source, age_s = command.source_id, (now_ns - command.stamp_ns) * S_PER_NS
         if age_s > self._timeout_s:
             reason = (
                 f"teleoperation by {source!r}: command is {age_s:.3f} s old; at most "

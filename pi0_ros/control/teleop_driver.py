@@ -11,14 +11,15 @@ import math
 
 import numpy as np
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.control.blend import Blender, Fade
-from pi0_ros.control.mover import FloatArray, Mover
+from pi0_ros.control.mover import Mover
 from pi0_ros.control.state import State
 from pi0_ros.control.teleop import TeleopCommand
 from pi0_ros.control.tuning import Tuning
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.stamps import S_PER_NS
 
-_NS = 1e-9
 #: Spacing of two commands [s] within which a rate is estimated from them.
 _SPACING_S = (0.005, 0.1)
 #: Spacing assumed before the second command [s]: the slowest stream meant to be smooth.
@@ -86,7 +87,7 @@ class TeleopDriver:
     def follow(self, command: TeleopCommand, now_ns: int) -> None:
         """Take a command that came through the door."""
         named = [self._places[name] for name in command.names]
-        spacing_s = (command.stamp_ns - self._stamp_ns) * _NS
+        spacing_s = (command.stamp_ns - self._stamp_ns) * S_PER_NS
         rate = np.zeros_like(self._rate)
         if command.velocity.size:
             rate[named] = command.velocity
@@ -102,7 +103,7 @@ class TeleopDriver:
 
     def setpoint(self, now_ns: int) -> FloatArray | str:
         """The motion (3, A) at this tick; or, of a silent source, that it is silent."""
-        silent_s = (now_ns - self._fresh_ns) * _NS
+        silent_s = (now_ns - self._fresh_ns) * S_PER_NS
         if silent_s > self._timeout_s:
             return (
                 f"teleoperation by {self.source_id!r} silent for {silent_s:.2f} s "
@@ -124,7 +125,7 @@ class TeleopDriver:
     def _extrapolated(self, now_ns: int) -> tuple[FloatArray, FloatArray]:
         """Target and rate now: moving on for two spacings at most, then at rest."""
         longest_s = 2.0 * self._spacing_s
-        ahead_s = (now_ns - self._stamp_ns) * _NS
+        ahead_s = (now_ns - self._stamp_ns) * S_PER_NS
         if abs(ahead_s) <= longest_s:
             return self._target + self._rate * ahead_s, self._rate
         end = self._target + self._rate * math.copysign(longest_s, ahead_s)

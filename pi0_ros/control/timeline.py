@@ -11,14 +11,11 @@ A *motion* is an array (3, A): position, velocity [unit/s] and acceleration [uni
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.control.chunk import ActionChunk
 from pi0_ros.control.spline import Spline, slowing
-
-FloatArray = NDArray[np.float64]
-
-_NS = 1e-9
+from pi0_ros.stamps import S_PER_NS
 
 #: Time before the last row at which a chunk begins to slow down [s]; half of it that
 #: much of a chunk at most.
@@ -33,7 +30,7 @@ class Timeline:
         self.chunk = chunk
         self._spline = Spline(chunk.actions)
         self._per_second = np.array([[1.0], [1.0], [1.0]])
-        step_s = chunk.step_ns * _NS
+        step_s = chunk.step_ns * S_PER_NS
         self._per_second[1:, 0] = 1.0 / step_s, 1.0 / step_s**2
         last = chunk.horizon - 1
         self._run_out = min(RUN_OUT_S / step_s, _LARGEST_SHARE * last)

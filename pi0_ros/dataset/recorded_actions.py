@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.dataset.convert.actions import STATUS_TOPIC, CommandTrack, StatusTrack
 from pi0_ros.dataset.convert.bags import Bag, find_bags
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.errors import RecordingError
-
-FloatArray = NDArray[np.float64]
+from pi0_ros.stamps import NS_PER_S, nanoseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def _reported(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
     track, stamps = StatusTrack(bag.embodiment), []
     for _, _, message in bag.messages([STATUS_TOPIC]):
         stamp = message.header.stamp
-        stamps.append(stamp.sec * 1_000_000_000 + stamp.nanosec)
+        stamps.append(nanoseconds(stamp))
         track.add(stamps[-1], message)
     known = [stamp_ns for stamp_ns in stamps if track.known_at(stamp_ns)]
     if not known:
@@ -108,7 +108,7 @@ def _commanded(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
 
 def _steps(robot: Embodiment, first_ns: int, last_ns: int) -> NDArray[np.int64]:
     # Whole numbers: floats of today's time are 256 ns apart, and may lie before the first command.
-    return np.arange(first_ns, last_ns + 1, round(robot.rates.step_duration_s * 1e9))
+    return np.arange(first_ns, last_ns + 1, round(robot.rates.step_duration_s * NS_PER_S))
 
 
 def _of_dataset(path: Path, episode: int) -> RecordedActions:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment.errors import EmbodimentError, JointStateError
 from pi0_ros.embodiment.types import (
     CHECKPOINT_WIDTH,
@@ -24,7 +25,6 @@ from pi0_ros.embodiment.types import (
     StateDimension,
 )
 
-FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 Number = TypeVar("Number", bound=np.floating[Any])
 

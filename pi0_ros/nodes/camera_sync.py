@@ -22,6 +22,7 @@ from pi0_ros.embodiment import Camera
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.nodes.observations import ObservationWriter
+from pi0_ros.stamps import S_PER_NS
 from pi0_ros.sync import Observed, Observer, SyncSummary
 
 _LOG_AGAIN_S = 10.0
@@ -130,7 +131,9 @@ class CameraSync(ManagedNode):
         active = bool(self._subscriptions_held)
         now_ns, aligner = self._now_ns(), self._observer.aligner
         problems = aligner.problems(now_ns) if active else ()
-        summary = self._observer.report.summary(now_ns * 1e-9, problems, aligner.ages_ns(now_ns))
+        summary = self._observer.report.summary(
+            now_ns * S_PER_NS, problems, aligner.ages_ns(now_ns)
+        )
         if not active:
             return OK, "inactive", summary.values
         if summary.healthy:

@@ -11,15 +11,10 @@ from builtin_interfaces.msg import Time
 
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
+from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.policy.types import Observation, PolicyError
-from pi0_ros.sync import AlignedSet, Views, nanoseconds, view_order
-
-_NS_PER_S = 1_000_000_000
-
-
-def time_message(stamp_ns: int) -> Time:
-    """Nanoseconds to builtin_interfaces/Time."""
-    return Time(sec=stamp_ns // _NS_PER_S, nanosec=stamp_ns % _NS_PER_S)
+from pi0_ros.stamps import NS_PER_S, nanoseconds
+from pi0_ros.sync import AlignedSet, Views, view_order
 
 
 class ObservationWriter:
@@ -51,8 +46,8 @@ class ObservationWriter:
             for name in self._slots
         ]
         message.state_stamp = time_message(aligned.state_stamp_ns)
-        message.skew_s = aligned.skew_ns / _NS_PER_S
-        message.age_s = (now_ns - aligned.oldest_ns) / _NS_PER_S
+        message.skew_s = aligned.skew_ns / NS_PER_S
+        message.age_s = (now_ns - aligned.oldest_ns) / NS_PER_S
 
 
 class ObservationReader:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.checkpoint import Manifest, Normalisation, Statistics
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.embodiment.packing import pad_action, pad_state, unpad_action
@@ -19,7 +20,6 @@ from pi0_ros.policy.robots import RobotTransform, robot_transforms
 from pi0_ros.policy.tokens import PromptTokenizer, Tokenizer, Tokens
 from pi0_ros.policy.transforms import (
     DeltaActions,
-    FloatArray,
     Quantile,
     ZScore,
     clean_prompt,

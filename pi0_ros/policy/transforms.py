@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.policy.types import PolicyError
-
-FloatArray = NDArray[np.float64]
 
 #: Bins of the state in a π0.5 prompt, over [-1, 1].
 STATE_BINS = 256

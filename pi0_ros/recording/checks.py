@@ -19,6 +19,7 @@ from pi0_ros.recording.quality import (
     StreamSummary,
 )
 from pi0_ros.recording.topics import Role
+from pi0_ros.stamps import NS_PER_S
 
 _SENSED = (Role.CAMERA, Role.JOINT_STATE)
 Check = Callable[[Evidence, Embodiment, QualityLimits], Iterator[Finding]]
@@ -52,7 +53,7 @@ def silent(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iter
                 text = f"{stream.source}: no message"
                 yield Finding(kind=Kind.MISSING, source=stream.source, text=text)
             continue
-        quiet_s = (evidence.end_ns - int(stream.log_ns[-1])) / 1e9
+        quiet_s = (evidence.end_ns - int(stream.log_ns[-1])) / NS_PER_S
         if quiet_s > max(10 * limits.gap_s, limits.gap_periods / stream.expected_hz):
             text = f"{stream.source}: silent for the last {quiet_s:.1f} s"
             yield Finding(kind=Kind.DEAD, source=stream.source, text=text)
@@ -76,14 +77,14 @@ def rates_and_gaps(
         if len(stamps) < 3 or evidence.duration_s < limits.shortest_s:
             continue
         wanted = stream.expected_hz
-        intervals_s = np.diff(stamps) / 1e9
+        intervals_s = np.diff(stamps) / NS_PER_S
         rate = _rate(stamps)
         if rate < limits.rate_share * wanted:
             text = f"{stream.source}: {rate:.1f} Hz, the embodiment says {wanted:g} Hz"
             yield Finding(kind=Kind.RATE, source=stream.source, text=text)
         longest = float(intervals_s.max())
         if longest > max(limits.gap_periods / wanted, limits.gap_s):
-            when_s = (int(stamps[int(intervals_s.argmax())]) - evidence.start_ns) / 1e9
+            when_s = (int(stamps[int(intervals_s.argmax())]) - evidence.start_ns) / NS_PER_S
             text = f"{stream.source}: nothing for {longest:.2f} s, {when_s:.1f} s into the take"
             yield Finding(kind=Kind.GAP, source=stream.source, text=text)
         jitter = float(np.percentile(np.abs(intervals_s - 1.0 / rate), 95)) if rate else 0.0
@@ -97,13 +98,13 @@ def clocks(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iter
     for stream in evidence.streams:
         if stream.role not in _SENSED or len(stream.stamp_ns) < 2:
             continue
-        back_s = float(np.diff(stream.stamp_ns).min()) / 1e9
+        back_s = float(np.diff(stream.stamp_ns).min()) / NS_PER_S
         if back_s < 0:
             text = (
                 f"{stream.source}: a stamp goes back by {-back_s:.3f} s; look at the driver's clock"
             )
             yield Finding(kind=Kind.CLOCK, source=stream.source, text=text)
-        offset_s = float(np.abs(stream.log_ns - stream.stamp_ns).max()) / 1e9
+        offset_s = float(np.abs(stream.log_ns - stream.stamp_ns).max()) / NS_PER_S
         if offset_s > limits.stamp_offset_s:
             text = (
                 f"{stream.source}: stamps are up to {offset_s:.1f} s from the time of receipt;"
@@ -120,7 +121,7 @@ def skews(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Itera
     pairs += [(c, joint, robot.sync.state_skew_s) for c in cameras[:1] for joint in joints]
     for camera, other, tolerance_s in pairs:
         # The nearest of either rate; the first and last frames have no neighbour yet.
-        distance_s = _nearest(camera.stamp_ns, other.stamp_ns)[1:-1] / 1e9
+        distance_s = _nearest(camera.stamp_ns, other.stamp_ns)[1:-1] / NS_PER_S
         beyond = np.count_nonzero(distance_s > tolerance_s)
         if beyond > limits.skew_share * len(distance_s):
             text = (
@@ -145,7 +146,7 @@ def pictures(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> It
             if key is None:
                 continue
             first, last = _longest_run(key)
-            length_s = (int(stream.log_ns[last]) - int(stream.log_ns[first])) / 1e9
+            length_s = (int(stream.log_ns[last]) - int(stream.log_ns[first])) / NS_PER_S
             span = int(stream.log_ns[first]), int(stream.log_ns[last])
             moved = what == "the same stamp" or _moved(evidence, span, limits)
             if length_s > limits.frozen_s and moved:
@@ -217,7 +218,7 @@ def _count(messages: int) -> str:
 
 def _rate(stamps: Stamps) -> float:
     span = int(stamps[-1]) - int(stamps[0])
-    return (len(stamps) - 1) / (span / 1e9) if span > 0 else 0.0
+    return (len(stamps) - 1) / (span / NS_PER_S) if span > 0 else 0.0
 
 
 def _nearest(stamps: Stamps, others: Stamps) -> NDArray[np.int64]:
@@ -252,7 +253,7 @@ def _moved(evidence: Evidence, span_ns: tuple[int, int], limits: QualityLimits) 
 
 
 def _summary(evidence: Evidence, stream: StreamEvidence) -> StreamSummary:
-    intervals_s = np.diff(stream.stamp_ns) / 1e9
+    intervals_s = np.diff(stream.stamp_ns) / NS_PER_S
     rate = _rate(stream.stamp_ns) if len(intervals_s) else 0.0
     jitter = (
         np.percentile(np.abs(intervals_s - np.median(intervals_s)), 95) if len(intervals_s) else 0.0

@@ -15,6 +15,7 @@ from typing import Any
 
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.topics import Role
+from pi0_ros.stamps import NS_PER_S
 
 #: Name of the metadata records in the .mcap.
 RECORD_NAME = "pi0_episode"
@@ -96,7 +97,7 @@ class EpisodeInfo:
     @property
     def duration_s(self) -> float:
         """Length of the episode [s]; 0 while it has no end."""
-        return max(0, self.end_ns - self.start_ns) / 1e9
+        return max(0, self.end_ns - self.start_ns) / NS_PER_S
 
     def instruction_at(self, stamp_ns: int) -> str:
         """The instruction in force at a time: the last one set before, else the task."""

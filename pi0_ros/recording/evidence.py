@@ -23,6 +23,7 @@ from pi0_ros.embodiment import Embodiment, EmbodimentError
 from pi0_ros.embodiment.packing import JointStatePacker
 from pi0_ros.recording.quality import Evidence, StreamEvidence
 from pi0_ros.recording.topics import EpisodeTopic, Role
+from pi0_ros.stamps import NS_PER_S
 
 #: Encapsulation, seconds and nanoseconds: how a CDR message that starts with a header starts.
 _STAMP = struct.Struct("<4xiI")
@@ -92,7 +93,7 @@ class _Stream:
         stamp_ns = log_ns  # a command may be stamped for later, or not at all
         if self.topic.sensed:
             sec, nanosec = _STAMP.unpack_from(data)
-            stamp_ns = sec * 1_000_000_000 + nanosec
+            stamp_ns = sec * NS_PER_S + nanosec
             self.look(log_ns, data)
         self.log_ns.append(log_ns)
         self.stamp_ns.append(stamp_ns)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.recording.topics import Role
+from pi0_ros.stamps import NS_PER_S
 
 Stamps = NDArray[np.int64]
 
@@ -97,7 +98,7 @@ class Evidence:
     @property
     def duration_s(self) -> float:
         """Time judged [s]."""
-        return max(0, self.end_ns - self.start_ns) / 1e9
+        return max(0, self.end_ns - self.start_ns) / NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

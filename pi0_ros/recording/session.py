@@ -17,6 +17,7 @@ from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.metadata import BagTopic
 from pi0_ros.recording.streams import StreamState, not_ready
 from pi0_ros.recording.take import Ended, Take, TakePlan
+from pi0_ros.stamps import NS_PER_S
 
 
 class State(Enum):
@@ -83,7 +84,7 @@ class Session:
     def elapsed_s(self) -> float:
         """Length of the episode so far; 0 without one."""
         take = self.take
-        return 0.0 if take is None else max(0, self._now_ns() - take.info.start_ns) / 1e9
+        return 0.0 if take is None else max(0, self._now_ns() - take.info.start_ns) / NS_PER_S
 
     def obstacles(self) -> tuple[str, ...]:
         """What keeps an episode from starting, one sentence each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pi0_ros.sync.alignment import Aligner
-from pi0_ros.sync.observer import Observed, Observer, nanoseconds
+from pi0_ros.sync.observer import Observed, Observer
 from pi0_ros.sync.report import SyncReport, SyncSummary
 from pi0_ros.sync.resize import fit_inside, fits_aspect, letterbox, resize_with_pad
 from pi0_ros.sync.streams import Fault, Refusal, Stamped, Stream
@@ -27,7 +27,6 @@ __all__ = [
     "fit_inside",
     "fits_aspect",
     "letterbox",
-    "nanoseconds",
     "resize_with_pad",
     "view_order",
 ]

@@ -21,6 +21,7 @@ from statistics import median
 from typing import Generic
 
 from pi0_ros.embodiment.types import SyncTolerances
+from pi0_ros.stamps import NS_PER_S
 from pi0_ros.sync.streams import Fault, Refusal, Stamped, Stream
 from pi0_ros.sync.types import AlignedSet, CameraStream, FrameT, StateT
 
@@ -33,7 +34,6 @@ _SAME_RATE = 0.9
 _WORTH_WAITING = 0.25
 # A frame later than this share of its period after it is due is not waited for.
 _LATE = 0.25
-_NS_PER_S = 1e9
 _NS_PER_MS = 1e6
 
 
@@ -54,9 +54,9 @@ class Aligner(Generic[FrameT, StateT]):
     ) -> None:
         if not cameras:
             raise ValueError("no cameras to align; an embodiment needs at least one")
-        self._camera_skew_ns = round(tolerances.camera_skew_s * _NS_PER_S)
-        self._state_skew_ns = round(tolerances.state_skew_s * _NS_PER_S)
-        self._max_age_ns = round(tolerances.max_age_s * _NS_PER_S)
+        self._camera_skew_ns = round(tolerances.camera_skew_s * NS_PER_S)
+        self._state_skew_ns = round(tolerances.state_skew_s * NS_PER_S)
+        self._max_age_ns = round(tolerances.max_age_s * NS_PER_S)
         self._specs = {camera.name: camera for camera in cameras}
         self.cameras: dict[str, Stream[FrameT]] = {
             camera.name: Stream(camera.name, history=1, max_age_ns=self._max_age_ns)

@@ -18,19 +18,13 @@ from numpy.typing import NDArray
 from pi0_ros.embodiment.errors import EmbodimentError
 from pi0_ros.embodiment.packing import JointStatePacker
 from pi0_ros.embodiment.types import Embodiment
+from pi0_ros.stamps import nanoseconds
 from pi0_ros.sync.alignment import Aligner
 from pi0_ros.sync.images import ImageError, reader_for
 from pi0_ros.sync.report import SyncReport
 from pi0_ros.sync.streams import Fault, Refusal
 from pi0_ros.sync.types import AlignedSet, CameraStream
 from pi0_ros.sync.views import Canvas
-
-_NS_PER_S = 1_000_000_000
-
-
-def nanoseconds(stamp: Any) -> int:
-    """builtin_interfaces/Time to nanoseconds."""
-    return int(stamp.sec) * _NS_PER_S + int(stamp.nanosec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
+from pi0_ros.stamps import NS_PER_S
+
 ItemT = TypeVar("ItemT")
 
 _NS_PER_MS = 1_000_000
@@ -137,4 +139,4 @@ class Stream(Generic[ItemT]):
 
 
 def _seconds(stamp_ns: int) -> str:
-    return f"{stamp_ns / 1e9:.3f} s"
+    return f"{stamp_ns / NS_PER_S:.3f} s"

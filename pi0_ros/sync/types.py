@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from pi0_ros.stamps import NS_PER_S
 from pi0_ros.sync.streams import Stamped
 
 FrameT = TypeVar("FrameT")
@@ -22,7 +23,7 @@ class CameraStream:
     @property
     def period_ns(self) -> int:
         """Expected time between two frames [ns]."""
-        return round(1e9 / self.rate_hz)
+        return round(NS_PER_S / self.rate_hz)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

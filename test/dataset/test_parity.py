@@ -27,7 +27,8 @@ from pi0_ros.dataset.export.bag_out import RobotBag
 from pi0_ros.nodes.camera_sync import CameraSync
 from pi0_ros.nodes.managed import COMMAND_QOS
 from pi0_ros.nodes.observations import time_message
-from pi0_ros.sync import Observer, Views, nanoseconds
+from pi0_ros.stamps import nanoseconds
+from pi0_ros.sync import Observer, Views
 
 SIZE = 64
 TAKE = Take(duration_s=1.0)

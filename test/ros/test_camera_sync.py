@@ -20,7 +20,8 @@ from pi0_msgs.msg import Observation
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.camera_sync import CameraSync
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS
-from pi0_ros.nodes.observations import nanoseconds, time_message
+from pi0_ros.nodes.observations import time_message
+from pi0_ros.stamps import nanoseconds
 
 UR5E = load("ur5e")
 SIZE = 32

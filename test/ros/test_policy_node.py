@@ -21,8 +21,8 @@ from pi0_ros.checkpoint import create_untrained
 from pi0_ros.embodiment import CAMERA_SLOTS
 from pi0_ros.nodes.diagnostics import ERROR
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
-from pi0_ros.nodes.observations import nanoseconds
 from pi0_ros.nodes.policy.node import PolicyNode
+from pi0_ros.stamps import nanoseconds
 
 
 @pytest.fixture

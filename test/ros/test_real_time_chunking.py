@@ -22,9 +22,10 @@ from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
 from pi0_ros.nodes.chunk_executor.commands import command_writer
 from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
-from pi0_ros.nodes.observations import nanoseconds, time_message
+from pi0_ros.nodes.observations import time_message
 from pi0_ros.nodes.policy.node import PolicyNode
 from pi0_ros.policy import Chunk, Leftover, Observation, Policy
+from pi0_ros.stamps import nanoseconds
 
 UR5E = load("ur5e")
 STEP_NS = round(1e9 / UR5E.rates.chunk_hz)

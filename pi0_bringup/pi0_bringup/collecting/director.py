@@ -19,6 +19,7 @@ from pi0_msgs.msg import ExecutorStatus
 from pi0_msgs.srv import ResetSimulation, StopEpisode
 from pi0_ros.clients.record.link import RecorderLink
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
+from pi0_ros.stamps import S_PER_NS
 
 #: gym-aloha's reward of a cube taken by the left hand.
 FULL_REWARD = 4
@@ -197,7 +198,7 @@ class Director(Node):
             raise CollectError(f"{complaint}: {answer.message}")
 
     def _now_s(self) -> float:
-        return float(self.get_clock().now().nanoseconds) * 1e-9
+        return float(self.get_clock().now().nanoseconds) * S_PER_NS
 
     def _on_status(self, message: ExecutorStatus) -> None:
         self._state = message.state

@@ -16,6 +16,7 @@ from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
 from pi0_ros.embodiment import Embodiment, StateDimension
 from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
+from pi0_ros.stamps import S_PER_NS, nanoseconds
 
 #: Columns of the contact sheet.
 FRAMES = 8
@@ -66,7 +67,7 @@ class Monitor(Node):
 
     def _since_start_s(self, stamp: Any) -> float:
         assert self._zero_ns is not None
-        return (_nanoseconds(stamp) - self._zero_ns) * 1e-9
+        return (nanoseconds(stamp) - self._zero_ns) * S_PER_NS
 
     def _on_status(self, message: ExecutorStatus) -> None:
         self.state = STATE_NAMES[message.state].lower()
@@ -79,7 +80,7 @@ class Monitor(Node):
         if self._zero_ns is None:
             if not executing:
                 return
-            self._zero_ns = _nanoseconds(message.header.stamp)
+            self._zero_ns = nanoseconds(message.header.stamp)
             self._wall_zero_s = time.monotonic()
             self._place_chunks()
         self.recording.last = _counters(message, self._refused_before)
@@ -103,7 +104,7 @@ class Monitor(Node):
             actions = np.array(message.data, np.float64).reshape(message.horizon, -1)
             self.recording.plans[message.sequence] = Plan(
                 time_s=self._since_start_s(message.header.stamp),
-                step_s=_nanoseconds(message.step_duration) * 1e-9,
+                step_s=nanoseconds(message.step_duration) * S_PER_NS,
                 actions=actions[:, columns],
             )
         self._chunks.clear()
@@ -134,10 +135,6 @@ class Monitor(Node):
 
     def _on_reward(self, message: UInt8) -> None:
         self.recording.reward = max(message.data, self.recording.reward or 0)
-
-
-def _nanoseconds(stamp: Any) -> int:
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def _counters(message: ExecutorStatus, refused_before: int) -> Counters:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
@@ -19,18 +18,10 @@ from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.drivers.trajectory import Trajectory
 from pi0_ros.embodiment import Camera, Controller, ControllerKind, Embodiment
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS
+from pi0_ros.nodes.time_messages import time_message
+from pi0_ros.stamps import S_PER_NS, nanoseconds
 
 _LOG_PERIOD_S = 2.0
-
-
-def to_stamp(nanoseconds: int) -> Time:
-    """A message stamp from nanoseconds."""
-    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
-
-
-def to_nanoseconds(stamp: Time) -> int:
-    """Nanoseconds of a message stamp."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 class CommandSubscriptions:
@@ -91,8 +82,8 @@ class CommandSubscriptions:
                 controller,
                 f"points of {sorted(widths)} positions for {len(message.joint_names)} joint names",
             )
-        stamp_ns = to_nanoseconds(message.header.stamp)
-        begin_s = stamp_ns * 1e-9 if stamp_ns else now_s
+        stamp_ns = nanoseconds(message.header.stamp)
+        begin_s = stamp_ns * S_PER_NS if stamp_ns else now_s
         with_velocity = all(len(p.velocities) == len(p.positions) for p in message.points)
         waypoints = Trajectory(
             times_s=np.array([begin_s + _seconds(p.time_from_start) for p in message.points]),
@@ -113,7 +104,7 @@ class CommandSubscriptions:
 
 
 def _seconds(duration: Any) -> float:
-    return float(duration.sec) + float(duration.nanosec) * 1e-9
+    return float(duration.sec) + float(duration.nanosec) * S_PER_NS
 
 
 class JointStatePublishers:
@@ -125,7 +116,7 @@ class JointStatePublishers:
 
     def publish(self, stamp_ns: int, readings: Mapping[str, JointReading]) -> None:
         """Send the reading of each topic."""
-        stamp = to_stamp(stamp_ns)
+        stamp = time_message(stamp_ns)
         for topic, reading in readings.items():
             message = JointState()
             message.header.stamp = stamp
@@ -161,7 +152,7 @@ class CameraPublishers:
             message = Image(
                 height=frame.height, width=frame.width, encoding=camera.encoding, step=frame.step
             )
-        message.header.stamp = to_stamp(stamp_ns)
+        message.header.stamp = time_message(stamp_ns)
         message.header.frame_id = f"{camera.name}_color_optical_frame"
         message.data = frame.data
         self._publishers[camera.name].publish(message)

@@ -15,6 +15,7 @@ from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.pacing import Cadence, Pacer
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
 from pi0_bringup.simulation.transfer_cube import TransferCube, check_seed
+from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 #: gym-aloha judges its episodes at 50 Hz.
 REWARD_HZ = 50.0
@@ -61,7 +62,7 @@ class Timing:
     @property
     def tick_ns(self) -> int:
         """Period of the clock."""
-        return round(1e9 / self.clock_hz)
+        return round(NS_PER_S / self.clock_hz)
 
 
 class Sinks(Protocol):
@@ -164,7 +165,7 @@ class SimulationLoop:
             then()
             done.set()
         self._scene.set_command(self._sinks.command(self.now_ns))
-        self._scene.step(self._timing.tick_ns * 1e-9)
+        self._scene.step(self._timing.tick_ns * S_PER_NS)
         self._ticks += 1
         self._sinks.clock(self.now_ns)
         if self._joints.due(self._ticks):

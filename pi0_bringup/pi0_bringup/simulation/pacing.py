@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 
+from pi0_ros.stamps import S_PER_NS
+
 #: Behind by more than this, the pace starts afresh instead of being caught up.
 _MAX_DEBT_NS = 100_000_000
 #: Simulated time over which the achieved factor is measured.
@@ -70,7 +72,7 @@ class Pacer:
                 at_twice_ns = released_ns + (sim_ns - released_sim) / (2.0 * self._factor)
                 deadline_ns = max(deadline_ns, at_twice_ns)
             if deadline_ns > now_ns:
-                self._sleep((deadline_ns - now_ns) * 1e-9)
+                self._sleep((deadline_ns - now_ns) * S_PER_NS)
         self._history.append((self._now_ns(), sim_ns))
         while sim_ns - self._history[0][1] > _WINDOW_NS:
             self._history.popleft()

@@ -15,6 +15,7 @@ from pi0_bringup.teleoperation.hands import declare_jog_parameters, jog_of, stri
 from pi0_bringup.teleoperation.layers import Layer, Layers, Pad, default_layers
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
 from pi0_ros.nodes.managed import SENSOR_QOS, run
+from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 _SAY_S = 2.0
 
@@ -38,7 +39,7 @@ class GamepadTeleop(TeleopSource):
         self._deadman = self.get_parameter("deadman_button").value
         if self._deadman < 0:
             raise ValueError(f"deadman_button is {self._deadman}; give the number of a button")
-        self._timeout_ns = round(self.get_parameter("joy_timeout_s").value * 1e9)
+        self._timeout_ns = round(self.get_parameter("joy_timeout_s").value * NS_PER_S)
         if self._timeout_ns <= 0:
             raise ValueError("joy_timeout_s is not above 0; the pad's silence must release")
         self._jog = jog_of(self, self.robot)
@@ -72,7 +73,7 @@ class GamepadTeleop(TeleopSource):
             return None
         silent_ns = now_ns - self._joy_ns
         if silent_ns > self._timeout_ns:
-            return f"the pad is silent for {silent_ns * 1e-9:.1f} s"
+            return f"the pad is silent for {silent_ns * S_PER_NS:.1f} s"
         if len(joy.buttons) <= self._deadman:
             return f"deadman_button is {self._deadman} and the pad has {len(joy.buttons)} buttons"
         return self._pad.missing(joy.axes, joy.buttons)

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
 
 if TYPE_CHECKING:  # MuJoCo is not needed to jog joints
     from pi0_bringup.teleoperation.kinematics import ArmKinematics, Pose
-
-FloatArray = NDArray[np.float64]
 
 #: Axes of a hand, in the world: shifts [m], then turns about the same axes [rad].
 HAND_AXES = ("x", "y", "z", "roll", "pitch", "yaw")

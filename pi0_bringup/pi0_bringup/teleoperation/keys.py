@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from pi0_bringup.teleoperation.layers import ACTIONS, Layers
+from pi0_ros.stamps import NS_PER_S
 
 _ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}
 _NAMES = {" ": "space", "\t": "tab", "\x1b": "escape", "\r": "enter", "\n": "enter"}
@@ -98,7 +99,7 @@ class Keys:
                 "at least as long"
             )
         self.layers = layers
-        self._pulse_ns, self._hold_ns = round(pulse_s * 1e9), round(hold_s * 1e9)
+        self._pulse_ns, self._hold_ns = round(pulse_s * NS_PER_S), round(hold_s * NS_PER_S)
         self._until_ns: dict[str, int] = {}
         self._held_until_ns = 0
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from transforms3d.axangles import axangle2mat, mat2axangle
 
-FloatArray = NDArray[np.float64]
+from pi0_ros.arrays import FloatArray
 
 #: Damping of the least squares: how much joint motion an unreachable direction may cost.
 _DAMPING = 0.02

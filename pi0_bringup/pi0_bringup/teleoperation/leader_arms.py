@@ -18,6 +18,7 @@ from std_srvs.srv import Trigger
 from pi0_bringup.teleoperation.leaders import Approach, GestureSwitch, LeaderArms, check_start
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
 from pi0_ros.nodes.managed import SENSOR_QOS, run
+from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 _SWITCHES = ("gesture", "topic")
 #: How long the gesture is made before it counts [s].
@@ -38,7 +39,7 @@ class LeaderArmsNode(TeleopSource):
         self._pressed_ns: int | None = None
 
     def prepare(self) -> None:
-        self._timeout_ns = round(self.get_parameter("leader_timeout_s").value * 1e9)
+        self._timeout_ns = round(self.get_parameter("leader_timeout_s").value * NS_PER_S)
         self._leaders = LeaderArms(self.robot, self.get_parameter("leader_timeout_s").value)
         self._switch_kind = self.get_parameter("deadman").value
         if self._switch_kind not in _SWITCHES:
@@ -100,7 +101,7 @@ class LeaderArmsNode(TeleopSource):
 
     def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
         position, rate = self._leaders.at(now_ns)
-        added, added_rate = self._approach.added((now_ns - self._engaged_ns) * 1e-9)
+        added, added_rate = self._approach.added((now_ns - self._engaged_ns) * S_PER_NS)
         return Wanted(self._leaders.names, position + added, rate + added_rate)
 
     def _on_joints(self, topic: str, message: JointState) -> None:

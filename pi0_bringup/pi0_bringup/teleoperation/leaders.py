@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment, Teleoperation
-
-FloatArray = NDArray[np.float64]
+from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 #: Between two messages of a leader from which its rate is estimated [s].
 _SPACING_S = (0.002, 0.1)
@@ -37,7 +36,7 @@ class LeaderArms:
         self.rows = np.array([embodiment.action_names.index(name) for name in self.names])
         self.position: FloatArray = np.full(len(self.names), np.nan)
         self.rate: FloatArray = np.zeros(len(self.names))
-        self._timeout_ns = round(timeout_s * 1e9)
+        self._timeout_ns = round(timeout_s * NS_PER_S)
         self._heard_ns: dict[str, int] = {}
         self._faults: dict[str, str] = {}
 
@@ -56,7 +55,7 @@ class LeaderArms:
             values[k] = leader.scale * raw[leader.joint] + leader.offset
         self._faults.pop(topic, None)
         rows, pose = list(values), np.array(list(values.values()))
-        spacing_s = (now_ns - self._heard_ns.get(topic, now_ns)) * 1e-9
+        spacing_s = (now_ns - self._heard_ns.get(topic, now_ns)) * S_PER_NS
         if _SPACING_S[0] <= spacing_s <= _SPACING_S[1]:
             # Half the old rate: encoders count in steps, and messages do not come evenly.
             self.rate[rows] += 0.5 * ((pose - self.position[rows]) / spacing_s - self.rate[rows])
@@ -70,7 +69,7 @@ class LeaderArms:
         heard_ns = np.array(
             [self._heard_ns.get(leader.topic, now_ns) for leader in self.teleop.leaders]
         )
-        ahead_s = np.clip((now_ns - heard_ns) * 1e-9, 0.0, _AHEAD_S)
+        ahead_s = np.clip((now_ns - heard_ns) * S_PER_NS, 0.0, _AHEAD_S)
         return self.position + self.rate * ahead_s, self.rate.copy()
 
     def problem(self, now_ns: int) -> str | None:
@@ -82,7 +81,7 @@ class LeaderArms:
             if heard_ns is None:
                 return f"no joint states of a leader on {topic}"
             if now_ns - heard_ns > self._timeout_ns:
-                return f"{topic} stopped {(now_ns - heard_ns) * 1e-9:.2f} s ago"
+                return f"{topic} stopped {(now_ns - heard_ns) * S_PER_NS:.2f} s ago"
         return None
 
     def gesture(self) -> bool:
@@ -100,7 +99,7 @@ class GestureSwitch:
     """
 
     def __init__(self, hold_s: float) -> None:
-        self._hold_ns = round(hold_s * 1e9)
+        self._hold_ns = round(hold_s * NS_PER_S)
         self._since_ns: int | None = None
         self._armed = False
         self.on = False

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from std_msgs.msg import String, UInt64
 from std_srvs.srv import Trigger
 
-from pi0_bringup.drivers.endpoints import to_nanoseconds
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, run
+from pi0_ros.stamps import S_PER_NS, nanoseconds
 
 #: A cube pose older than this is not where the cube is [s].
 _POSE_TIMEOUT_S = 0.5
@@ -65,7 +65,7 @@ class ScriptedExpert(TeleopSource):
             self._motion = None
             self._aborted.publish(String(data=self.engagement.reason))
             return False
-        if (now_ns - self._begin_ns) * 1e-9 > motion.duration_s:
+        if (now_ns - self._begin_ns) * S_PER_NS > motion.duration_s:
             self._motion = None
             self._demonstrations += 1
             self._finished.publish(UInt64(data=self._demonstrations))
@@ -77,7 +77,7 @@ class ScriptedExpert(TeleopSource):
 
     def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
         assert self._motion is not None  # held() saw it
-        position, velocity = self._motion.at((now_ns - self._begin_ns) * 1e-9)
+        position, velocity = self._motion.at((now_ns - self._begin_ns) * S_PER_NS)
         return Wanted(self.robot.action_names, position, velocity)
 
     def _on_cube(self, message: PoseStamped) -> None:
@@ -111,7 +111,7 @@ class ScriptedExpert(TeleopSource):
             raise ValueError(problem)
         if self._cube is None:
             raise ValueError("no cube on simulation/cube_pose; start mujoco_robot")
-        age_s = (now_ns - to_nanoseconds(self._cube.header.stamp)) * 1e-9
+        age_s = (now_ns - nanoseconds(self._cube.header.stamp)) * S_PER_NS
         if not age_s < _POSE_TIMEOUT_S:
             raise ValueError(f"simulation/cube_pose is {age_s:.1f} s old")
         commanded = self.commanded

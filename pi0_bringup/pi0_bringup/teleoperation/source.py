@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_bringup.drivers.endpoints import to_stamp
 from pi0_bringup.teleoperation.engagement import Engagement, Phase
 from pi0_msgs.msg import ExecutorStatus, TeleopCommand
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.diagnostics import OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode
+from pi0_ros.nodes.time_messages import time_message
+from pi0_ros.stamps import S_PER_NS
 
 #: The executor reports every tick; silent for longer, it is gone [s].
 _STATUS_TIMEOUT_S = 0.5
@@ -124,7 +125,7 @@ class TeleopSource(ManagedNode):
             return "no executor_status; start the chunk_executor"
         if status.embodiment not in ("", self.robot.name):
             return f"the executor drives {status.embodiment!r}, this is for {self.robot.name!r}"
-        silent_s = (now_ns - self._heard_ns) * 1e-9
+        silent_s = (now_ns - self._heard_ns) * S_PER_NS
         if silent_s > _STATUS_TIMEOUT_S:
             return f"executor_status is {silent_s:.1f} s old"
         if status.state in _NOT_READY:
@@ -147,7 +148,7 @@ class TeleopSource(ManagedNode):
 
     def _on_tick(self) -> None:
         now_ns = self._now_ns()
-        elapsed_s = min((now_ns - self._ticked_ns) * 1e-9, _LONGEST_TICK_S)
+        elapsed_s = min((now_ns - self._ticked_ns) * S_PER_NS, _LONGEST_TICK_S)
         self._ticked_ns = now_ns
         if elapsed_s <= 0.0:  # the clock stands still, or was set back
             return
@@ -191,7 +192,7 @@ class TeleopSource(ManagedNode):
 
     def _send(self, wanted: Wanted, now_ns: int) -> None:
         message = TeleopCommand(source_id=self._source_id, deadman=True)
-        message.header.stamp = to_stamp(now_ns)
+        message.header.stamp = time_message(now_ns)
         message.action_names = list(wanted.names)
         message.position = wanted.position.tolist()
         message.velocity = wanted.velocity.tolist()
@@ -200,7 +201,7 @@ class TeleopSource(ManagedNode):
 
     def _release(self) -> None:
         message = TeleopCommand(source_id=self._source_id, deadman=False)
-        message.header.stamp = to_stamp(self._now_ns())
+        message.header.stamp = time_message(self._now_ns())
         self._commands.publish(message)
 
     def _diagnose(self) -> Reading:

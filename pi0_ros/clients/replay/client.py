@@ -25,11 +25,12 @@ from pi0_ros.clients.replay.plan import ReplayPlan, plan_replay
 from pi0_ros.dataset.recorded_actions import RecordedActions, read_actions
 from pi0_ros.embodiment import Embodiment, EmbodimentError, load
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
+from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.recording.errors import RecordingError
+from pi0_ros.stamps import S_PER_NS, nanoseconds
 from pi0_ros.system.stop_signals import StopSignals
 from pi0_ros.system.terminal import TerminalLine, while_read
 
-_NS = 1e-9
 #: How long to wait for an executor and for its clock [s].
 _DISCOVERY_S = 10.0
 #: Chunks are sent this long before their first step is due [s].
@@ -79,8 +80,8 @@ class Replay(Node):
         plan = self._plan
         if plan is None:
             return 0.0, 0.0, True
-        played_s = min(max((self._now_ns() - self._begin_ns) * _NS, 0.0), plan.duration_s)
-        return played_s, plan.duration_s, played_s < plan.approach_steps * plan.step_ns * _NS
+        played_s = min(max((self._now_ns() - self._begin_ns) * S_PER_NS, 0.0), plan.duration_s)
+        return played_s, plan.duration_s, played_s < plan.approach_steps * plan.step_ns * S_PER_NS
 
     def check(self) -> ExecutorStatus:
         """The executor's report. Raises :class:`ReplayError` if it takes no chunks of ours."""
@@ -119,7 +120,7 @@ class Replay(Node):
         except ValueError as error:
             raise ReplayError(str(error)) from error
         self._refusals = status.chunks_refused
-        self._begin_ns = self._now_ns() + round(2.0 * _LEAD_S / _NS)
+        self._begin_ns = self._now_ns() + round(2.0 * _LEAD_S / S_PER_NS)
 
     def step(self) -> None:
         """Send what is due. Raises :class:`ReplayError` if the robot does not follow."""
@@ -127,13 +128,13 @@ class Replay(Node):
         assert plan is not None  # begin() made it
         self._watch(plan)
         now_ns = self._now_ns()
-        due_ns = self._begin_ns + self._next * plan.step_ns - round(_LEAD_S / _NS)
+        due_ns = self._begin_ns + self._next * plan.step_ns - round(_LEAD_S / S_PER_NS)
         if self._next < len(plan.rows) and now_ns >= due_ns:
             begin_ns = self._begin_ns + self._next * plan.step_ns
             rows = plan.chunk(self._next).astype(np.float32)
             self._chunks.publish(self._message(plan, rows, begin_ns, now_ns))
             self._next += plan.hop
-        self.finished = (now_ns - self._begin_ns) * _NS > plan.duration_s
+        self.finished = (now_ns - self._begin_ns) * S_PER_NS > plan.duration_s
 
     def halt(self) -> None:
         """Do not play the rest of the chunk sent last: rest where the robot is commanded now."""
@@ -200,10 +201,10 @@ class Replay(Node):
         if self._status is None:
             return False
         stamp = self._status.header.stamp
-        stamp_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+        stamp_ns = nanoseconds(stamp)
         now_ns = self._now_ns()
         # Simulated time is 0 until /clock is heard.
-        return now_ns > 0 and abs(now_ns - stamp_ns) * _NS < _CLOCKS_APART_S
+        return now_ns > 0 and abs(now_ns - stamp_ns) * S_PER_NS < _CLOCKS_APART_S
 
     @property
     def is_connected(self) -> bool:
@@ -300,7 +301,7 @@ def _spin_until(spin: Callable[[float], None], condition: Callable[[], bool]) ->
 
 
 def _stamp(now_ns: int) -> Time:
-    return Time(sec=now_ns // 1_000_000_000, nanosec=now_ns % 1_000_000_000)
+    return time_message(now_ns)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
-
-FloatArray = NDArray[np.float64]
+from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 #: Share of the velocity limits that the way to the first recorded pose may use.
 _APPROACH_SHARE = 0.25
@@ -30,12 +30,12 @@ class ReplayPlan:
     @property
     def hop(self) -> int:
         """Steps from the beginning of one chunk to that of the next."""
-        return max(1, min(self.horizon // 2, round(_HOP_S * 1e9 / self.step_ns)))
+        return max(1, min(self.horizon // 2, round(_HOP_S * NS_PER_S / self.step_ns)))
 
     @property
     def duration_s(self) -> float:
         """From the first row to the last."""
-        return (len(self.rows) - 1) * self.step_ns * 1e-9
+        return (len(self.rows) - 1) * self.step_ns * S_PER_NS
 
     def chunk(self, first: int) -> FloatArray:
         """The chunk (H, A) that begins at a row; past the end it rests at the last pose."""
@@ -64,7 +64,7 @@ def plan_replay(
     approach = _approach(robot, commanded, recorded[0], is_velocity)
     return ReplayPlan(
         rows=np.concatenate((approach, recorded)),
-        step_ns=round(step_s * 1e9),
+        step_ns=round(step_s * NS_PER_S),
         horizon=robot.rates.horizon,
         approach_steps=len(approach),
         is_velocity=is_velocity,

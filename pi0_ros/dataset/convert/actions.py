@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.embodiment import Controller, ControllerKind, Embodiment, StopBehaviour
 from pi0_ros.embodiment.packing import ControllerPacker, controller_packer, measured_action
-
-FloatArray = NDArray[np.float64]
+from pi0_ros.stamps import NS_PER_S
 
 #: A base that is not commanded for so long [s] stands: its controller's own timeout.
 BASE_TIMEOUT_S = 0.5
@@ -65,7 +65,7 @@ class CommandTrack:
         last = np.searchsorted(arrived, times_ns, side="right") - 1
         in_force = last >= 0
         if self._rests:
-            in_force &= times_ns - arrived[last] <= round(BASE_TIMEOUT_S * 1e9)
+            in_force &= times_ns - arrived[last] <= round(BASE_TIMEOUT_S * NS_PER_S)
         found[in_force] = np.stack(self._values)[last[in_force]]
         return found
 

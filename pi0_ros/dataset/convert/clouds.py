@@ -10,7 +10,7 @@ from rosbags.rosbag2 import Reader
 
 from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.sync import nanoseconds
+from pi0_ros.stamps import nanoseconds
 
 _TYPE = "sensor_msgs/msg/PointCloud2"
 

@@ -33,6 +33,7 @@ from pi0_ros.dataset.format.manifest import EpisodeSource, Mark
 from pi0_ros.dataset.format.staging import stage
 from pi0_ros.dataset.format.stats import FeatureStats
 from pi0_ros.recording.episode import Outcome
+from pi0_ros.stamps import NS_PER_S
 
 #: Told how many seconds of the bag are done, and how many there are.
 Progress = Callable[[float, float], None]
@@ -74,7 +75,7 @@ def _convert(
     bag: Bag, options: ConvertOptions, folder: Path, gatherer: Gatherer, progress: Progress
 ) -> None:
     start_ns, total_s = bag.info.start_ns, bag.info.duration_s
-    found = gatherer.run(lambda log_ns: progress((log_ns - start_ns) / 1e9, total_s))
+    found = gatherer.run(lambda log_ns: progress((log_ns - start_ns) / NS_PER_S, total_s))
     _check_gaps(bag, options, found)
     gatherer.close()
     features = _features(bag, options, found, gatherer.fps)
@@ -95,12 +96,12 @@ def _convert(
 def _check_gaps(bag: Bag, options: ConvertOptions, found: Gathered) -> None:
     """Refuse frames whose observation no policy would have accepted any more."""
     allowed_s = bag.embodiment.sync.observation_timeout_s
-    old = np.flatnonzero(found.ages_ns > allowed_s * 1e9)
+    old = np.flatnonzero(found.ages_ns > allowed_s * NS_PER_S)
     if len(old) and not options.doubtful:
-        at_s = (found.times_ns[old[0]] - found.times_ns[0]) / 1e9
+        at_s = (found.times_ns[old[0]] - found.times_ns[0]) / NS_PER_S
         raise DatasetError(
-            f"no aligned observation for {found.ages_ns.max() / 1e9:.2f} s, {at_s:.1f} s into the"
-            f" episode; at most {allowed_s:g} s allowed (--accept-doubtful takes it)"
+            f"no aligned observation for {found.ages_ns.max() / NS_PER_S:.2f} s, {at_s:.1f} s into"
+            f" the episode; at most {allowed_s:g} s allowed (--accept-doubtful takes it)"
         )
 
 

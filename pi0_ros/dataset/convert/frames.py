@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_NS_PER_S = 1_000_000_000
+from pi0_ros.stamps import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +65,4 @@ class FrameGrid:
 
 def frame_offset_ns(frame: int, fps: int) -> int:
     """Time of a frame after frame 0 [ns]."""
-    return (2 * frame * _NS_PER_S + fps) // (2 * fps)
+    return (2 * frame * NS_PER_S + fps) // (2 * fps)

@@ -27,7 +27,8 @@ from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.features import camera_key, depth_key
 from pi0_ros.dataset.format.staging import video_path
 from pi0_ros.dataset.format.stats import ImageCounter, sample_count
-from pi0_ros.sync import Canvas, Observed, Observer, Views, nanoseconds
+from pi0_ros.stamps import NS_PER_S, nanoseconds
+from pi0_ros.sync import Canvas, Observed, Observer, Views
 
 _REPORT_EVERY_NS = 500_000_000
 #: Nothing seen for longer than this [ns] is no gap to be filled: somebody set the clock.
@@ -214,8 +215,8 @@ class Gatherer:
         before_ns, self._newest_ns = self._newest_ns or aligned.stamp_ns, aligned.stamp_ns
         if (hole_ns := aligned.stamp_ns - before_ns) > _CLOCK_SET_NS:
             raise DatasetError(
-                f"no aligned observation for {hole_ns / 1e9:.0f} s: the clock was set while it was"
-                " recorded; record it again"
+                f"no aligned observation for {hole_ns / NS_PER_S:.0f} s: the clock was set while it"
+                " was recorded; record it again"
             )
         images: dict[str, NDArray[Any]] = {}
         stamps: dict[str, int] = {}
@@ -240,7 +241,7 @@ class Gatherer:
         """Refuse depth that is older than an observation may be: it would be shown on and on."""
         allowed_s = self._robot.sync.observation_timeout_s
         for name, depth_ns in self._depth_stamps.items():
-            age_s = (stamp_ns - depth_ns) / 1e9
+            age_s = (stamp_ns - depth_ns) / NS_PER_S
             if age_s > allowed_s and not self._options.doubtful:
                 raise DatasetError(
                     f"depth {name} is {age_s:.2f} s older than an observation; at most"

@@ -14,10 +14,10 @@ from rosbags.typesys import Stores, get_typestore
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.embodiment import Camera, ControllerKind, Embodiment
 from pi0_ros.embodiment.packing import ControllerPacker, controller_packer
+from pi0_ros.stamps import NS_PER_S, sec_nanosec
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 
-_NS_PER_S = 1_000_000_000
 _DOUBLES = np.dtype(np.float64)
 
 
@@ -80,7 +80,7 @@ class CommandMessages:
     """Makes the message of every controller for an action (A,)."""
 
     def __init__(self, embodiment: Embodiment) -> None:
-        self._period_ns = round(_NS_PER_S / embodiment.rates.control_hz)
+        self._period_ns = round(NS_PER_S / embodiment.rates.control_hz)
         self._packers = [controller_packer(embodiment, each) for each in embodiment.controllers]
 
     def make(self, stamp_ns: int, action: NDArray[Any]) -> Mapping[str, Any]:
@@ -100,7 +100,7 @@ class CommandMessages:
     def _trajectory(self, packer: ControllerPacker, _stamp_ns: int, raw: NDArray[Any]) -> Any:
         empty = np.empty(0, _DOUBLES)
         duration = STORE.types["builtin_interfaces/msg/Duration"](
-            sec=self._period_ns // _NS_PER_S, nanosec=self._period_ns % _NS_PER_S
+            sec=self._period_ns // NS_PER_S, nanosec=self._period_ns % NS_PER_S
         )
         point = STORE.types["trajectory_msgs/msg/JointTrajectoryPoint"](
             positions=raw,
@@ -162,6 +162,6 @@ def _compressed(pixels: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
 
 
 def _header(stamp_ns: int, frame_id: str) -> Any:
-    sec, nanosec = divmod(stamp_ns, _NS_PER_S)
+    sec, nanosec = sec_nanosec(stamp_ns)
     stamp = STORE.types["builtin_interfaces/msg/Time"](sec=sec, nanosec=nanosec)
     return STORE.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)

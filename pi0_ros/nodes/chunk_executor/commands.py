@@ -11,16 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import TwistStamped
-from numpy.typing import NDArray
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Controller, ControllerKind, Embodiment
 from pi0_ros.embodiment.packing import ControllerPacker, controller_packer
-
-FloatArray = NDArray[np.float64]
-
-_NS = 1_000_000_000
+from pi0_ros.stamps import NS_PER_S, sec_nanosec
 
 
 class CommandWriter(Protocol):
@@ -103,8 +100,8 @@ class TrajectoryWriter:
         lower, upper = np.minimum(self._lower, here), np.maximum(self._upper, here)
         ahead = np.minimum(np.maximum(here + own * (0.5 * brake_s), lower), upper)
         self._stop.positions = _doubles(packer.raw_of(ahead))
-        stop_ns = round((self._period_s + brake_s) * _NS)
-        self._stopped_at.sec, self._stopped_at.nanosec = divmod(stop_ns, _NS)
+        stop_ns = round((self._period_s + brake_s) * NS_PER_S)
+        self._stopped_at.sec, self._stopped_at.nanosec = sec_nanosec(stop_ns)
         self._message.points = [self._setpoint, self._stop]
         return self._message
 
@@ -126,7 +123,7 @@ class TwistWriter:
     def fill(self, command: FloatArray, _velocity: FloatArray, now_ns: int) -> TwistStamped:
         """Axes the robot does not have stay zero."""
         stamp = self._message.header.stamp
-        stamp.sec, stamp.nanosec = divmod(now_ns, _NS)
+        stamp.sec, stamp.nanosec = sec_nanosec(now_ns)
         for (vector, axis), value in zip(self._axes, self._packer.raw(command), strict=True):
             setattr(vector, axis, float(value))
         return self._message
@@ -138,5 +135,5 @@ def _doubles(values: FloatArray) -> array[float]:
 
 
 def _duration(seconds: float) -> Duration:
-    sec, nanosec = divmod(round(seconds * _NS), _NS)
+    sec, nanosec = sec_nanosec(round(seconds * NS_PER_S))
     return Duration(sec=sec, nanosec=nanosec)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import numpy as np
 
 from pi0_msgs.msg import ActionChunk
 from pi0_msgs.msg import TeleopCommand as TeleopMessage
 from pi0_ros.control import IncomingChunk, TeleopCommand
+from pi0_ros.stamps import NS_PER_S, nanoseconds
 
 
 def to_incoming(message: ActionChunk) -> IncomingChunk:
@@ -47,9 +47,4 @@ def header_stamp_ns(data: bytes) -> int:
     int32 seconds and uint32 nanoseconds.
     """
     sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(sec) * 1_000_000_000 + int(nanosec)
-
-
-def nanoseconds(time_message: Any) -> int:
-    """A Time or Duration message as one number."""
-    return int(time_message.sec) * 1_000_000_000 + int(time_message.nanosec)
+    return int(sec) * NS_PER_S + int(nanosec)

@@ -28,7 +28,7 @@ from pi0_ros.control import (
     Tick,
 )
 from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
-from pi0_ros.nodes.chunk_executor.inputs import header_stamp_ns, nanoseconds, to_incoming, to_teleop
+from pi0_ros.nodes.chunk_executor.inputs import header_stamp_ns, to_incoming, to_teleop
 from pi0_ros.nodes.chunk_executor.operator_services import OperatorServices
 from pi0_ros.nodes.chunk_executor.outputs import Outputs, unheard_reason
 from pi0_ros.nodes.chunk_executor.realtime import (
@@ -43,6 +43,7 @@ from pi0_ros.nodes.chunk_executor.ticking import ClockTicks, QuietCollector, Ste
 from pi0_ros.nodes.diagnostics import WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+from pi0_ros.stamps import NS_PER_S, nanoseconds
 
 #: Longest controlled stop; limits that need more are cut off by the final command.
 _STOP_TIMEOUT_S = 3.0
@@ -82,7 +83,7 @@ class ChunkExecutor(ManagedNode):
             self._latch.start()
         if self._settings.start_stopped:
             self._latch.stop("start_stopped is set: waiting for ~/start")
-        period_ns = round(1e9 / self._robot.rates.control_hz)
+        period_ns = round(NS_PER_S / self._robot.rates.control_hz)
         if self.get_parameter("use_sim_time").value:
             self._collector = None
             self._ticks = ClockTicks(self.get_clock(), period_ns, self._on_tick)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.control import Executor, Lateness, LatenessSummary, State, Tick
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.stamps import sec_nanosec
 
 #: Seconds over which lateness and processor time are reported.
 WINDOW_S = 10.0
@@ -34,7 +35,7 @@ class StatusWriter:
         """The status after a tick."""
         message = self.message
         stamp = message.header.stamp
-        stamp.sec, stamp.nanosec = divmod(tick.now_ns, 1_000_000_000)
+        stamp.sec, stamp.nanosec = sec_nanosec(tick.now_ns)
         message.state = int(tick.state)
         message.reason = tick.reason
         message.source_id = tick.source_id

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from rclpy.clock import Clock, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 
+from pi0_ros.stamps import NS_PER_S, S_PER_NS
+
 OnTick = Callable[[int, int, int], None]
 
 
@@ -53,7 +55,7 @@ class SteadyTicks:
         """Let the thread tick on until ``done()`` or the timeout."""
         deadline_s = time.monotonic() + timeout_s
         while not done() and time.monotonic() < deadline_s:
-            time.sleep(self._period_ns * 1e-9)
+            time.sleep(self._period_ns * S_PER_NS)
 
     def _run(self) -> None:
         self._prepare()
@@ -62,7 +64,7 @@ class SteadyTicks:
         while not self._ending.is_set():
             left_ns = deadline_ns - time.monotonic_ns()
             if left_ns > 0:
-                time.sleep(left_ns * 1e-9)
+                time.sleep(left_ns * S_PER_NS)
             late_ns = time.monotonic_ns() - deadline_ns
             self._on_tick(self._clock.now().nanoseconds - late_ns, late_ns, missed)
             deadline_ns += self._period_ns
@@ -104,12 +106,12 @@ class ClockTicks:
 
     def run_until(self, done: Callable[[], bool], timeout_s: float) -> None:
         """Tick on without /clock, one period of real time each: its callback waits for us."""
-        for _ in range(int(timeout_s * 1e9 / self._period_ns)):
+        for _ in range(int(timeout_s * NS_PER_S / self._period_ns)):
             if done():
                 return
             self._last_ns = (self._last_ns or 0) + self._period_ns
             self._on_tick(self._last_ns, 0, 0)
-            time.sleep(self._period_ns * 1e-9)
+            time.sleep(self._period_ns * S_PER_NS)
 
     def _on_clock(self, _jump: TimeJump) -> None:
         now_ns = self._clock.now().nanoseconds

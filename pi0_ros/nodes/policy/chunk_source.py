@@ -10,13 +10,12 @@ import threading
 import uuid
 from typing import Any
 
-from builtin_interfaces.msg import Duration
 from rclpy.node import Node
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
-from pi0_ros.nodes.observations import nanoseconds, time_message
+from pi0_ros.nodes.time_messages import duration_message, time_message
 from pi0_ros.policy import Chunk, Observation, Policy, RtcOptions
 from pi0_ros.policy.strategy import (
     Pace,
@@ -27,6 +26,7 @@ from pi0_ros.policy.strategy import (
     StrategyOptions,
     make_strategy,
 )
+from pi0_ros.stamps import NS_PER_S, nanoseconds
 
 _DEFAULTS = {
     "strategy": "",
@@ -80,8 +80,8 @@ class ChunkSource:
         pace = Pace(
             horizon=rates.horizon,
             execution_steps=rates.execution_steps,
-            step_ns=round(rates.step_duration_s * 1e9),
-            uptake_ns=round(embodiment.sync.observation_timeout_s * 1e9),
+            step_ns=round(rates.step_duration_s * NS_PER_S),
+            uptake_ns=round(embodiment.sync.observation_timeout_s * NS_PER_S),
         )
         options = self.options()
         self.strategy = make_strategy(options, pace, can_continue=policy.can_continue)
@@ -178,7 +178,7 @@ class ChunkSource:
     ) -> ActionChunk:
         step_ns = self._pace.step_ns
         message = ActionChunk(
-            step_duration=Duration(sec=step_ns // 10**9, nanosec=step_ns % 10**9),
+            step_duration=duration_message(step_ns),
             action_names=list(self._embodiment.action_names),
             horizon=placed.actions.shape[0],
             data=array.array("f", placed.actions.tobytes()),

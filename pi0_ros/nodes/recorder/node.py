@@ -27,6 +27,7 @@ from pi0_ros.nodes.recorder.streams import RawStreams
 from pi0_ros.recording.session import Session, State, prepare_directory
 from pi0_ros.recording.take import TakePlan
 from pi0_ros.recording.topics import EpisodeTopic, Role, episode_topics
+from pi0_ros.stamps import NS_PER_S
 
 _STATUS_S = 0.5
 # The quality gate looks at the take so often.
@@ -136,7 +137,7 @@ class Recorder(ManagedNode):
         if session is None or streams is None:
             return
         now_s = time.monotonic()
-        ros_s = self.get_clock().now().nanoseconds / 1e9  # a simulation may be slow
+        ros_s = self.get_clock().now().nanoseconds / NS_PER_S  # a simulation may be slow
         for state in streams.states:
             state.sample(ros_s)
         session.watch()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from transforms3d.euler import euler2mat
 
 from pi0_bringup.simulation.viperx import ARM_JOINTS, SIDES, command_wiring, from_gym, to_gym
@@ -17,9 +16,8 @@ from pi0_bringup.teleoperation.expert.waypoints import (
     transfer_script,
 )
 from pi0_bringup.teleoperation.kinematics import ArmKinematics, Pose
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
-
-FloatArray = NDArray[np.float64]
 
 #: From the gripper's link to the point between the fingertips [m].
 GRIP_POINT = (0.14, 0.0, 0.0)

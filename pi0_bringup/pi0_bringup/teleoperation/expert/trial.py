@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
 from pi0_bringup.teleoperation.expert.waypoints import Variation
+from pi0_ros.arrays import FloatArray
 from pi0_ros.control import Executor, State, TeleopCommand, Tuning
 from pi0_ros.embodiment import Embodiment
-
-FloatArray = NDArray[np.float64]
+from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 #: The cube falls onto the table and comes to rest in less [s].
 SETTLE_S = 0.5
@@ -44,7 +43,7 @@ class TransferTrial:
         self._variation = variation
         self._scene = TransferCube(robot)
         self._expert = TransferExpert(self._scene.model, robot)
-        self._period_ns = round(1e9 / robot.rates.control_hz)
+        self._period_ns = round(NS_PER_S / robot.rates.control_hz)
 
     def run(self, seed: int) -> Trial:
         """Reset with the seed, demonstrate with the same one, judge.
@@ -60,7 +59,7 @@ class TransferTrial:
         motion = self._expert.plan(cube, self._scene.measured_action(), seed, self._variation)
         rewards, errors = self._demonstrate(motion)
         best, full = max(rewards), self._scene.max_reward
-        reached = rewards.index(full) * self._period_ns * 1e-9 if full in rewards else None
+        reached = rewards.index(full) * self._period_ns * S_PER_NS if full in rewards else None
         mover = self._executor.mover
         return Trial(
             seed=seed,
@@ -79,7 +78,7 @@ class TransferTrial:
         begin_ns = self._now_ns
         rewards, errors = [], []
         for _ in range(self._ticks(motion.duration_s)):
-            position, rate = motion.at((self._now_ns - begin_ns) * 1e-9)
+            position, rate = motion.at((self._now_ns - begin_ns) * S_PER_NS)
             refusal = self._executor.teleoperate(self._command(position, rate), self._now_ns)
             if refusal is not None:
                 raise RuntimeError(f"the executor refused the expert: {refusal.reason}")
@@ -120,8 +119,8 @@ class TransferTrial:
         tick = self._executor.tick(self._now_ns)
         if tick.state is not State.WAITING:
             self._scene.set_command(tick.command)
-        self._scene.step(self._period_ns * 1e-9)
+        self._scene.step(self._period_ns * S_PER_NS)
         return tick.command
 
     def _ticks(self, duration_s: float) -> int:
-        return round(duration_s / (self._period_ns * 1e-9))
+        return round(duration_s / (self._period_ns * S_PER_NS))

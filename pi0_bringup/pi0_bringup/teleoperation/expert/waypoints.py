@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from pi0_ros.arrays import FloatArray
 
 OPEN, CLOSED = 1.0, 0.0
 
