@@ -5,6 +5,7 @@ PYTHON ?= python3
 EMBODIMENT ?= bimanual_trossen
 DURATION ?= 20
 TESTS ?= test
+WORKERS ?= auto
 # Not among them: load, which writes a full-size checkpoint where it is told to, recording, which
 # writes 50 GB in ten minutes, and soak, which is one long look.
 BENCHES ?= control camera_sync sampling infer checkpoint_swap expert boundaries
@@ -30,8 +31,8 @@ build: setup ## Re-install what changed (the same as setup)
 demo: setup ## Drive a simulated robot (EMBODIMENT=bimanual_trossen DURATION=20 seconds)
 	@$(VENV)/lib/pi0_bringup/demo --embodiment $(EMBODIMENT) --duration $(DURATION)
 
-test: setup ## Run the fast tests (TESTS=test/control for some of them)
-	@$(BIN)/python -m pytest -m "not slow" $(TESTS)
+test: setup ## Run the fast tests on all cores (TESTS=test/control for some, WORKERS=0 for one process)
+	@$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --maxprocesses 8 --dist worksteal $(TESTS)
 
 lint: setup ## Check style, format and types
 	@$(BIN)/ruff check .
