@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.control import Executor, IncomingChunk, State, Tick, Tuning
+from pi0_ros.control import Executor, ExecutorState, IncomingChunk, Tick, Tuning
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.policy import Leftover
 from pi0_ros.policy.strategy import Pace, Placed, Progress, Start, Strategy
@@ -116,7 +116,7 @@ def _executor(robot: Embodiment) -> Executor:
 def _progress(tick: Tick) -> Progress:
     return Progress(
         stamp_ns=tick.now_ns,
-        executing=tick.state is State.EXECUTING,
+        executing=tick.state is ExecutorState.EXECUTING,
         chunk_sequence=0 if tick.chunk is None else tick.chunk.sequence,
         chunk_step=tick.step,
         steps_consumed=tick.steps_consumed,

@@ -152,8 +152,8 @@ class Stages:
             incoming = timed("chunk: unpack", lambda: to_incoming(message))
             timed("chunk: check, lay out", lambda: core.offer(incoming, now_ns))
         tick = timed("tick: decide, interpolate, limit", lambda: core.tick(now_ns))
-        if core.driver is not None and core.mover is not None:
-            driver, limiter = core.driver, copy.deepcopy(core.mover._limiter)
+        if core.driver is not None and core.commanded is not None:
+            driver, limiter = core.driver, copy.deepcopy(core.commanded._limiter)
             motion = timed("  of it: interpolate", lambda: driver.setpoint(now_ns))
             timed("  of it: limit", lambda: limiter.track(*motion))
         messages = timed(

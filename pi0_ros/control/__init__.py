@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pi0_ros.control.admission import ChunkAdmission, Refusal, RefusalRule, TeleopAdmission
 from pi0_ros.control.blend import Blender, Path
-from pi0_ros.control.chunk import ActionChunk, ChunkGate, IncomingChunk, Refusal, Rule
+from pi0_ros.control.chunk import ActionChunk, IncomingChunk
 from pi0_ros.control.executor import Executor
-from pi0_ros.control.latch import Answer, Latch
 from pi0_ros.control.lateness import Lateness, LatenessSummary
 from pi0_ros.control.limits import Limiter
 from pi0_ros.control.measured import JointWatch
 from pi0_ros.control.operator import Operator
-from pi0_ros.control.state import State, Tick
-from pi0_ros.control.teleop import TeleopCommand, TeleopDoor
+from pi0_ros.control.operator_interlock import Answer, OperatorInterlock
+from pi0_ros.control.state import ExecutorState, Tick
+from pi0_ros.control.teleop_command import TeleopCommand
 from pi0_ros.control.timeline import Timeline
 from pi0_ros.control.tuning import Tuning
 from pi0_ros.control.veto import Veto, load_veto
@@ -20,21 +21,21 @@ __all__ = [
     "ActionChunk",
     "Answer",
     "Blender",
-    "ChunkGate",
+    "ChunkAdmission",
     "Executor",
+    "ExecutorState",
     "IncomingChunk",
     "JointWatch",
-    "Latch",
     "Lateness",
     "LatenessSummary",
     "Limiter",
     "Operator",
+    "OperatorInterlock",
     "Path",
     "Refusal",
-    "Rule",
-    "State",
+    "RefusalRule",
+    "TeleopAdmission",
     "TeleopCommand",
-    "TeleopDoor",
     "Tick",
     "Timeline",
     "Tuning",

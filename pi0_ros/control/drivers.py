@@ -13,8 +13,8 @@ import numpy as np
 
 from pi0_ros.arrays import FloatArray
 from pi0_ros.control.blend import SHARE, Blender, Fade, Path
-from pi0_ros.control.mover import Mover
-from pi0_ros.control.state import State
+from pi0_ros.control.commanded_motion import CommandedMotion
+from pi0_ros.control.state import ExecutorState
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.stamps import S_PER_NS
 
@@ -27,7 +27,7 @@ _ARRIVAL_S = 5.0
 class Driver(Protocol):
     """One source of setpoints, for as long as it drives."""
 
-    state: State
+    state: ExecutorState
     source_id: str
 
     def setpoint(self, now_ns: int) -> FloatArray | str:
@@ -37,7 +37,7 @@ class Driver(Protocol):
 class ChunkDriver:
     """Follows a path through one chunk to its end."""
 
-    state = State.EXECUTING
+    state = ExecutorState.EXECUTING
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,17 +58,17 @@ class HomingDriver:
     that a clock that jumps never makes it hurry.
     """
 
-    state = State.HOMING
+    state = ExecutorState.HOMING
     source_id = "home"
 
     def __init__(
-        self, mover: Mover, embodiment: Embodiment, blender: Blender, share: float
+        self, commanded: CommandedMotion, embodiment: Embodiment, blender: Blender, share: float
     ) -> None:
-        self._mover = mover
+        self._commanded = commanded
         self._period_ns = round(1.0 / embodiment.rates.control_hz / S_PER_NS)
         is_position = np.array([d.state is not None for d in embodiment.action])
         self._start, self._home = np.zeros((2, 3, len(is_position)))
-        self._start[0] = mover.position
+        self._start[0] = commanded.position
         self._home[0] = np.where(is_position, embodiment.home, 0.0)
         shortest_s = blender.durations_s(self._home - self._start).max()
         self.duration_s = float(shortest_s) * SHARE / share
@@ -79,7 +79,7 @@ class HomingDriver:
         """The next point of the way; its end when the robot was commanded there."""
         self._elapsed_ns += self._period_ns
         late_s = self._elapsed_ns * S_PER_NS - self.duration_s
-        if late_s > 0.0 and np.abs(self._mover.position - self._home[0]).max() < _ARRIVED:
+        if late_s > 0.0 and np.abs(self._commanded.position - self._home[0]).max() < _ARRIVED:
             return "at the home pose"
         if late_s > _ARRIVAL_S:
             return "the home pose cannot be reached within the limits"

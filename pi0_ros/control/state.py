@@ -1,4 +1,4 @@
-"""What the executor is doing, and what one tick of it results in."""
+"""The state of the executor, and the result of one tick."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pi0_ros.control.chunk import ActionChunk
 
 
-class State(IntEnum):
+class ExecutorState(IntEnum):
     """As in pi0_msgs/msg/ExecutorStatus."""
 
     INACTIVE = 0
@@ -28,14 +28,14 @@ class State(IntEnum):
 class Tick:
     """Result of one tick. ``command``, ``velocity``, ``tangent``: shape (A,); NaN while waiting.
 
-    ``velocity`` is the mean since the tick before; ``tangent`` that of the command's own time.
+    ``velocity`` is the mean since the tick before; ``tangent`` is the rate at the tick itself.
     ``publish`` says for each controller of the embodiment whether its command is sent.
-    ``source_id`` names who drives. ``step`` and ``steps_consumed`` belong to ``chunk``, the
-    one being executed.
+    ``source_id`` names the source that drives. ``step`` and ``steps_consumed`` belong to ``chunk``,
+    the one being executed.
     """
 
     now_ns: int
-    state: State
+    state: ExecutorState
     reason: str
     command: NDArray[np.float64]
     velocity: NDArray[np.float64]
@@ -45,3 +45,17 @@ class Tick:
     chunk: ActionChunk | None = None
     step: int = 0
     steps_consumed: int = 0
+
+    @classmethod
+    def waiting(cls, now_ns: int, reason: str, dimensions: int, controllers: int) -> Tick:
+        """The tick of a robot whose pose is unknown: no command, nothing sent."""
+        unknown = np.full(dimensions, np.nan)
+        return cls(
+            now_ns=now_ns,
+            state=ExecutorState.WAITING,
+            reason=reason,
+            command=unknown,
+            velocity=unknown,
+            tangent=unknown,
+            publish=(False,) * controllers,
+        )

@@ -13,9 +13,9 @@ import numpy as np
 
 from pi0_ros.arrays import FloatArray
 from pi0_ros.control.blend import Blender, Fade
-from pi0_ros.control.mover import Mover
-from pi0_ros.control.state import State
-from pi0_ros.control.teleop import TeleopCommand
+from pi0_ros.control.commanded_motion import CommandedMotion
+from pi0_ros.control.state import ExecutorState
+from pi0_ros.control.teleop_command import TeleopCommand
 from pi0_ros.control.tuning import Tuning
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.stamps import S_PER_NS
@@ -57,13 +57,13 @@ class TeleopDriver:
     Dimensions that no command names come to rest; base velocities among them at zero.
     """
 
-    state = State.TELEOPERATED
+    state = ExecutorState.TELEOPERATED
 
     def __init__(
         self,
         first: TeleopCommand,
         now_ns: int,
-        mover: Mover,
+        commanded: CommandedMotion,
         embodiment: Embodiment,
         blender: Blender,
         tuning: Tuning,
@@ -72,9 +72,9 @@ class TeleopDriver:
         self._places = {name: i for i, name in enumerate(embodiment.action_names)}
         self._bound = embodiment.limits.velocity
         self._timeout_s = tuning.teleop_timeout_s
-        self._mover, self._blender = mover, blender
-        self._coast = blender.coast(now_ns, mover.motion)
-        self._target = np.where(mover.to_zero, 0.0, self._coast.sample(now_ns + _LATER_NS)[0])
+        self._commanded, self._blender = commanded, blender
+        self._coast = blender.coast(now_ns, commanded.motion)
+        self._target = np.where(commanded.to_zero, 0.0, self._coast.sample(now_ns + _LATER_NS)[0])
         self._rate = np.zeros_like(self._target)
         self._named: list[int] = []
         self._stamp_ns = self._fresh_ns = now_ns
@@ -118,7 +118,7 @@ class TeleopDriver:
 
     def _begin(self, now_ns: int) -> Fade:
         """At the first tick: coast on from what was commanded, and fade into the reference."""
-        commanded = self._mover.motion
+        commanded = self._commanded.motion
         self._coast = self._blender.coast(now_ns, commanded)
         return Fade.over(now_ns, self._blender.durations_s(self._reference.motion - commanded))
 

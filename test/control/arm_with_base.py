@@ -146,12 +146,12 @@ class Bench:
         self,
         robot: Embodiment | None = None,
         veto: Veto | None = None,
-        must_let_go: set[str] | None = None,
+        must_release: set[str] | None = None,
         **tuning: float,
     ) -> None:
         self.robot = robot or embodiment()
         tuned = Tuning(**tuning)
-        self.executor = Executor(self.robot, tuned, veto=veto, must_let_go=must_let_go)
+        self.executor = Executor(self.robot, tuned, veto=veto, must_release=must_release)
         self.operator = Operator(self.executor, tuned.homing_share)
         self.period_ns = round(1e9 / self.robot.rates.control_hz)
         self.now_ns = 1_000_000_000
@@ -172,8 +172,8 @@ class Bench:
         """Where the arm is."""
         if self.elsewhere is not None:
             return self.elsewhere
-        mover = self.executor.mover
-        return START[:3] if mover is None else mover.position[:3]
+        commanded = self.executor.commanded
+        return START[:3] if commanded is None else commanded.position[:3]
 
     def tick(self, count: int = 1) -> Tick:
         """Advance the clock and the executor; the last tick."""

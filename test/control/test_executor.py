@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from arm_with_base import MS, START, Bench, assert_within_limits, embodiment
 
-from pi0_ros.control import State
+from pi0_ros.control import ExecutorState
 
 
 def _ramp(horizon: int) -> np.ndarray:
@@ -22,7 +22,7 @@ def _executing(bench: Bench | None = None, ticks: int = 4) -> Bench:
     bench = bench or Bench()
     bench.tick(2)
     assert bench.offer(_ramp(bench.robot.rates.horizon)) is None
-    assert bench.tick(ticks).state is State.EXECUTING
+    assert bench.tick(ticks).state is ExecutorState.EXECUTING
     return bench
 
 
@@ -30,7 +30,7 @@ def test_waits_for_joint_states_and_names_the_topic_and_its_joints():
     bench = Bench()
     bench.joints_alive = False
     tick = bench.tick()
-    assert tick.state is State.WAITING
+    assert tick.state is ExecutorState.WAITING
     assert "joint_states" in tick.reason
     assert "elbow_joint" in tick.reason
     assert tick.publish == (False, False, False)
@@ -41,7 +41,7 @@ def test_waits_and_names_a_joint_that_is_missing():
     bench.joints_alive = False
     bench.joints(("shoulder_joint", "gripper_joint"), (0.0, 0.0))
     tick = bench.tick()
-    assert tick.state is State.WAITING
+    assert tick.state is ExecutorState.WAITING
     assert "'elbow_joint' missing" in tick.reason
 
 
@@ -54,7 +54,7 @@ def test_takes_joints_by_name_whatever_their_order_and_number():
 
 def test_the_measured_pose_is_the_first_command():
     tick = Bench().tick()
-    assert tick.state is State.HOLDING
+    assert tick.state is ExecutorState.HOLDING
     assert tick.command.tolist() == START.tolist()
     assert tick.reason == "waiting for the first chunk"
 
@@ -74,7 +74,7 @@ def test_a_chunk_within_limits_is_followed_to_the_step():
     bench.offer(_ramp(40))
     bench.tick(30)  # the last quarter runs out more slowly
     assert bench.commands()[-10:] == pytest.approx(_ramp(40)[20:30], abs=1e-6)
-    assert not bench.executor.mover.hits.any()
+    assert not bench.executor.commanded.hits.any()
 
 
 def test_reports_the_step_and_the_steps_begun():
@@ -102,7 +102,7 @@ def test_20_hz_chunks_are_interpolated_on_50_hz_ticks():
 def test_an_exhausted_chunk_is_an_underrun_and_holds():
     bench = _executing(ticks=10)
     tick = bench.tick(3)
-    assert tick.state is State.HOLDING
+    assert tick.state is ExecutorState.HOLDING
     assert tick.reason == "chunk 0 is exhausted"
     assert bench.executor.underruns == 1
 
@@ -122,7 +122,7 @@ def test_a_small_difference_between_chunks_causes_no_velocity_step():
     bench.tick(8)
     velocity = np.diff(bench.commands()[:, 0]) / 0.02
     assert np.abs(np.diff(velocity)).max() < 0.2 - 0.04  # the limiter alone would take 0.2
-    assert not bench.executor.mover.hits.any()
+    assert not bench.executor.commanded.hits.any()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -186,9 +186,9 @@ def test_a_refused_chunk_leaves_the_robot_held_and_is_counted():
     bench = Bench()
     bench.tick()
     assert "nan" in bench.offer(np.full(4, np.nan))
-    assert bench.tick().state is State.HOLDING
+    assert bench.tick().state is ExecutorState.HOLDING
     assert bench.ticks[-1].command.tolist() == START.tolist()
-    assert bench.executor.gate.refused.total() == 1
+    assert bench.executor.chunk_admission.refused.total() == 1
 
 
 def test_a_refused_chunk_does_not_disturb_the_one_being_executed():
@@ -201,10 +201,10 @@ def test_a_stale_observation_holds_and_the_old_chunk_never_resumes():
     bench = _executing(Bench(embodiment(horizon=100)), ticks=2)
     bench.cameras_alive = False
     tick = bench.tick(26)  # 0.52 s
-    assert tick.state is State.HOLDING
+    assert tick.state is ExecutorState.HOLDING
     assert "observation is 0.52 s old (limit 0.5 s)" in tick.reason
     bench.cameras_alive = True
-    assert bench.tick(3).state is State.HOLDING
+    assert bench.tick(3).state is ExecutorState.HOLDING
     bench.offer(np.broadcast_to(START, (100, 4)))
     assert bench.tick().chunk.sequence == 1
 
@@ -223,20 +223,20 @@ def test_joint_states_going_silent_while_executing_hold():
     bench = _executing(Bench(embodiment(horizon=100)))
     bench.joints_alive = False
     tick = bench.tick(14)
-    assert tick.state is State.HOLDING
+    assert tick.state is ExecutorState.HOLDING
     assert "joint states on joint_states stopped" in tick.reason
     bench.joints_alive = True
-    assert bench.tick(3).state is State.HOLDING
+    assert bench.tick(3).state is ExecutorState.HOLDING
 
 
 def test_the_clock_jumping_back_drops_the_chunk_and_says_so():
     bench = _executing()
     bench.now_ns -= 500 * MS
     tick = bench.tick()
-    assert tick.state is State.HOLDING
+    assert tick.state is ExecutorState.HOLDING
     assert tick.reason == "the clock jumped back by 0.480 s"
     bench.tick(60)
-    assert bench.ticks[-1].state is State.HOLDING
+    assert bench.ticks[-1].state is ExecutorState.HOLDING
     assert_within_limits(bench.commands(), bench.robot)
 
 
@@ -246,13 +246,13 @@ def test_after_the_clock_jumped_back_a_newer_chunk_is_taken():
     bench.tick(20)
     assert "where it was commanded" in bench.ticks[-1].reason
     assert bench.offer(NEAR) is None
-    assert bench.tick().state is State.EXECUTING
+    assert bench.tick().state is ExecutorState.EXECUTING
 
 
 def test_the_clock_jumping_ahead_exhausts_the_chunk():
     bench = _executing()
     bench.now_ns += 5_000 * MS
-    assert bench.tick().state is State.HOLDING
+    assert bench.tick().state is ExecutorState.HOLDING
 
 
 def test_a_missed_tick_moves_one_nominal_period_further():
@@ -267,6 +267,6 @@ def test_a_dead_chunk_source_ends_in_a_hold_and_another_may_take_over():
     bench = _executing()
     assert "'policy_b'" in bench.offer(NEAR, source_id="policy_b")
     bench.tick(110)
-    assert bench.ticks[-1].state is State.HOLDING
+    assert bench.ticks[-1].state is ExecutorState.HOLDING
     assert bench.offer(START, source_id="policy_b", sequence=0) is None
-    assert bench.tick().state is State.EXECUTING
+    assert bench.tick().state is ExecutorState.EXECUTING

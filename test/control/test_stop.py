@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from arm_with_base import Bench, assert_within_limits
 
-from pi0_ros.control import State
+from pi0_ros.control import ExecutorState
 from pi0_ros.control.stop import ZEROS_SENT
 
 MOVING = np.linspace(0.0, 1.0, 10)[:, None] * [0.3, 0.2, 0.3, 0.4] + [0.1, -0.2, 0.5, 0.0]
@@ -58,7 +58,7 @@ def test_the_gripper_repeats_its_last_command():
 def test_before_the_first_chunk_only_the_arm_is_held():
     bench = Bench()
     tick = bench.tick(5)
-    assert tick.state is State.HOLDING
+    assert tick.state is ExecutorState.HOLDING
     assert tick.publish == (True, False, False)
 
 
@@ -70,7 +70,7 @@ def test_a_requested_stop_is_reached_and_takes_no_further_chunk():
     assert bench.executor.is_stopped
     assert bench.ticks[-1].reason == "deactivated"
     assert "deactivated" in bench.offer(MOVING)
-    assert bench.tick().state is State.HOLDING
+    assert bench.tick().state is ExecutorState.HOLDING
 
 
 def test_a_stop_before_joint_states_is_reached_at_once():

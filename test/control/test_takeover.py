@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from arm_with_base import MS, START, Bench, assert_within_limits, embodiment
 
-from pi0_ros.control import State, TeleopCommand
+from pi0_ros.control import ExecutorState, TeleopCommand
 
 RAMP = START + np.linspace(0.0, 1.0, 100)[:, None] * [0.8, 0.4, 0.3, 0.4]
 NAMES = ("shoulder", "elbow")
@@ -51,7 +51,7 @@ def _executing(ticks: int = 15) -> Bench:
     bench = Bench(embodiment(horizon=100))
     bench.tick(2)
     assert bench.offer(RAMP) is None
-    assert bench.tick(ticks).state is State.EXECUTING
+    assert bench.tick(ticks).state is ExecutorState.EXECUTING
     return bench
 
 
@@ -64,13 +64,13 @@ def test_a_takeover_from_a_moving_chunk_has_no_step_in_velocity_or_acceleration(
     human = Human(bench)
     human.drive(lambda _: [0.3, -0.1], 60)
     tick = bench.ticks[-1]
-    assert (tick.state, tick.source_id, tick.reason) == (State.TELEOPERATED, "leader", "")
+    assert (tick.state, tick.source_id, tick.reason) == (ExecutorState.TELEOPERATED, "leader", "")
     assert tick.command[:2] == pytest.approx([0.3, -0.1], abs=1e-3)
     around = slice(12, 25)
     changes = np.abs(np.diff(_accelerations(bench), axis=0))[around, :2]
     assert changes.max() < 4.0  # of 10 rad/s^2
     assert_within_limits(bench.commands(), bench.robot)
-    assert not bench.executor.mover.hits.any()
+    assert not bench.executor.commanded.hits.any()
 
 
 def test_dimensions_that_are_not_named_come_to_rest_and_hold():
@@ -123,7 +123,7 @@ def test_while_teleoperated_chunks_are_refused_and_counted():
     bench = _executing()
     Human(bench).drive(lambda _: [0.3, -0.1], 5)
     assert bench.offer(RAMP) == "chunk 1 refused: 'leader' teleoperates"
-    assert bench.executor.gate.refused["teleoperated"] == 1
+    assert bench.executor.chunk_admission.refused["teleoperated"] == 1
 
 
 def test_letting_go_brakes_within_limits_and_holds():
@@ -134,7 +134,7 @@ def test_letting_go_brakes_within_limits_and_holds():
     assert bench.ticks[-1].velocity[0] > 0.5
     human.let_go()
     tick = bench.tick()
-    assert tick.state is State.HOLDING
+    assert tick.state is ExecutorState.HOLDING
     assert tick.reason == "'leader' let go of the deadman; waiting for a newer chunk"
     bench.tick(30)
     assert not bench.ticks[-1].velocity.any()
@@ -149,9 +149,9 @@ def test_after_letting_go_only_a_chunk_seen_since_executes():
     human.let_go()
     bench.tick(2)
     assert "older than" in bench.offer(RAMP, observation_stamp_ns=seen_ns)
-    assert bench.tick().state is State.HOLDING
+    assert bench.tick().state is ExecutorState.HOLDING
     assert bench.offer(RAMP) is None
-    assert bench.tick().state is State.EXECUTING
+    assert bench.tick().state is ExecutorState.EXECUTING
     assert_within_limits(bench.commands(), bench.robot)
 
 
@@ -160,12 +160,12 @@ def test_a_silent_source_is_dropped_and_has_to_press_again():
     human = Human(bench)
     human.drive(lambda _: [0.3, -0.1], 20)
     bench.tick(14)
-    assert bench.ticks[-1].state is State.HOLDING
+    assert bench.ticks[-1].state is ExecutorState.HOLDING
     assert "silent for 0.2" in bench.ticks[-1].reason
     assert "press it again" in human.send((0.3, -0.1))
     human.let_go()
     assert human.send((0.3, -0.1)) is None
-    assert bench.tick().state is State.TELEOPERATED
+    assert bench.tick().state is ExecutorState.TELEOPERATED
 
 
 @pytest.mark.parametrize("verb", ["stop", "estop"])
@@ -174,8 +174,10 @@ def test_stop_and_estop_take_the_robot_from_the_human(verb):
     human = Human(bench)
     human.drive(lambda _: [0.3, -0.1], 20)
     getattr(bench.operator, verb)()
-    assert f"refused: {bench.executor.latch.reason}" in human.send((0.3, -0.1))
-    assert bench.tick().state is (State.STOPPED if verb == "stop" else State.ESTOPPED)
+    assert f"refused: {bench.executor.interlock.reason}" in human.send((0.3, -0.1))
+    assert bench.tick().state is (
+        ExecutorState.STOPPED if verb == "stop" else ExecutorState.ESTOPPED
+    )
 
 
 def test_a_deadman_held_through_stop_and_start_does_not_take_over():
@@ -185,7 +187,7 @@ def test_a_deadman_held_through_stop_and_start_does_not_take_over():
     assert "stopped by ~/stop" in human.send((0.3, -0.1))
     bench.operator.start(bench.now_ns)
     assert "press it again" in human.send((0.3, -0.1))
-    assert bench.tick().state is State.HOLDING
+    assert bench.tick().state is ExecutorState.HOLDING
 
 
 def test_a_deadman_held_while_waiting_for_joint_states_does_not_take_over():
@@ -199,19 +201,19 @@ def test_a_deadman_held_while_waiting_for_joint_states_does_not_take_over():
 
 
 def test_a_deadman_held_through_the_end_of_one_executor_does_not_drive_the_next():
-    must_let_go: set[str] = set()
-    bench = Bench(must_let_go=must_let_go)
+    must_release: set[str] = set()
+    bench = Bench(must_release=must_release)
     bench.tick(2)
     Human(bench).drive(lambda _: [0.3, -0.1], 20)
     bench.executor.end("deactivated")
-    bench = Bench(must_let_go=must_let_go)
+    bench = Bench(must_release=must_release)
     bench.tick(2)
     human = Human(bench)
     assert "press it again" in human.send((0.3, -0.1))
-    assert bench.tick().state is State.HOLDING
+    assert bench.tick().state is ExecutorState.HOLDING
     human.let_go()
     assert human.send((0.3, -0.1)) is None
-    assert bench.tick().state is State.TELEOPERATED
+    assert bench.tick().state is ExecutorState.TELEOPERATED
 
 
 def test_a_position_beyond_all_numbers_is_held_and_no_command_is_nan():
@@ -222,7 +224,7 @@ def test_a_position_beyond_all_numbers_is_held_and_no_command_is_nan():
         for _ in range(5):
             human.send((1e307, 0.0))
             bench.tick()
-    assert bench.ticks[-1].state is State.HOLDING
+    assert bench.ticks[-1].state is ExecutorState.HOLDING
     assert any(t.reason.endswith("'shoulder' is not finite") for t in bench.ticks)
     assert all(np.isfinite(t.command).all() for t in bench.ticks)
 
@@ -232,10 +234,10 @@ def test_cameras_are_not_needed_to_teleoperate_and_joint_states_are():
     bench.cameras_alive = False
     human = Human(bench)
     human.drive(lambda _: [0.3, -0.1], 40)
-    assert bench.ticks[-1].state is State.TELEOPERATED
+    assert bench.ticks[-1].state is ExecutorState.TELEOPERATED
     bench.joints_alive = False
     bench.tick(15)
-    assert bench.ticks[-1].state is State.HOLDING
+    assert bench.ticks[-1].state is ExecutorState.HOLDING
 
 
 def test_a_vetoed_human_is_held_and_has_to_press_again():
@@ -274,7 +276,7 @@ def test_a_jerk_limit_holds_through_takeover_release_stop_and_home():
     bench.operator.stop()
     bench.tick(2)
     assert bench.operator.home(bench.now_ns).done
-    assert bench.tick(400).state is State.HOMING
+    assert bench.tick(400).state is ExecutorState.HOMING
     bench.operator.estop()
     bench.tick(100)
     assert not bench.ticks[-1].velocity.any()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from arm_with_base import START, Bench, assert_within_limits
 
-from pi0_ros.control import State, load_veto
+from pi0_ros.control import ExecutorState, load_veto
 
 CHUNK = START + np.linspace(0.0, 1.0, 10)[:, None] * [0.3, 0.0, 0.0, 0.0]
 
@@ -36,17 +36,17 @@ def _driven(veto) -> Bench:
 def test_a_veto_holds_within_limits_is_counted_and_said():
     bench = _driven(wall_at_0_2)
     vetoed = next(t for t in bench.ticks if "vetoed" in t.reason)
-    assert vetoed.state is State.HOLDING
+    assert vetoed.state is ExecutorState.HOLDING
     assert vetoed.reason.startswith("vetoed: the shoulder would pass 0.2")
-    assert bench.executor.mover.vetoed_ticks == 1
+    assert bench.executor.commanded.vetoed_ticks == 1
     assert 0.13 < bench.commands()[:, 0].max() < 0.2
     assert_within_limits(bench.commands(), bench.robot)
 
 
 def test_a_vetoed_chunk_never_resumes():
     bench = _driven(wall_at_0_2)
-    assert bench.tick(20).state is State.HOLDING
-    assert bench.executor.mover.vetoed_ticks == 1
+    assert bench.tick(20).state is ExecutorState.HOLDING
+    assert bench.executor.commanded.vetoed_ticks == 1
 
 
 def test_an_exception_in_the_veto_is_a_veto():

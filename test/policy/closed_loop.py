@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.control import Executor, IncomingChunk, State, Tick, Tuning
+from pi0_ros.control import Executor, ExecutorState, IncomingChunk, Tick, Tuning
 from pi0_ros.embodiment import load
 from pi0_ros.policy.strategy import Pace, Placed, Progress, Start, Strategy
 
@@ -113,7 +113,7 @@ class Loop:
     def report(self, tick: Tick) -> None:
         """What ExecutorStatus says of a tick."""
         sequence = 0 if tick.chunk is None else tick.chunk.sequence
-        executing = tick.state is State.EXECUTING
+        executing = tick.state is ExecutorState.EXECUTING
         if executing and self.published[sequence].taken_up_at is None:
             self.published[sequence].taken_up_at = tick.step
         self.strategy.report(
@@ -123,7 +123,7 @@ class Loop:
                 chunk_sequence=sequence,
                 chunk_step=tick.step,
                 steps_consumed=tick.steps_consumed,
-                chunks_refused=self.executor.gate.refused.total(),
+                chunks_refused=self.executor.chunk_admission.refused.total(),
             )
         )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from closed_loop import PACE, PERIOD_NS, RATES, Loop
 
-from pi0_ros.control import State
+from pi0_ros.control import ExecutorState
 from pi0_ros.policy import RtcOptions
 from pi0_ros.policy.strategy import RealTimeChunking
 
@@ -40,7 +40,7 @@ def test_each_chunk_continues_the_one_before_at_the_step_that_is_due(delay: int)
     assert not run.executor.hits[1:].any()
     # The ramp goes on as if there were one chunk only, once the start from rest is over: to
     # the last bit but for a fade that reaches into the end of a chunk, where it slows down.
-    moving = np.array([t.command[0] for t in run.ticks if t.state is State.EXECUTING])
+    moving = np.array([t.command[0] for t in run.ticks if t.state is ExecutorState.EXECUTING])
     assert np.diff(moving[30:]) == pytest.approx(1e-3, abs=1e-7 if delay <= 6 else 3e-5)
 
 
@@ -111,7 +111,7 @@ def test_a_chunk_for_a_robot_that_stopped_meanwhile_is_dropped_and_the_next_star
 
 def test_an_inference_that_outlasts_its_chunk_is_dropped_and_measured_by_the_executor() -> None:
     run = loop(0, 2, 40, 0, 10).run_until(lambda run: run.lost == 1)
-    assert run.ticks[-1].state is State.HOLDING
+    assert run.ticks[-1].state is ExecutorState.HOLDING
     assert run.strategy.values()["delays_measured_steps"] == "2 40"
 
 

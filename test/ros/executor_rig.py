@@ -214,13 +214,14 @@ class Rig:
 
     def offer(self, actions: Any, **fields: Any) -> None:
         """Publish a chunk that begins at the next tick, and see it judged."""
-        gate = self.node.core.gate
-        before = gate.accepted + gate.refused.total()
+        admission = self.node.core.chunk_admission
+        before = admission.accepted + admission.refused.total()
         begin_ns = self.now_ns + PERIOD_NS
         self._chunks.publish(make_chunk(self.robot, actions, begin_ns, self.sequence, **fields))
         self.sequence += 1
         self.ros.spin_until(
-            lambda: gate.accepted + gate.refused.total() > before, what="the chunk is judged"
+            lambda: admission.accepted + admission.refused.total() > before,
+            what="the chunk is judged",
         )
 
     def teleoperate(
@@ -234,11 +235,14 @@ class Rig:
         message.header.stamp = stamp(self.now_ns)
         for name, value in fields.items():
             setattr(message, name, value)
-        door = self.node.core.door
-        before = door.accepted + door.refused.total(), door.holder
+        admission = self.node.core.teleop_admission
+        before = admission.accepted + admission.refused.total(), admission.holder
         self._teleop.publish(message)
         self.ros.spin_until(
-            until or (lambda: (door.accepted + door.refused.total(), door.holder) != before),
+            until
+            or (
+                lambda: (admission.accepted + admission.refused.total(), admission.holder) != before
+            ),
             what="the teleoperation command is judged",
         )
 

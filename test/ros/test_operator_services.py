@@ -126,15 +126,15 @@ def test_a_deadman_held_across_an_activation_has_to_be_let_go_first(rig: Rig, he
         assert rig.tick().state == ExecutorStatus.TELEOPERATED
     rig.node.trigger_deactivate()
     if held == "while inactive":
-        must_let_go = rig.node._must_let_go
-        rig.teleoperate((0.3, -0.1), until=lambda: "leader" in must_let_go)
+        must_release = rig.node._must_release
+        rig.teleoperate((0.3, -0.1), until=lambda: "leader" in must_release)
     rig.node.trigger_activate()
     rig.until(ExecutorStatus.HOLDING)
     rig.teleoperate((0.3, -0.1))
     status = rig.tick()
     assert status.state == ExecutorStatus.HOLDING
     assert status.last_refusal.endswith("let go of the deadman and press it again")
-    rig.teleoperate((0.3, -0.1), deadman=False, until=lambda: not rig.node._must_let_go)
+    rig.teleoperate((0.3, -0.1), deadman=False, until=lambda: not rig.node._must_release)
     rig.teleoperate((0.3, -0.1))
     assert rig.tick().state == ExecutorStatus.TELEOPERATED
 

@@ -21,10 +21,10 @@ from pi0_msgs.msg import TeleopCommand as TeleopMessage
 from pi0_ros.control import (
     Answer,
     Executor,
-    Latch,
+    ExecutorState,
     Operator,
+    OperatorInterlock,
     Refusal,
-    State,
     Tick,
 )
 from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
@@ -61,8 +61,8 @@ class ChunkExecutor(ManagedNode):
         self._clean: list[Any] = []
         self._ticks: SteadyTicks | ClockTicks | None = None
         self._lock = threading.Lock()  # ticks and callbacks run in two threads
-        self._latch = Latch()  # an e-stop outlives an activation
-        self._must_let_go: set[str] = set()  # and so does a deadman that was held
+        self._interlock = OperatorInterlock()  # an e-stop outlives an activation
+        self._must_release: set[str] = set()  # and so does a deadman that was held
         self._joint_bytes: dict[str, bytes] = {}
         self._said_s: dict[str, float] = {}
         self._punctuality: dict[str, str] = {}
@@ -79,10 +79,10 @@ class ChunkExecutor(ManagedNode):
 
     def start(self) -> None:
         self._begin_anew()
-        if self._latch.state is State.STOPPED:
-            self._latch.start()
+        if self._interlock.state is ExecutorState.STOPPED:
+            self._interlock.start()
         if self._settings.start_stopped:
-            self._latch.stop("start_stopped is set: waiting for ~/start")
+            self._interlock.stop("start_stopped is set: waiting for ~/start")
         period_ns = round(NS_PER_S / self._robot.rates.control_hz)
         if self.get_parameter("use_sim_time").value:
             self._collector = None
@@ -134,7 +134,7 @@ class ChunkExecutor(ManagedNode):
     def _begin_anew(self) -> None:
         settings = self._settings
         self.core = Executor(
-            self._robot, settings.tuning, self._latch, settings.veto, self._must_let_go
+            self._robot, settings.tuning, self._interlock, settings.veto, self._must_release
         )
         self._operator = Operator(self.core, settings.tuning.homing_share)
         self._status = StatusWriter(self._robot)
@@ -187,7 +187,7 @@ class ChunkExecutor(ManagedNode):
         command = to_teleop(message)
         with self._lock:
             if self._ticks is None:
-                self.core.door.overhear(command)
+                self.core.teleop_admission.note_deadman(command)
                 return
             refusal = self.core.teleoperate(command, self._now_ns())
         self._say_refusal("a teleoperation command", refusal)
@@ -302,14 +302,14 @@ class ChunkExecutor(ManagedNode):
             self._unpack_joints()
             apart = self.core.joints.action() - last.command
             off = tuple(np.where(self._measured, apart, np.nan).tolist())
-        door = self.core.door
-        extra = {"teleop_accepted": str(door.accepted)} | self._punctuality
-        extra |= {f"teleop_refused_{rule.value}": str(n) for rule, n in door.refused.items()}
+        admission = self.core.teleop_admission
+        extra = {"teleop_accepted": str(admission.accepted)} | self._punctuality
+        extra |= {f"teleop_refused_{rule.value}": str(n) for rule, n in admission.refused.items()}
         unheard = [*self._unheard[0], *self._unheard[1]]
         return ExecutorFacts(
             observation_age_s=self.core.observation_age_s(self._now_ns()),
             off=off,
-            refused={rule.value: n for rule, n in self.core.gate.refused.items()},
+            refused={rule.value: n for rule, n in self.core.chunk_admission.refused.items()},
             faults=self._faults,
             extra=extra,
             warnings=(f"nobody listens on {', '.join(unheard)}",) if unheard else (),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.control import Executor, Lateness, LatenessSummary, State, Tick
+from pi0_ros.control import Executor, ExecutorState, Lateness, LatenessSummary, Tick
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.stamps import sec_nanosec
 
@@ -49,19 +49,19 @@ class StatusWriter:
         message.steps_consumed = tick.steps_consumed
         message.ticks = executor.ticks
         message.missed_ticks = self.lateness.missed
-        message.chunks_accepted = executor.gate.accepted
+        message.chunks_accepted = executor.chunk_admission.accepted
         message.chunks_executed = executor.chunks_executed
-        message.chunks_refused = executor.gate.refused.total()
+        message.chunks_refused = executor.chunk_admission.refused.total()
         message.underruns = executor.underruns
         message.last_refusal = executor.last_refusal
-        if executor.mover is not None:
-            message.vetoed_ticks = executor.mover.vetoed_ticks
+        if executor.commanded is not None:
+            message.vetoed_ticks = executor.commanded.vetoed_ticks
         self._fill_hits(executor.hits)
         return message
 
     def fill_inactive(self, reason: str) -> ExecutorStatus:
         """The last status of an activation; its counters stay readable."""
-        self.message.state = int(State.INACTIVE)
+        self.message.state = int(ExecutorState.INACTIVE)
         self.message.reason = reason
         return self.message
 

@@ -10,7 +10,7 @@ from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
 from pi0_bringup.teleoperation.expert.waypoints import Variation
 from pi0_ros.arrays import FloatArray
-from pi0_ros.control import Executor, State, TeleopCommand, Tuning
+from pi0_ros.control import Executor, ExecutorState, TeleopCommand, Tuning
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
@@ -60,7 +60,7 @@ class TransferTrial:
         rewards, errors = self._demonstrate(motion)
         best, full = max(rewards), self._scene.max_reward
         reached = rewards.index(full) * self._period_ns * S_PER_NS if full in rewards else None
-        mover = self._executor.mover
+        commanded = self._executor.commanded
         return Trial(
             seed=seed,
             cube=(float(cube[0]), float(cube[1])),
@@ -70,7 +70,7 @@ class TransferTrial:
             duration_s=motion.duration_s,
             success_s=reached,
             following_error=max(errors),
-            limit_hits=0 if mover is None else int(mover.hits.sum()),
+            limit_hits=0 if commanded is None else int(commanded.hits.sum()),
         )
 
     def _demonstrate(self, motion: Motion) -> tuple[list[int], list[float]]:
@@ -117,7 +117,7 @@ class TransferTrial:
             numbers = (reading.position, reading.velocity, reading.effort)
             self._executor.joints.update(topic, reading.names, *(n.tolist() for n in numbers))
         tick = self._executor.tick(self._now_ns)
-        if tick.state is not State.WAITING:
+        if tick.state is not ExecutorState.WAITING:
             self._scene.set_command(tick.command)
         self._scene.step(self._period_ns * S_PER_NS)
         return tick.command

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from arm_with_base import MS, START, Bench, assert_within_limits, embodiment
 
-from pi0_ros.control import State
+from pi0_ros.control import ExecutorState
 
 RAMP = START + np.linspace(0.0, 1.0, 100)[:, None] * [1.0, 0.5, 0.3, 0.4]
 MOVED = np.array([0.5, 0.4, 0.1])
@@ -16,7 +16,7 @@ def _executing() -> Bench:
     bench = Bench(embodiment(horizon=100))
     bench.tick(2)
     bench.offer(RAMP)
-    assert bench.tick(10).state is State.EXECUTING
+    assert bench.tick(10).state is ExecutorState.EXECUTING
     return bench
 
 
@@ -73,7 +73,7 @@ def test_after_an_outage_only_a_chunk_seen_since_executes():
     bench.tick(10)
     assert "older than" in bench.offer(RAMP, observation_stamp_ns=seen_ns)
     assert bench.offer(RAMP) is None
-    assert bench.tick().state is State.EXECUTING
+    assert bench.tick().state is ExecutorState.EXECUTING
 
 
 def test_after_a_gap_between_ticks_nothing_goes_on_and_the_measured_pose_counts():
@@ -81,7 +81,7 @@ def test_after_a_gap_between_ticks_nothing_goes_on_and_the_measured_pose_counts(
     bench.now_ns += 1000 * MS
     bench.elsewhere = np.add(bench.ticks[-1].command[:3], [0.02, 0.0, 0.0])
     tick = bench.tick()
-    assert tick.state is State.HOLDING
+    assert tick.state is ExecutorState.HOLDING
     assert tick.reason == "no tick for 1.02 s"
     assert not tick.velocity.any()
     assert not tick.publish[0]
@@ -132,7 +132,7 @@ def test_without_velocities_the_start_waits_for_a_second_message_and_its_stamp()
     joints.update("joint_states", names, (0.0, 0.0, 0.5), (), (), bench.now_ns)
     assert "carry no velocity" in bench.tick().reason
     joints.update("joint_states", names, (0.02, 0.0, 0.5), (), (), bench.now_ns)
-    assert bench.tick().state is State.HOLDING
+    assert bench.tick().state is ExecutorState.HOLDING
     assert bench.ticks[-1].velocity[0] == pytest.approx(0.8)
 
 
@@ -156,4 +156,4 @@ def test_a_few_missed_ticks_are_no_gap_however_slow_the_ticks():
     bench.offer(RAMP)
     bench.tick(5)
     bench.now_ns += 3 * bench.period_ns
-    assert bench.tick().state is State.EXECUTING
+    assert bench.tick().state is ExecutorState.EXECUTING

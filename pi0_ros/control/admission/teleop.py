@@ -1,64 +1,51 @@
-"""The door for teleoperation: whose commands may move the robot, and which of them.
+"""Admission of teleoperation commands: whose commands may move the robot, and which of them.
 
-One source at a time, the one that pressed its deadman first. A source that was dropped, or
-that held its deadman when it might not drive, has to let go before it may drive again: what
-a human meant a moment ago is not what moves the robot now.
+One source drives at a time: the one that pressed its deadman first. A source that was dropped, or
+that held its deadman while it might not drive, must release it before it may drive: a command that
+a human gave before the robot stopped must not move it afterwards.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pi0_ros.control.chunk import Refusal, Rule
+from pi0_ros.control.admission.refusal import Refusal, RefusalRule
+from pi0_ros.control.teleop_command import TeleopCommand
 from pi0_ros.control.tuning import Tuning
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.stamps import S_PER_NS
 
-#: Refusals that are no fault of the command: a deadman held meanwhile counts for nothing.
-_MUST_LET_GO = frozenset({Rule.STOPPED, Rule.STOPPING, Rule.WAITING, Rule.SOURCE})
+#: Refusals that are no fault of the command. A deadman that is held meanwhile must be released
+#: before it counts again.
+_MUST_RELEASE = frozenset(
+    {RefusalRule.STOPPED, RefusalRule.STOPPING, RefusalRule.WAITING, RefusalRule.SOURCE}
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeleopCommand:
-    """A command as it was received, unchecked.
+class TeleopAdmission:
+    """Knows which source holds the deadman, and refuses commands that may not move the robot.
 
-    ``position`` and ``velocity`` belong to ``names``; an empty ``velocity`` is to be
-    estimated. ``stamp_ns``: when the values are to be reached, on the ROS clock.
-    """
-
-    stamp_ns: int
-    source_id: str
-    deadman: bool
-    names: tuple[str, ...]
-    position: NDArray[np.float64]
-    velocity: NDArray[np.float64]
-
-
-class TeleopDoor:
-    """Knows who holds the deadman and refuses what may not move the robot.
-
-    ``must_let_go``: sources that may not drive before they let go; it outlives the instance.
+    ``must_release``: sources that may not drive before they release their deadman; the set
+    outlives the instance.
     """
 
     def __init__(
-        self, embodiment: Embodiment, tuning: Tuning, must_let_go: set[str] | None = None
+        self, embodiment: Embodiment, tuning: Tuning, must_release: set[str] | None = None
     ) -> None:
         self._robot = embodiment.name
         self._names = frozenset(embodiment.action_names)
         self._timeout_s = tuning.teleop_timeout_s
         self._max_future_s = tuning.chunk_max_future_s
-        self._must_let_go = set() if must_let_go is None else must_let_go
+        self._must_release = set() if must_release is None else must_release
         self._stamp_ns = 0
         self.holder: str | None = None
         self.accepted = 0
-        self.refused: Counter[Rule] = Counter()
+        self.refused: Counter[RefusalRule] = Counter()
 
     def admit(self, command: TeleopCommand, now_ns: int) -> Refusal | None:
-        """Take a command with its deadman held, or say why not."""
+        """Accept a command whose deadman is held, or return why it is refused."""
         refusal = (
             self._check_source(command)
             or self._check_shape(command)
@@ -72,43 +59,45 @@ class TeleopDoor:
         return None
 
     def refuse(self, command: TeleopCommand, refusal: Refusal) -> Refusal:
-        """Count a refusal; who may not drive for what others do must let go first."""
+        """Count a refusal, and note whether the source must release its deadman first."""
         self.refused[refusal.rule] += 1
-        if refusal.rule in _MUST_LET_GO:
-            self._must_let_go.add(command.source_id)
+        if refusal.rule in _MUST_RELEASE:
+            self._must_release.add(command.source_id)
         return refusal
 
-    def let_go(self, source_id: str) -> bool:
-        """Note a released deadman; whether it was the holder's."""
-        self._must_let_go.discard(source_id)
+    def release(self, source_id: str) -> bool:
+        """Note a released deadman; returns whether it was the holder's."""
+        self._must_release.discard(source_id)
         if self.holder != source_id:
             return False
         self.holder = None
         return True
 
-    def overhear(self, command: TeleopCommand) -> None:
-        """Note a deadman while nobody may drive at all."""
+    def note_deadman(self, command: TeleopCommand) -> None:
+        """Note whether a deadman is held while no source may drive."""
         if command.deadman:
-            self._must_let_go.add(command.source_id)
+            self._must_release.add(command.source_id)
         else:
-            self.let_go(command.source_id)
+            self.release(command.source_id)
 
     def drop(self) -> None:
-        """Take the robot from its holder, who has to let go before the next takeover."""
+        """Take the robot from its holder, which must release its deadman to drive again."""
         if self.holder is not None:
-            self._must_let_go.add(self.holder)
+            self._must_release.add(self.holder)
             self.holder = None
 
     def _check_source(self, command: TeleopCommand) -> Refusal | None:
         source = command.source_id
         if not source:
-            return Refusal(Rule.SOURCE, "teleoperation command without a source_id; give it one")
+            return Refusal(
+                RefusalRule.SOURCE, "teleoperation command without a source_id; give it one"
+            )
         if self.holder not in (None, source):
             reason = f"teleoperation by {source!r} while {self.holder!r} holds the deadman"
-            return Refusal(Rule.SOURCE, reason)
-        if source in self._must_let_go:
+            return Refusal(RefusalRule.SOURCE, reason)
+        if source in self._must_release:
             reason = f"teleoperation by {source!r}: let go of the deadman and press it again"
-            return Refusal(Rule.DEADMAN, reason)
+            return Refusal(RefusalRule.DEADMAN, reason)
         return None
 
     def _check_shape(self, command: TeleopCommand) -> Refusal | None:
@@ -117,20 +106,20 @@ class TeleopDoor:
         if unknown or not names or len(set(names)) != len(names):
             what = f"unknown {', '.join(map(repr, unknown))}" if unknown else "none or one twice"
             reason = f"teleoperation by {source!r}: action names do not fit {self._robot}: {what}"
-            return Refusal(Rule.NAMES, reason)
+            return Refusal(RefusalRule.NAMES, reason)
         sizes = command.position.size, command.velocity.size
         if sizes[0] != len(names) or sizes[1] not in (0, len(names)):
             reason = (
                 f"teleoperation by {source!r}: {sizes[0]} positions and {sizes[1]} velocities "
                 f"for {len(names)} names; give {len(names)}, or no velocity"
             )
-            return Refusal(Rule.LENGTH, reason)
+            return Refusal(RefusalRule.LENGTH, reason)
         for what, values in (("position", command.position), ("velocity", command.velocity)):
             finite = np.isfinite(values)
             if not finite.all():
                 k = int(np.argmin(finite))
                 reason = f"teleoperation by {source!r}: {what} of {names[k]!r} is {values[k]}"
-                return Refusal(Rule.FINITE, reason)
+                return Refusal(RefusalRule.FINITE, reason)
         return None
 
     def _check_time(self, command: TeleopCommand, now_ns: int) -> Refusal | None:
@@ -140,14 +129,14 @@ class TeleopDoor:
                 f"teleoperation by {source!r}: command is {age_s:.3f} s old; at most "
                 f"{self._timeout_s:g} s is accepted (are the clocks in step?)"
             )
-            return Refusal(Rule.STALE, reason)
+            return Refusal(RefusalRule.STALE, reason)
         if -age_s > self._max_future_s:
             reason = (
                 f"teleoperation by {source!r}: command is stamped {-age_s:.3f} s ahead of the "
                 f"clock; at most {self._max_future_s:g} s is accepted"
             )
-            return Refusal(Rule.FUTURE, reason)
+            return Refusal(RefusalRule.FUTURE, reason)
         if self.holder is not None and command.stamp_ns <= self._stamp_ns:
             reason = f"teleoperation by {source!r}: command is not newer than the one before"
-            return Refusal(Rule.SEQUENCE, reason)
+            return Refusal(RefusalRule.SEQUENCE, reason)
         return None

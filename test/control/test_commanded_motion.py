@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from arm_with_base import START, Bench, embodiment
 
-from pi0_ros.control.mover import Mover
+from pi0_ros.control.commanded_motion import CommandedMotion
 
 DT = 0.02
 WAVE = START + 0.2 * np.sin(np.linspace(0.0, 6.0, 150))[:, None] * [1.0, 0.8, 0.5, 0.5]
@@ -47,7 +47,7 @@ def test_a_tangent_never_points_back_where_the_robot_comes_to_rest():
 
 
 def test_a_vetoed_tick_leaves_no_trace():
-    mover = Mover(embodiment(), START, np.zeros(4), veto=lambda *_: "no")
+    mover = CommandedMotion(embodiment(), START, np.zeros(4), veto=lambda *_: "no")
     wanted = np.stack((START + 0.1, np.zeros(4), np.zeros(4)))
     assert mover.follow(wanted) == "vetoed: no"
     assert mover.position.tolist() == START.tolist()

@@ -1,7 +1,6 @@
 """The commanded motion: the only place where a setpoint becomes a command.
 
-Whoever drives, the command passes the limiter and the veto here, and whatever goes wrong,
-the stop is made here.
+The setpoint of every driver passes the limiter and the veto here, and every stop is made here.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from pi0_ros.control.veto import Veto
 from pi0_ros.embodiment import Embodiment
 
 
-class Mover:
-    """Commanded position and velocity (A,) of the robot, moved one tick at a time.
+class CommandedMotion:
+    """Commanded position and velocity (A,) of the robot, advanced one tick at a time.
 
-    Begins at a measured position and velocity, so that a robot that moves is slowed down
-    and not stopped dead. ``publish`` says per controller whether the command is sent.
+    It begins at a measured position and velocity, so that a moving robot is slowed down and not
+    stopped dead. ``publish`` says per controller whether the command is sent.
     """
 
     def __init__(
@@ -58,11 +57,11 @@ class Mover:
 
     @property
     def tangent(self) -> FloatArray:
-        """Rate of change (A,) at the very time of the last command, for those who interpolate.
+        """Rate of change (A,) at the time of the last command, for controllers that interpolate.
 
-        A cubic through the commands with their mean velocities for slopes would swing between
-        4 and -2 times the acceleration in every period; with this it is the acceleration.
-        It never points back, so that a robot that came to rest is not sent past it.
+        A cubic through the commands with their mean velocities as slopes would swing between
+        4 and -2 times the acceleration in every period; with the tangent it has the acceleration.
+        The tangent never points back, so that a robot at rest is not sent past its pose.
         """
         twice, bound = 2.0 * self._limiter.velocity, self._limits.velocity
         low, high = np.minimum(0.0, twice), np.maximum(0.0, twice)
@@ -77,7 +76,7 @@ class Mover:
 
     @property
     def publish_quietly(self) -> tuple[bool, ...]:
-        """As ``publish``, without what stands still: poses are not repeated, zeros are."""
+        """As ``publish``, but poses at rest are not repeated; zero velocities are."""
         pairs = zip(self.publish, self._stop.is_ramp, strict=True)
         return tuple(publishes and is_ramp for publishes, is_ramp in pairs)
 
@@ -97,7 +96,7 @@ class Mover:
         return self._stop.is_reached(self._limiter)
 
     def follow(self, motion: FloatArray) -> str | None:
-        """Advance one tick towards a motion (3, A); or, refused or vetoed, say why not."""
+        """Advance one tick towards a motion (3, A), or return why it is refused or vetoed."""
         finite = np.isfinite(motion)
         if not finite.all():
             name = self._names[int(np.argmin(finite.all(axis=0)))]
@@ -113,17 +112,17 @@ class Mover:
         return None
 
     def brake(self) -> None:
-        """Advance one tick of the stop, as every actuator has it."""
+        """Advance one tick of the stop, each actuator by its stop behaviour."""
         self.publish = self._stop.holding(self._limiter)
 
-    def settle(self, position: FloatArray) -> None:
+    def reset_to(self, position: FloatArray) -> None:
         """Take a pose, at rest, as the last command."""
         hits = self._limiter.hits
         self._limiter = Limiter(self._limits, self._period_s, position)
         self._limiter.hits = hits
 
     def at_rest(self) -> tuple[FloatArray, FloatArray]:
-        """Position and velocity to leave behind: the last command, ramps at zero, at rest."""
+        """The last command at rest: its position, with velocity dimensions at zero."""
         position = np.where(self._stop.to_zero, 0.0, self.position)
         return position, np.zeros_like(position)
 
@@ -132,7 +131,7 @@ class Mover:
             return None
         try:
             reason = self._veto(_read_only(self.position), _read_only(self.velocity))
-        except Exception as error:  # foreign code: what it cannot judge is not sent
+        except Exception as error:  # foreign code: a setpoint that it cannot judge is not sent
             return f"the veto failed: {error!r}"
         return f"vetoed: {reason}" if reason else None
 
