@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 
 from pi0_ros.control import Executor, ExecutorState, IncomingChunk, Tick, Tuning
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.policy import Leftover
-from pi0_ros.policy.strategy import Pace, Placed, Progress, Start, Strategy
+from pi0_ros.policy.strategy import (
+    ChunkTiming,
+    ExecutorProgress,
+    InferenceRequest,
+    PlacedChunk,
+    Strategy,
+)
+from pi0_ros.policy.types import RemainingActions
 
 Array = NDArray[np.float64]
-#: Actions (H, A) for a robot at (A,) at a time [s], continuing a leftover if given.
-Infer = Callable[[Array, float, Leftover | None], Array]
+#: Actions (H, A) for a robot at (A,) at a time [s], continuing a remaining if given.
+Infer = Callable[[Array, float, RemainingActions | None], Array]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +54,14 @@ class Run:
         return self.start_ns * 1e-9 + self.dt_s * np.arange(len(self.commands))
 
 
-def pace_of(robot: Embodiment) -> Pace:
+def timing_of(robot: Embodiment) -> ChunkTiming:
     """What a strategy needs to know of the robot."""
     rates = robot.rates
-    return Pace(
+    return ChunkTiming(
         horizon=rates.horizon,
         execution_steps=rates.execution_steps,
         step_ns=round(1e9 / rates.chunk_hz),
-        uptake_ns=round(robot.sync.observation_timeout_s * 1e9),
+        start_timeout_ns=round(robot.sync.observation_timeout_s * 1e9),
     )
 
 
@@ -65,10 +71,10 @@ def run(robot: Embodiment, strategy: Strategy, infer: Infer, *, delay: int, tick
     The robot starts at home and is where it is commanded to be.
     """
     period_ns = round(1e9 / robot.rates.control_hz)
-    executor, chunks = _executor(robot), dict[int, Placed]()
+    executor, chunks = _executor(robot), dict[int, PlacedChunk]()
     result = Run(dt_s=period_ns * 1e-9, start_ns=10**10)
     now_ns, sequence, commands = result.start_ns, 0, []
-    running: tuple[Start, Array, int] | None = None
+    running: tuple[InferenceRequest, Array, int] | None = None
     last: Tick | None = None
     for number in range(ticks):
         now_ns += period_ns
@@ -83,15 +89,15 @@ def run(robot: Embodiment, strategy: Strategy, infer: Infer, *, delay: int, tick
         last = tick
         strategy.report(_progress(tick))
         if running is None:
-            start = strategy.begin(now_ns, prompt="", checkpoint_id="bench", can_continue=True)
-            if start is not None:
-                actions = infer(tick.command, now_ns * 1e-9, start.leftover)
-                running = (start, actions, number + delay)
+            request = strategy.request(now_ns, prompt="", checkpoint_id="bench", can_continue=True)
+            if request is not None:
+                actions = infer(tick.command, now_ns * 1e-9, request.remaining)
+                running = (request, actions, number + delay)
                 result.inferences += 1
         if running is not None and running[2] <= number:
-            (start, actions, _), running = running, None
+            (request, actions, _), running = running, None
             sent_ns = now_ns + period_ns // 2
-            placed = strategy.place(start, actions.astype(np.float32), sent_ns, sequence)
+            placed = strategy.place(request, actions.astype(np.float32), sent_ns, sequence)
             if placed is not None:
                 executor.offer(_chunk(robot, placed, sequence, sent_ns), sent_ns)
                 chunks[sequence] = placed
@@ -113,8 +119,8 @@ def _executor(robot: Embodiment) -> Executor:
     return executor
 
 
-def _progress(tick: Tick) -> Progress:
-    return Progress(
+def _progress(tick: Tick) -> ExecutorProgress:
+    return ExecutorProgress(
         stamp_ns=tick.now_ns,
         executing=tick.state is ExecutorState.EXECUTING,
         chunk_sequence=0 if tick.chunk is None else tick.chunk.sequence,
@@ -123,7 +129,7 @@ def _progress(tick: Tick) -> Progress:
     )
 
 
-def _chunk(robot: Embodiment, placed: Placed, sequence: int, now_ns: int) -> IncomingChunk:
+def _chunk(robot: Embodiment, placed: PlacedChunk, sequence: int, now_ns: int) -> IncomingChunk:
     return IncomingChunk(
         stamp_ns=placed.stamp_ns,
         step_ns=round(1e9 / robot.rates.chunk_hz),
@@ -138,7 +144,9 @@ def _chunk(robot: Embodiment, placed: Placed, sequence: int, now_ns: int) -> Inc
     )
 
 
-def _splice(chunks: dict[int, Placed], last: Tick | None, tick: Tick, number: int) -> Splice | None:
+def _splice(
+    chunks: dict[int, PlacedChunk], last: Tick | None, tick: Tick, number: int
+) -> Splice | None:
     """The splice at this tick, if there is one: both chunks at this time and two steps on."""
     if last is None or last.chunk is None or tick.chunk is None:
         return None
@@ -153,7 +161,7 @@ def _splice(chunks: dict[int, Placed], last: Tick | None, tick: Tick, number: in
     return Splice(tick=number, jumps=(jumps[0], jumps[1], jumps[2]))
 
 
-def _rows(placed: Placed, times_ns: NDArray[np.int64], step_ns: int) -> Array:
+def _rows(placed: PlacedChunk, times_ns: NDArray[np.int64], step_ns: int) -> Array:
     """Rows (3, A) of a chunk at these times, between two rows on the line."""
     steps = (times_ns - placed.stamp_ns) / step_ns
     rows = np.arange(len(placed.actions))

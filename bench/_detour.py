@@ -17,8 +17,8 @@ from torch import Tensor
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.model import flow
 from pi0_ros.model.guidance import Continuation
-from pi0_ros.policy import Leftover
 from pi0_ros.policy.backends.local import continuation
+from pi0_ros.policy.types import RemainingActions
 
 Array = NDArray[np.float64]
 
@@ -63,8 +63,8 @@ class Detour:
         """How far commands (T, A) are beside the wave in the first joint, 1 at the obstacle."""
         return (commands[:, 0] - self.curve(0.0, 0.0, times_s)[:, 0]) / ASIDE
 
-    def infer(self, position: Array, now_s: float, leftover: Leftover | None) -> Array:
-        """A chunk whose row 0 is meant for the next step; continues ``leftover`` if given."""
+    def infer(self, position: Array, now_s: float, remaining: RemainingActions | None) -> Array:
+        """A chunk whose row 0 is meant for the next step; continues ``remaining`` if given."""
         means, logits = self._modes(position, now_s)
         shape = (1, self._horizon, means.shape[2])
         noise = torch.randn(shape, generator=self._generator, dtype=torch.float64)
@@ -73,10 +73,10 @@ class Detour:
             return mixture_velocity(x, t, means, logits, self._spread)
 
         times = flow.euler_times(STEPS)
-        if leftover is None:
+        if remaining is None:
             chunk = flow.euler(velocity, noise, times)
         else:
-            onward = self._continuation(leftover, shape)
+            onward = self._continuation(remaining, shape)
             chunk = onward.integrate(velocity, noise, times)
         return chunk[0].numpy() * SCALE + self._home
 
@@ -94,13 +94,15 @@ class Detour:
                 logits.append(-0.5 * float(np.sum((off / DISCERNED) ** 2)))
         return torch.from_numpy(np.array(means)), torch.tensor(logits, dtype=torch.float64)
 
-    def _continuation(self, leftover: Leftover, shape: tuple[int, int, int]) -> Continuation:
+    def _continuation(
+        self, remaining: RemainingActions, shape: tuple[int, int, int]
+    ) -> Continuation:
         target = np.zeros(shape)
-        rows = len(leftover.actions)
-        target[0, :rows] = (leftover.actions - self._home) / SCALE
+        rows = len(remaining.actions)
+        target[0, :rows] = (remaining.actions - self._home) / SCALE
         executed = torch.ones(shape[2], dtype=torch.bool)
         return continuation(
-            torch.from_numpy(target), executed, leftover.delay, rows, leftover.options
+            torch.from_numpy(target), executed, remaining.delay, rows, remaining.options
         )
 
 

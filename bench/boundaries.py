@@ -24,27 +24,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _closed_loop import Array, Infer, Run, pace_of, run
+from _closed_loop import Array, Infer, Run, run, timing_of
 from _detour import PERIOD_S, Detour
 
 from pi0_ros.checkpoint import create_untrained
 from pi0_ros.embodiment import Embodiment, load
-from pi0_ros.policy import Leftover, RtcOptions
-from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy, example_observation
+from pi0_ros.policy.backends.local import LocalPolicy, example_observation
+from pi0_ros.policy.options import InferenceOptions, RtcOptions
 from pi0_ros.policy.strategy import (
-    Pace,
+    ChunkTiming,
     RealTimeChunking,
     Sequential,
     Strategy,
     TemporalEnsemble,
 )
+from pi0_ros.policy.types import RemainingActions
 
 DELAYS = (0, 2, 6, 12)
-STRATEGIES: dict[str, Callable[[Pace], Strategy]] = {
+STRATEGIES: dict[str, Callable[[ChunkTiming], Strategy]] = {
     "sequential": Sequential,
-    "temporal_ensemble": lambda pace: TemporalEnsemble(pace, 0.01),
-    "rtc guided": lambda pace: RealTimeChunking(pace, RtcOptions(mode="guided")),
-    "rtc prefix": lambda pace: RealTimeChunking(pace, RtcOptions(mode="prefix")),
+    "temporal_ensemble": TemporalEnsemble,
+    "rtc guided": lambda timing: RealTimeChunking(timing, RtcOptions(mode="guided")),
+    "rtc prefix": lambda timing: RealTimeChunking(timing, RtcOptions(mode="prefix")),
 }
 #: Time after a splice in which commands count, and splices left out at the start.
 AFTER_S, SKIPPED = 0.3, 2
@@ -67,7 +68,7 @@ def main() -> None:
 
     detour_runs = {
         (name, delay): run(
-            robot, make(pace_of(robot)), Detour(robot, 0).infer, delay=delay, ticks=ticks
+            robot, make(timing_of(robot)), Detour(robot, 0).infer, delay=delay, ticks=ticks
         )
         for delay in delays
         for name, make in STRATEGIES.items()
@@ -78,7 +79,13 @@ def main() -> None:
         create_untrained(folder, robot)
         network = {
             (name, delay): figures(
-                run(robot, make(pace_of(robot)), tiny(robot, folder), delay=delay, ticks=ticks // 2)
+                run(
+                    robot,
+                    make(timing_of(robot)),
+                    tiny(robot, folder),
+                    delay=delay,
+                    ticks=ticks // 2,
+                )
             )
             for delay in delays
             for name, make in STRATEGIES.items()
@@ -96,11 +103,11 @@ def main() -> None:
 
 def tiny(robot: Embodiment, folder: str) -> Infer:
     """The tiny network as a policy whose joints are where they were commanded."""
-    policy = LocalPolicy(folder, robot, LocalOptions(seed=0, threads=1))
+    policy = LocalPolicy(folder, robot, InferenceOptions(seed=0, threads=1))
     example = example_observation(robot, policy.image_size)
 
-    def infer(position: Array, _now_s: float, leftover: Leftover | None) -> Array:
-        return policy.infer(replace(example, state=position), leftover).actions.astype(float)
+    def infer(position: Array, _now_s: float, remaining: RemainingActions | None) -> Array:
+        return policy.infer(replace(example, state=position), remaining).actions.astype(float)
 
     return infer
 

@@ -24,7 +24,8 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "training": frozenset({"checkpoint", "dataset", "embodiment", "model", "policy"}),
     "planning": frozenset({"dataset", "embodiment", "policy"}),
     "system": frozenset(),
-    "graph": frozenset({"embodiment", "system"}),
+    # Of policy only the options, which need no torch.
+    "graph": frozenset({"embodiment", "policy", "system"}),
     "nodes": frozenset(
         {"checkpoint", "control", "embodiment", "model", "planning", "policy", "recording"}
         | {"sync", "system"}
@@ -38,7 +39,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     ),
 }
 #: Modules at the root of the package, which every room may use.
-FOUNDATION = frozenset({"arrays", "stamps"})
+FOUNDATION = frozenset({"arrays", "extensions", "stamps"})
 KNOWN = frozenset(ARROWS) | FOUNDATION
 #: The only rooms that may touch the ROS client library or a message package.
 ROS_ROOMS = frozenset({"clients", "dataset", "nodes", "recording"})

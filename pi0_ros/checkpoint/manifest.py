@@ -21,7 +21,7 @@ from pi0_ros.model.config import Pi0Config
 from pi0_ros.model.small_config import Pi0SmallConfig
 
 FORMAT_VERSION = 1
-#: Conventions of :mod:`pi0_ros.policy.robots`.
+#: Conventions of :mod:`pi0_ros.policy.aloha`.
 RobotTransformKind = Literal["none", "aloha", "aloha_lerobot"]
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _PI0, _PI0_SMALL = "<pi0>", "<pi0-small>"

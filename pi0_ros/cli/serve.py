@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pi0_ros.policy.options import INFERENCE_DEFAULTS
+
 if TYPE_CHECKING:
     from pi0_ros.policy.remote.server import PolicyServer
 
@@ -37,10 +39,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help=f"what clients must send; better set {_KEY_VARIABLE} (default: everyone may connect)",
     )
     parser.add_argument("--prompt", default="", help="for clients that send none")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    parser.add_argument("--num-steps", type=int, default=10, help="denoising steps (default: 10)")
-    parser.add_argument("--seed", type=int, default=-1, help="of the noise; -1 (default): random")
-    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 (default): its choice")
+    for name, (default, description) in INFERENCE_DEFAULTS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(default),
+            default=default,
+            help=f"{description} (default: {default})",
+        )
     parser.set_defaults(func=run)
 
 
@@ -53,15 +58,16 @@ def _port(text: str) -> int:
 def run(given: argparse.Namespace) -> int:
     """Load, listen, serve until told to stop. Exit code 2 for what cannot be served."""
     from pi0_ros.embodiment import load
-    from pi0_ros.policy import PolicyError
-    from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy
+    from pi0_ros.policy.backends.local import LocalPolicy
+    from pi0_ros.policy.errors import PolicyError
+    from pi0_ros.policy.options import InferenceOptions
     from pi0_ros.policy.remote.server import PolicyServer, ServerOptions
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     logging.getLogger("websockets").setLevel(logging.ERROR)  # a line for each stray port scan
     embodiment = load(given.embodiment)
     try:
-        options = LocalOptions(
+        options = InferenceOptions(
             num_steps=given.num_steps, device=given.device, seed=given.seed, threads=given.threads
         )
         policy = LocalPolicy(given.checkpoint, embodiment, options)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pi0_ros.extensions import STRATEGIES
+from pi0_ros.policy.options import INFERENCE_DEFAULTS
+
 #: Sources of sensor data and sinks of commands.
 HARDWARE = ("mujoco", "mock", "real")
 
@@ -79,31 +82,15 @@ ARGUMENTS = (
         description="Side of the square views the model sees, in pixels",
         default="224",
     ),
-    Argument(
-        name="device",
-        description="Torch device of the policy, such as cpu or cuda",
-        default="cpu",
-    ),
-    Argument(
-        name="threads",
-        description="Processor threads of the policy; 0 leaves the number to torch",
-        default="0",
-    ),
-    Argument(
-        name="num_steps",
-        description="Denoising steps for each chunk",
-        default="10",
-    ),
-    Argument(
-        name="seed",
-        description="Seed of the policy's sampling noise; -1 draws one",
-        default="-1",
+    *(
+        Argument(name=name, description=description, default=str(default))
+        for name, (default, description) in INFERENCE_DEFAULTS.items()
     ),
     Argument(
         name="strategy",
         description="How chunks follow each other; auto: rtc where the policy can, else sequential",
         default="auto",
-        choices=("auto", "sequential", "temporal_ensemble", "rtc"),
+        choices=("auto", *STRATEGIES.names()),
     ),
 )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pi0_ros.graph.arguments import ARGUMENTS, Argument
+from pi0_ros.policy.options import InferenceOptions
 
 
 class GraphError(ValueError):
@@ -33,10 +34,10 @@ class GraphOptions:
     use_sim_time: bool | None = None
     parameters: str = ""
     image_size: int = 224
-    device: str = "cpu"
-    threads: int = 0
-    num_steps: int = 10
-    seed: int = -1
+    num_steps: int = InferenceOptions.num_steps
+    device: str = InferenceOptions.device
+    seed: int = InferenceOptions.seed
+    threads: int = InferenceOptions.threads
     strategy: str = "auto"
     directory: str = "~/pi0_episodes"
     require_commands: bool = True

@@ -12,7 +12,8 @@ from builtin_interfaces.msg import Time
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.nodes.time_messages import time_message
-from pi0_ros.policy.types import Observation, PolicyError
+from pi0_ros.policy.errors import PolicyError
+from pi0_ros.policy.types import Observation
 from pi0_ros.stamps import NS_PER_S, nanoseconds
 from pi0_ros.sync import AlignedSet, Views, view_order
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pi0_ros.policy.errors import IncompatibleError
 from pi0_ros.policy.policy import Policy
-from pi0_ros.policy.types import IncompatibleError
 
 # Added to the process's own niceness: a tenth of the CPU where threads compete.
 # More would let a load that holds the interpreter's lock wait long for its turn.

@@ -16,7 +16,8 @@ from pi0_ros.arrays import FloatArray
 from pi0_ros.checkpoint import Manifest, Normalisation, Statistics
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.embodiment.packing import pad_action, pad_state, unpad_action
-from pi0_ros.policy.robots import RobotTransform, robot_transforms
+from pi0_ros.policy.aloha import RobotTransform, robot_transforms
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.tokens import PromptTokenizer, Tokenizer, Tokens
 from pi0_ros.policy.transforms import (
     DeltaActions,
@@ -26,7 +27,7 @@ from pi0_ros.policy.transforms import (
     place_views,
     state_prompt,
 )
-from pi0_ros.policy.types import Observation, PolicyError
+from pi0_ros.policy.types import Observation
 from pi0_ros.policy.wordpiece import WordPieceTokenizer
 
 

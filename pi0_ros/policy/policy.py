@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pi0_ros.policy.types import Chunk, Leftover, Observation
+from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
 
 class Policy(Protocol):
@@ -26,8 +26,8 @@ class Policy(Protocol):
     def can_continue(self) -> bool:
         """Whether :meth:`infer` can make a chunk that continues another one."""
 
-    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
-        """Compute a chunk, one that continues ``leftover`` if given.
+    def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
+        """Compute a chunk, one that continues ``remaining`` if given.
 
         Raises :class:`~pi0_ros.policy.PolicyError` rather than guess.
         """

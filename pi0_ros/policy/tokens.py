@@ -10,7 +10,7 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
-from pi0_ros.policy.types import PolicyError
+from pi0_ros.policy.errors import PolicyError
 
 _PAD = 0
 

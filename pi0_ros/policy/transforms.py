@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.policy.types import PolicyError
+from pi0_ros.policy.errors import PolicyError
 
 #: Bins of the state in a π0.5 prompt, over [-1, 1].
 STATE_BINS = 256

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.policy.errors import PolicyError
+from pi0_ros.policy.options import RtcOptions
+
 #: Stages of one inference, in order; "vision" and "prefix" run once per observation.
 STAGES = ("preprocess", "vision", "prefix", "denoise", "postprocess", "total")
-
-RTC_MODES = ("guided", "prefix")
-#: As in :data:`pi0_ros.model.guidance.SCHEDULES`; torch is not imported for it.
-RTC_SCHEDULES = ("exp", "linear", "ones", "zeros")
-
-
-class PolicyError(ValueError):
-    """An observation, a checkpoint or an output that must not reach the robot."""
-
-
-class IncompatibleError(PolicyError):
-    """A checkpoint that is not for this robot; ``problems`` are sentences, one per reason."""
-
-    def __init__(self, message: str, problems: tuple[str, ...]) -> None:
-        super().__init__(message)
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,40 +31,13 @@ class Observation:
     stamp_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RtcOptions:
-    """How a chunk is made to continue another one.
-
-    ``mode`` "guided": the sampler is led towards the old chunk, with a backward pass in every
-    step; "prefix": the first rows are replaced by those of the old chunk in every step.
-    ``schedule`` and ``max_guidance`` are of "guided": how the weight falls over the rows,
-    and the largest guidance coefficient.
-    """
-
-    mode: str = "guided"
-    schedule: str = "exp"
-    max_guidance: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.mode not in RTC_MODES:
-            raise PolicyError(f"rtc_mode is {self.mode!r}; give one of {', '.join(RTC_MODES)}")
-        if self.schedule not in RTC_SCHEDULES:
-            raise PolicyError(
-                f"rtc_schedule is {self.schedule!r}; give one of {', '.join(RTC_SCHEDULES)}"
-            )
-        if not (math.isfinite(self.max_guidance) and self.max_guidance > 0.0):
-            raise PolicyError(
-                f"rtc_max_guidance is {self.max_guidance}; give a number above 0 (the paper: 5)"
-            )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Leftover:
-    """What the chunk being executed has left when an inference begins.
+class RemainingActions:
+    """The rows of the executed chunk that remain when an inference begins.
 
-    ``actions`` float32 (n, A), absolute, in embodiment order and units: row i is due when row
-    i of the new chunk is; n is H - s. The first ``delay`` rows will
-    have been executed when the new chunk arrives.
+    ``actions`` float32 (n, A), absolute, in embodiment order and units, n = H - s: row i is due
+    when row i of the new chunk is due. The first ``delay`` rows will have been executed when the
+    new chunk arrives.
     """
 
     actions: NDArray[np.float32]

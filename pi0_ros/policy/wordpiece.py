@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.tokens import Tokens, prompt_row
-from pi0_ros.policy.types import PolicyError
 
 _PAD, _UNKNOWN, _BEGIN, _END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 # BERT gives up on longer words.

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from pi0_ros.checkpoint import Supplement, convert, load, verify
 from pi0_ros.embodiment import load as robot
-from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy
+from pi0_ros.policy.backends.local import LocalPolicy
+from pi0_ros.policy.options import InferenceOptions
 from pi0_ros.policy.pipeline import Pipeline
 from pi0_ros.policy.types import Observation
 
@@ -65,7 +66,7 @@ def test_a_lerobot_checkpoint_is_fed_its_cameras_in_the_order_it_lists_them(
     source = write_lerobot(tmp_path / "source", input_features=features(*listed))
     manifest = convert(source, UR5E, tmp_path / "out", Supplement())
     assert manifest.cameras == tuple(slot for slot in listed if slot != RIGHT)
-    options = LocalOptions(num_steps=STEPS, seed=0)
+    options = InferenceOptions(num_steps=STEPS, seed=0)
     chunk = LocalPolicy(tmp_path / "out", UR5E, options).infer(observed())
     np.testing.assert_allclose(chunk.actions, sampled(tmp_path / "out", trained), atol=1e-4)
     other = sampled(tmp_path / "out", trained[::-1])

@@ -10,8 +10,8 @@ import pytest
 
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
-from pi0_ros.policy import Chunk
 from pi0_ros.policy.report import PolicyReport
+from pi0_ros.policy.types import Chunk
 from pi0_ros.sync import AlignedSet, Fault, Refusal, Stamped, SyncReport
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "diagnostics.md"

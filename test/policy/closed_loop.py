@@ -12,28 +12,34 @@ from numpy.typing import NDArray
 
 from pi0_ros.control import Executor, ExecutorState, IncomingChunk, Tick, Tuning
 from pi0_ros.embodiment import load
-from pi0_ros.policy.strategy import Pace, Placed, Progress, Start, Strategy
+from pi0_ros.policy.strategy import (
+    ChunkTiming,
+    ExecutorProgress,
+    InferenceRequest,
+    PlacedChunk,
+    Strategy,
+)
 
 ROBOT = load("bimanual_trossen")
 RATES = ROBOT.rates
 PERIOD_NS = round(1e9 / RATES.control_hz)
-PACE = Pace(
+TIMING = ChunkTiming(
     horizon=RATES.horizon,
     execution_steps=RATES.execution_steps,
     step_ns=round(1e9 / RATES.chunk_hz),
-    uptake_ns=round(ROBOT.sync.observation_timeout_s * 1e9),
+    start_timeout_ns=round(ROBOT.sync.observation_timeout_s * 1e9),
 )
 A = len(ROBOT.action)
 
 
-def ramp(start: Start, first: float) -> NDArray[np.float32]:
-    """Goes on with the leftover, if any, and then at 1 mrad a step, in every joint."""
-    rows = np.empty((PACE.horizon, A), dtype=np.float32)
-    known = 0 if start.leftover is None else len(start.leftover.actions)
-    if start.leftover is not None:
-        rows[:known] = start.leftover.actions
+def ramp(request: InferenceRequest, first: float) -> NDArray[np.float32]:
+    """Goes on with the remaining, if any, and then at 1 mrad a step, in every joint."""
+    rows = np.empty((TIMING.horizon, A), dtype=np.float32)
+    known = 0 if request.remaining is None else len(request.remaining.actions)
+    if request.remaining is not None:
+        rows[:known] = request.remaining.actions
         first = float(rows[known - 1, 0]) + 1e-3
-    rows[known:] = first + 1e-3 * np.arange(PACE.horizon - known)[:, None]
+    rows[known:] = first + 1e-3 * np.arange(TIMING.horizon - known)[:, None]
     return rows
 
 
@@ -42,10 +48,10 @@ class Published:
     """A chunk that was offered, and at which of its steps it was taken up, if it was."""
 
     sequence: int
-    start: Start
-    placed: Placed
+    request: InferenceRequest
+    placed: PlacedChunk
     refused: bool
-    taken_up_at: int | None = None
+    started_at: int | None = None
 
 
 @dataclass
@@ -57,7 +63,7 @@ class Loop:
 
     strategy: Strategy
     delays: list[int]
-    network: Callable[[Start, float], NDArray[np.float32]] = ramp
+    network: Callable[[InferenceRequest, float], NDArray[np.float32]] = ramp
     prompt: str = "fold"
     checkpoint_id: str = "robot@1"
     can_continue: bool = True
@@ -65,7 +71,7 @@ class Loop:
     published_ns: int = 0
     ticks: list[Tick] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
-    begun: list[Start] = field(default_factory=list)
+    begun: list[InferenceRequest] = field(default_factory=list)
     lost: int = 0
     refuse_next: bool = False
     connected: bool = True
@@ -73,7 +79,7 @@ class Loop:
     def __post_init__(self) -> None:
         self._delay = chain(self.delays, repeat(self.delays[-1]))
         self._sequence = 0
-        self._running: tuple[Start, NDArray[np.float32], int] | None = None
+        self._running: tuple[InferenceRequest, NDArray[np.float32], int] | None = None
         self.restart_executor()
 
     def restart_executor(self) -> None:
@@ -114,10 +120,10 @@ class Loop:
         """What ExecutorStatus says of a tick."""
         sequence = 0 if tick.chunk is None else tick.chunk.sequence
         executing = tick.state is ExecutorState.EXECUTING
-        if executing and self.published[sequence].taken_up_at is None:
-            self.published[sequence].taken_up_at = tick.step
+        if executing and self.published[sequence].started_at is None:
+            self.published[sequence].started_at = tick.step
         self.strategy.report(
-            Progress(
+            ExecutorProgress(
                 stamp_ns=tick.now_ns,
                 executing=executing,
                 chunk_sequence=sequence,
@@ -136,38 +142,38 @@ class Loop:
         return self.published[-1]
 
     def _begin(self, tick: Tick) -> None:
-        start = self.strategy.begin(
+        request = self.strategy.request(
             self.now_ns,
             prompt=self.prompt,
             checkpoint_id=self.checkpoint_id,
             can_continue=self.can_continue,
         )
-        if start is not None:
-            self.begun.append(start)
-            actions = self.network(start, float(np.nan_to_num(tick.command[0])))
-            self._running = (start, actions, len(self.ticks) + next(self._delay))
+        if request is not None:
+            self.begun.append(request)
+            actions = self.network(request, float(np.nan_to_num(tick.command[0])))
+            self._running = (request, actions, len(self.ticks) + next(self._delay))
 
     def _end(self) -> None:
         assert self._running is not None
-        (start, actions, _), self._running = self._running, None
+        (request, actions, _), self._running = self._running, None
         self.published_ns = self.now_ns + PERIOD_NS // 2
-        placed = self.strategy.place(start, actions, self.published_ns, self._sequence)
+        placed = self.strategy.place(request, actions, self.published_ns, self._sequence)
         if placed is None:
             self.lost += 1
             return
         chunk = IncomingChunk(
             stamp_ns=placed.stamp_ns,
-            step_ns=PACE.step_ns,
+            step_ns=TIMING.step_ns,
             names=ROBOT.action_names,
-            horizon=PACE.horizon,
+            horizon=TIMING.horizon,
             data=placed.actions.reshape(-1),
             observation_stamp_ns=self.now_ns,
             sequence=self._sequence,
             source_id="policy",
             embodiment="another" if self.refuse_next else ROBOT.name,
-            checkpoint_id=start.checkpoint_id,
+            checkpoint_id=request.checkpoint_id,
         )
         refusal = self.executor.offer(chunk, self.published_ns)
         self.refuse_next = False
-        self.published.append(Published(self._sequence, start, placed, refusal is not None))
+        self.published.append(Published(self._sequence, request, placed, refusal is not None))
         self._sequence += 1

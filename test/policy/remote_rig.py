@@ -12,9 +12,9 @@ import numpy as np
 from websockets.sync.server import ServerConnection, serve
 
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.policy import Chunk, Leftover, Observation
 from pi0_ros.policy.remote.protocol import pack, unpack
 from pi0_ros.policy.remote.server import PolicyServer, ServerOptions
+from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
 #: What a scripted server does with one connection; the socket is closed when it returns.
 Script = Callable[[ServerConnection], None]
@@ -33,7 +33,7 @@ class Scripted:
         self.before_answer: Callable[[], None] = lambda: None
         self._shape = (embodiment.rates.horizon, len(embodiment.action))
 
-    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
+    def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
         self.seen.append(observation)
         self.before_answer()
         actions = np.arange(np.prod(self._shape), dtype=np.float32).reshape(self._shape)

@@ -8,8 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from pi0_ros.policy import Chunk, IncompatibleError, Leftover, Observation, Policy, PolicyError
+from pi0_ros.policy.errors import IncompatibleError, PolicyError
 from pi0_ros.policy.loading import BackgroundLoader, LoadResult
+from pi0_ros.policy.policy import Policy
+from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
 
 class Named:
@@ -22,7 +24,7 @@ class Named:
     def __init__(self, checkpoint_id: str) -> None:
         self.checkpoint_id = checkpoint_id
 
-    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
+    def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
         raise NotImplementedError
 
 

@@ -10,15 +10,17 @@ import torch
 
 from pi0_ros.checkpoint import CheckpointError
 from pi0_ros.embodiment import load
-from pi0_ros.policy import STAGES, PolicyError
-from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy, example_observation
+from pi0_ros.policy.backends.local import LocalPolicy, example_observation
+from pi0_ros.policy.errors import PolicyError
+from pi0_ros.policy.options import InferenceOptions
+from pi0_ros.policy.types import STAGES
 
 UR5E = load("ur5e")
 EXAMPLE = example_observation(UR5E, 224)
 
 
 def policy(checkpoint: Path, seed: int = 0) -> LocalPolicy:
-    return LocalPolicy(checkpoint, UR5E, LocalOptions(seed=seed, num_steps=2))
+    return LocalPolicy(checkpoint, UR5E, InferenceOptions(seed=seed, num_steps=2))
 
 
 def test_a_chunk_has_the_embodiments_shape_and_every_stage(checkpoint: Path) -> None:
@@ -81,23 +83,23 @@ def test_refuses_output_with_nan(checkpoint: Path) -> None:
 )
 def test_refuses_bad_options(options: dict[str, int], message: str) -> None:
     with pytest.raises(PolicyError, match=message):
-        LocalOptions(**options)
+        InferenceOptions(**options)
 
 
 @pytest.mark.parametrize("device", ["tpu:9", "abacus", "mps"])
 def test_refuses_an_unknown_device(checkpoint: Path, device: str) -> None:
     with pytest.raises(PolicyError, match="use cpu, cuda or cuda:N"):
-        LocalPolicy(checkpoint, UR5E, LocalOptions(device=device))
+        LocalPolicy(checkpoint, UR5E, InferenceOptions(device=device))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is usable here")
 def test_refuses_a_gpu_that_is_not_there(checkpoint: Path) -> None:
     with pytest.raises(PolicyError, match="no GPU is usable here"):
-        LocalPolicy(checkpoint, UR5E, LocalOptions(device="cuda"))
+        LocalPolicy(checkpoint, UR5E, InferenceOptions(device="cuda"))
 
 
 def test_refuses_a_gpu_beyond_the_last(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(PolicyError, match="'cuda:2' and GPUs here end at cuda:1"):
-        LocalPolicy(checkpoint, UR5E, LocalOptions(device="cuda:2"))
+        LocalPolicy(checkpoint, UR5E, InferenceOptions(device="cuda:2"))

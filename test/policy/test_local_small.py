@@ -11,11 +11,13 @@ import torch
 
 from pi0_ros.checkpoint import create_untrained, load, save
 from pi0_ros.embodiment import load as load_embodiment
-from pi0_ros.policy import STAGES, Observation, PolicyError
-from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy, example_observation
+from pi0_ros.policy.backends.local import LocalPolicy, example_observation
+from pi0_ros.policy.errors import PolicyError
+from pi0_ros.policy.options import InferenceOptions
+from pi0_ros.policy.types import STAGES, Observation
 
 UR5E = load_embodiment("ur5e")
-OPTIONS = LocalOptions(seed=0, num_steps=2)
+OPTIONS = InferenceOptions(seed=0, num_steps=2)
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,12 @@ from hypothesis.extra.numpy import arrays
 from pi0_ros.checkpoint import load_manifest
 from pi0_ros.embodiment import available, load
 from pi0_ros.embodiment.packing import pad_state, state_slots
-from pi0_ros.policy import Observation, PolicyError
+from pi0_ros.policy.aloha import robot_transforms
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.pipeline import Pipeline
-from pi0_ros.policy.robots import robot_transforms
 from pi0_ros.policy.tokens import PromptTokenizer, Tokens
 from pi0_ros.policy.transforms import DeltaActions, Quantile, ZScore, state_prompt
+from pi0_ros.policy.types import Observation
 
 UR5E = load("ur5e")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pi0_ros.policy import Chunk
 from pi0_ros.policy.report import PolicyReport
+from pi0_ros.policy.types import Chunk
 
 
 def chunk(total_ms: float) -> Chunk:

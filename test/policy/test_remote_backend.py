@@ -14,9 +14,9 @@ from remote_rig import Script, Scripted, answering, hanging_up, scripted_server,
 from websockets.sync.server import ServerConnection
 
 from pi0_ros.embodiment import load
-from pi0_ros.policy import PolicyError
 from pi0_ros.policy.backends.local import example_observation
 from pi0_ros.policy.backends.remote import RemotePolicy, RemotePolicyOptions
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.remote.protocol import pack, unpack
 
 UR5E = load("ur5e")

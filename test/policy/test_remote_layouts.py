@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from pi0_ros.embodiment import load
-from pi0_ros.policy import Observation, PolicyError
 from pi0_ros.policy.backends.local import example_observation
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.remote.layouts import WireFormat
 from pi0_ros.policy.remote.protocol import ProtocolError, pack, unpack
+from pi0_ros.policy.types import Observation
 
 TROSSEN, UR5E, FRANKA = load("bimanual_trossen"), load("ur5e"), load("franka")
 

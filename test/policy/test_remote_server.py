@@ -19,8 +19,9 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from pi0_ros.embodiment import load
-from pi0_ros.policy import PolicyError
-from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy
+from pi0_ros.policy.backends.local import LocalPolicy
+from pi0_ros.policy.errors import PolicyError
+from pi0_ros.policy.options import InferenceOptions
 from pi0_ros.policy.remote.protocol import pack, unpack
 from pi0_ros.policy.remote.server import PolicyServer, ServerOptions
 
@@ -61,7 +62,7 @@ def ask(raw: ClientConnection, message: Any) -> Any:
 
 
 def test_the_public_client_gets_chunks_of_a_real_checkpoint(checkpoint: Path) -> None:
-    policy = LocalPolicy(checkpoint, UR5E, LocalOptions(num_steps=1, seed=0))
+    policy = LocalPolicy(checkpoint, UR5E, InferenceOptions(num_steps=1, seed=0))
     with serving(policy, UR5E) as port:
         client = WebsocketClientPolicy("127.0.0.1", port)
         metadata = client.get_server_metadata()

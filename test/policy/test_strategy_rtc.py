@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from closed_loop import PACE, PERIOD_NS, RATES, Loop
+from closed_loop import PERIOD_NS, RATES, TIMING, Loop
 
 from pi0_ros.control import ExecutorState
-from pi0_ros.policy import RtcOptions
+from pi0_ros.policy.options import RtcOptions
 from pi0_ros.policy.strategy import RealTimeChunking
 
 GUESS = RATES.execution_steps // 2
 
 
 def loop(*delays: int) -> Loop:
-    return Loop(RealTimeChunking(PACE, RtcOptions()), list(delays))
+    return Loop(RealTimeChunking(TIMING, RtcOptions()), list(delays))
 
 
 def continued(a_loop: Loop) -> list[int | None]:
     """Delay each chunk was told, None for those that continue nothing."""
-    return [None if c.start.leftover is None else c.start.leftover.delay for c in a_loop.published]
+    return [
+        None if c.request.remaining is None else c.request.remaining.delay for c in a_loop.published
+    ]
 
 
 @pytest.mark.parametrize("delay", [0, 2, 6, 12])
@@ -27,15 +29,15 @@ def test_each_chunk_continues_the_one_before_at_the_step_that_is_due(delay: int)
     run = loop(delay).run(300)
     assert continued(run)[:5] == [None, GUESS, delay, delay, delay]
     for before, after in zip(run.published, run.published[1:], strict=False):
-        assert after.start.during is not None
-        assert after.start.during.sequence == before.sequence
-        steps = after.start.steps
+        assert after.request.executing is not None
+        assert after.request.executing.sequence == before.sequence
+        steps = after.request.steps
         assert steps == RATES.execution_steps
-        assert after.placed.stamp_ns == before.placed.stamp_ns + steps * PACE.step_ns
-        assert after.start.leftover is not None
-        assert np.array_equal(after.start.leftover.actions, before.placed.actions[steps:])
-        assert after.placed.frozen_prefix == after.start.leftover.delay
-    assert [c.taken_up_at for c in run.published[:-1]] == [0] + [delay] * (len(run.published) - 2)
+        assert after.placed.stamp_ns == before.placed.stamp_ns + steps * TIMING.step_ns
+        assert after.request.remaining is not None
+        assert np.array_equal(after.request.remaining.actions, before.placed.actions[steps:])
+        assert after.placed.frozen_prefix == after.request.remaining.delay
+    assert [c.started_at for c in run.published[:-1]] == [0] + [delay] * (len(run.published) - 2)
     assert run.executor.underruns == 0
     assert not run.executor.hits[1:].any()
     # The ramp goes on as if there were one chunk only, once the start from rest is over: to
@@ -50,9 +52,9 @@ def test_from_standstill_no_action_is_skipped_however_long_the_first_inference_t
 ) -> None:
     run = loop(cold, 2).run_until(lambda run: continued_chunks(run) >= 3)
     first = run.published[0]
-    assert first.start.leftover is None
+    assert first.request.remaining is None
     assert first.placed.frozen_prefix == 0
-    assert first.taken_up_at == 0
+    assert first.started_at == 0
     executed = [t.step for t in run.ticks if t.chunk is not None and t.chunk.sequence == 0]
     assert executed[: RATES.execution_steps] == list(range(RATES.execution_steps))
     assert continued(run)[1:4] == [GUESS, 2, 2]
@@ -77,7 +79,7 @@ def test_starts_earlier_where_the_rest_of_the_chunk_would_not_outlast_the_delay(
     run = loop(0, 2, 40, 2).run_until(lambda run: run.lost == 1)
     run.run_until(lambda run: len(run.published) == 4)
     # Of 50 steps, 40 are left for the delay and one for the executor.
-    assert run.newest.start.steps == PACE.horizon - 1 - 40
+    assert run.newest.request.steps == TIMING.horizon - 1 - 40
     assert continued(run)[-1] == 40
 
 
@@ -86,10 +88,10 @@ def test_after_a_hold_the_next_chunk_begins_at_its_first_row_and_measures_nothin
     count = len(run.published)
     run.executor.hold("operator")
     run.run_until(lambda run: len(run.published) > count)
-    assert run.newest.start.during is None
+    assert run.newest.request.executing is None
     assert run.newest.placed.stamp_ns == run.published_ns
     run.run_until(lambda run: len(run.published) > count + 2)
-    assert run.published[count].taken_up_at == 0
+    assert run.published[count].started_at == 0
     assert continued(run)[count:] == [None, 2, 2]
 
 
@@ -99,9 +101,9 @@ def test_a_chunk_for_a_robot_that_stopped_meanwhile_is_dropped_and_the_next_star
     run.executor.hold("operator")
     run.run_until(lambda run: run.lost == 1)
     run.run_until(lambda run: len(run.published) == 4)
-    assert run.newest.start.leftover is None
+    assert run.newest.request.remaining is None
     run.step()
-    assert run.newest.taken_up_at == 0
+    assert run.newest.started_at == 0
     values = run.strategy.values()
     assert values["chunks_dropped"] == "1"
     assert values["without guidance: the executor stopped executing meanwhile"] == "1"
@@ -133,9 +135,9 @@ def test_a_refused_chunk_is_followed_by_another_that_continues_what_is_executed(
     run.run_until(lambda run: len(run.published) == 4)
     assert run.newest.refused
     run.run_until(lambda run: len(run.published) == 5)
-    again = run.newest.start
-    assert again.during is not None
-    assert again.during.sequence == 2
+    again = run.newest.request
+    assert again.executing is not None
+    assert again.executing.sequence == 2
     assert run.executor.underruns == 0
 
 
@@ -145,9 +147,9 @@ def test_an_executor_that_restarts_gets_a_chunk_from_its_first_row() -> None:
     run.restart_executor()
     run.run_until(lambda run: len(run.published) == 4)
     assert run.lost == 1
-    assert run.newest.start.leftover is None
+    assert run.newest.request.remaining is None
     run.run(3)
-    assert run.newest.taken_up_at == 0
+    assert run.newest.started_at == 0
 
 
 def test_a_clock_that_jumps_back_begins_anew() -> None:
@@ -156,9 +158,9 @@ def test_a_clock_that_jumps_back_begins_anew() -> None:
     run.now_ns -= 5 * 10**9
     run.run_until(lambda run: len(run.published) == 4)
     assert run.lost == 1
-    assert run.newest.start.leftover is None
+    assert run.newest.request.remaining is None
     run.run(120)
-    assert run.newest.start.leftover is not None
+    assert run.newest.request.remaining is not None
     assert run.executor.underruns == 0
 
 
@@ -167,9 +169,9 @@ def test_a_clock_that_jumps_ahead_ends_the_chunk_and_the_next_starts_afresh() ->
     run.run_until(lambda run: run.inferring)
     run.now_ns += 5 * 10**9
     run.run_until(lambda run: len(run.published) == 4)
-    assert run.newest.start.leftover is None
+    assert run.newest.request.remaining is None
     run.run(2)
-    assert run.newest.taken_up_at == 0
+    assert run.newest.started_at == 0
     assert max(map(int, run.strategy.values()["delays_measured_steps"].split())) == 6
 
 
@@ -179,7 +181,7 @@ def test_deactivation_drops_the_inference_that_runs() -> None:
     run.strategy.restart()
     run.run_until(lambda run: run.lost == 1)
     run.run_until(lambda run: len(run.published) == 4)
-    assert run.newest.start.leftover is None
+    assert run.newest.request.remaining is None
 
 
 @pytest.mark.parametrize("change", [{"prompt": "unfold"}, {"checkpoint_id": "robot@2"}])

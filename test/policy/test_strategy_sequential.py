@@ -5,13 +5,13 @@ from __future__ import annotations
 import weakref
 
 import numpy as np
-from closed_loop import PACE, Loop
+from closed_loop import TIMING, Loop
 from numpy.typing import NDArray
 
-from pi0_ros.policy.strategy import Pace, Progress, Sequential, Start
+from pi0_ros.policy.strategy import ChunkTiming, ExecutorProgress, InferenceRequest, Sequential
 
 MS = 1_000_000
-FOUR_STEPS = Pace(horizon=50, execution_steps=16, step_ns=50 * MS, uptake_ns=500 * MS)
+FOUR_STEPS = ChunkTiming(horizon=50, execution_steps=16, step_ns=50 * MS, start_timeout_ns=500 * MS)
 ROWS = np.zeros((50, 2), dtype=np.float32)
 
 
@@ -26,10 +26,10 @@ class Plan:
         return self.start(now_ms) is not None
 
     def send(self, now_ms: int) -> NDArray[np.float32]:
-        start = self.start(now_ms)
-        assert start is not None
+        request = self.start(now_ms)
+        assert request is not None
         rows = ROWS.copy()
-        placed = self.strategy.place(start, rows, now_ms * MS, self.sequence)
+        placed = self.strategy.place(request, rows, now_ms * MS, self.sequence)
         assert placed is not None
         assert placed.stamp_ns == now_ms * MS
         assert placed.frozen_prefix == 0
@@ -46,7 +46,7 @@ class Plan:
         refused: int = 0,
     ) -> None:
         self.strategy.report(
-            Progress(
+            ExecutorProgress(
                 stamp_ns=now_ms * MS,
                 executing=executing,
                 chunk_sequence=self.sequence - 1 if sequence is None else sequence,
@@ -56,8 +56,8 @@ class Plan:
             )
         )
 
-    def start(self, now_ms: int) -> Start | None:
-        return self.strategy.begin(
+    def start(self, now_ms: int) -> InferenceRequest | None:
+        return self.strategy.request(
             now_ms * MS, prompt="fold", checkpoint_id="robot@1", can_continue=True
         )
 
@@ -94,7 +94,7 @@ def test_progress_of_a_chunk_never_sent_does_not_count() -> None:
     assert not plan.due(120)
 
 
-def test_holding_before_the_uptake_is_not_the_end_of_the_chunk() -> None:
+def test_holding_before_the_start_of_the_chunk_is_not_the_end_of_the_chunk() -> None:
     plan = sent()
     plan.report(10, 1, executing=False)
     assert not plan.due(10)
@@ -134,9 +134,9 @@ def test_restart_forgets_what_was_sent() -> None:
 
 
 def test_in_closed_loop_every_chunk_starts_from_its_first_row() -> None:
-    run = Loop(Sequential(PACE), [3]).run(200)
+    run = Loop(Sequential(TIMING), [3]).run(200)
     assert len(run.published) == 8
-    assert {c.taken_up_at for c in run.published[:-1]} == {0}
+    assert {c.started_at for c in run.published[:-1]} == {0}
     assert run.executor.underruns == 0
 
 
@@ -154,6 +154,6 @@ def test_a_chunk_being_executed_is_remembered_however_many_are_refused() -> None
     for refused in range(1, 41):
         plan.send(20 + refused)
         plan.report(20 + refused, 16, sequence=0, refused=refused)
-    start = plan.start(100)
-    assert start is not None and start.during is not None
-    assert (start.during.sequence, start.steps) == (0, 16)
+    request = plan.start(100)
+    assert request is not None and request.executing is not None
+    assert (request.executing.sequence, request.steps) == (0, 16)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pi0_ros.embodiment import load
-from pi0_ros.policy import PolicyError
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.transforms import (
     DeltaActions,
     Quantile,

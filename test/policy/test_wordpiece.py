@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pi0_ros.policy import PolicyError
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.wordpiece import WordPieceTokenizer, words
 
 #: Pieces of the vocabulary in BERT's own test of its tokenizer, behind the padding.

@@ -16,7 +16,8 @@ from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.observations import time_message
 from pi0_ros.nodes.policy.node import PolicyNode
-from pi0_ros.policy import Chunk, Leftover, Observation, Policy
+from pi0_ros.policy.policy import Policy
+from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
 UR5E = load("ur5e")
 SIZE = 14
@@ -35,15 +36,15 @@ class Scripted:
         can_continue: bool = False,
     ) -> None:
         self.can_continue = can_continue
-        self.leftovers: list[Leftover | None] = []
+        self.remaining_seen: list[RemainingActions | None] = []
         self.checkpoint_id = checkpoint_id
         self.image_size = image_size
         self.seen: list[Observation] = []
         self.answer: Callable[[], None] = lambda: None
 
-    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
+    def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
         self.seen.append(observation)
-        self.leftovers.append(leftover)
+        self.remaining_seen.append(remaining)
         self.answer()
         actions = np.arange(50 * 7, dtype=np.float32).reshape(50, 7)
         return Chunk(actions=actions, stage_ms=(1.0, 3.0), stage_names=("denoise", "total"))

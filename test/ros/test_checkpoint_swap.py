@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save_file
 from pi0_msgs.srv import LoadCheckpoint
 from pi0_ros.checkpoint import create_untrained
 from pi0_ros.embodiment import load
-from pi0_ros.policy import Policy, PolicyError
+from pi0_ros.policy.errors import PolicyError
+from pi0_ros.policy.policy import Policy
 
 SERVICE = "/policy/load_checkpoint"
 
@@ -84,7 +85,9 @@ def test_the_next_chunk_is_of_the_new_checkpoint_and_sequences_go_on(scene: Scen
 def test_progress_of_the_old_checkpoints_chunk_still_brings_the_next(scene: Scene) -> None:
     scene.first_chunk()
     scene.report(0)
-    scene.ros.spin_until(lambda: scene.node._source.strategy._follower.current, what="the uptake")
+    scene.ros.spin_until(
+        lambda: scene.node._source.strategy._tracker.current, what="the start of the chunk"
+    )
     scene.loads["new"] = lambda: Scripted("new@1")
     assert ask(scene.ros, "new").success
     scene.report(UR5E.rates.execution_steps)

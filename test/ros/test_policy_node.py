@@ -59,12 +59,12 @@ def test_a_backend_that_can_is_told_what_is_left_of_the_chunk_being_executed(ros
     first = scene.first_chunk()
     second = scene.next_chunk()
     steps = UR5E.rates.execution_steps
-    leftover = scene.backend.leftovers[1]
-    assert scene.backend.leftovers[0] is None
-    assert leftover is not None
+    remaining = scene.backend.remaining_seen[1]
+    assert scene.backend.remaining_seen[0] is None
+    assert remaining is not None
     rows = np.array(first.data, dtype=np.float32).reshape(50, 7)[steps:]
-    np.testing.assert_array_equal(leftover.actions, rows)
-    assert second.frozen_prefix == leftover.delay == steps // 2
+    np.testing.assert_array_equal(remaining.actions, rows)
+    assert second.frozen_prefix == remaining.delay == steps // 2
     shift_ns = nanoseconds(second.header.stamp) - nanoseconds(first.header.stamp)
     assert shift_ns == steps * 50_000_000
 
@@ -75,17 +75,17 @@ def test_a_chunk_of_another_source_being_executed_is_not_continued(ros: Graph) -
     scene.report(3)
     scene.report(UR5E.rates.execution_steps, source_id="/another:1")
     scene.observe_until(lambda: len(scene.chunks) == 2, "a second chunk")
-    assert scene.backend.leftovers == [None, None]
+    assert scene.backend.remaining_seen == [None, None]
     assert scene.chunks[1].frozen_prefix == 0
 
 
 def test_does_not_infer_while_the_chunk_is_being_executed(ros: Graph) -> None:
     scene = Scene(ros)
-    follower = scene.node._source.strategy._follower
+    tracker = scene.node._source.strategy._tracker
     scene.first_chunk()
     # Publishing the next status makes the one before it seen.
     scene.report(UR5E.rates.execution_steps - 1)
-    ros.spin_until(lambda: follower.current, what="the uptake")
+    ros.spin_until(lambda: tracker.current, what="the start of the chunk")
     stamps = {nanoseconds(scene.observe().header.stamp)}
     ros.spin_until(lambda: scene.node._newest is not None, what="an observation kept")
     ros.spin_some()

@@ -24,7 +24,8 @@ from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 from pi0_ros.nodes.observations import time_message
 from pi0_ros.nodes.policy.node import PolicyNode
-from pi0_ros.policy import Chunk, Leftover, Observation, Policy
+from pi0_ros.policy.policy import Policy
+from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 from pi0_ros.stamps import nanoseconds
 
 UR5E = load("ur5e")
@@ -43,11 +44,11 @@ class Held:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._policy, name)
 
-    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
+    def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
         self.begun.set()
         assert self.go_on.wait(60.0)
         self.go_on.clear()
-        return self._policy.infer(observation, leftover)
+        return self._policy.infer(observation, remaining)
 
 
 class Robot:
@@ -111,7 +112,7 @@ class Robot:
 
     def _reported(self) -> bool:
         """Whether the policy knows of the tick."""
-        return self.policy._source.strategy._follower.reported_ns == self.now_ns
+        return self.policy._source.strategy._tracker.reported_ns == self.now_ns
 
     def _observed(self) -> bool:
         """Whether the policy has this observation, or is already at work on it."""

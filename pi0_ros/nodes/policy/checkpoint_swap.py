@@ -16,8 +16,8 @@ from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 
 from pi0_msgs.srv import LoadCheckpoint
-from pi0_ros.policy import Policy
 from pi0_ros.policy.loading import BackgroundLoader, LoadResult
+from pi0_ros.policy.policy import Policy
 
 # One request loads, another is refused meanwhile.
 _THREADS = 2

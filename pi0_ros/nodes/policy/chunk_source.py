@@ -1,6 +1,6 @@
-"""The policy's chunks on their way out: a strategy, what it hears, and what is published.
+"""Publishes the policy's chunks, as its chunk strategy decides.
 
-Thread-safe: callbacks report and begin, the inference thread delivers.
+Thread-safe: callbacks report and request, the inference thread delivers.
 """
 
 from __future__ import annotations
@@ -10,44 +10,42 @@ import threading
 import uuid
 from typing import Any
 
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.time_messages import duration_message, time_message
-from pi0_ros.policy import Chunk, Observation, Policy, RtcOptions
+from pi0_ros.policy.options import RtcOptions
+from pi0_ros.policy.policy import Policy
 from pi0_ros.policy.strategy import (
-    Pace,
-    Placed,
-    Progress,
+    ChunkTiming,
+    ExecutorProgress,
+    InferenceRequest,
+    PlacedChunk,
     RealTimeChunking,
-    Start,
-    StrategyOptions,
-    make_strategy,
+    StrategyChoice,
+    choose,
+    option_defaults,
+    strategies,
 )
+from pi0_ros.policy.types import Chunk, Observation
 from pi0_ros.stamps import NS_PER_S, nanoseconds
-
-_DEFAULTS = {
-    "strategy": "",
-    "rtc_mode": "guided",
-    "rtc_schedule": "exp",
-    "rtc_max_guidance": 5.0,
-    "ensemble_decay": 0.01,
-}
 
 
 class ChunkSource:
     """Publishes on ``action_chunk`` for ``node`` and listens to ``executor_status``.
 
-    Make one per node; :meth:`configure` and :meth:`close` with it. Parameters: ``strategy``,
-    ``rtc_mode``, ``rtc_schedule``, ``rtc_max_guidance``, ``ensemble_decay``.
+    One per node, which calls :meth:`configure` and :meth:`close`. Parameters: ``strategy``, and the
+    options of every strategy of the table.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        for name, default in _DEFAULTS.items():
-            node.declare_parameter(name, default)
+        node.declare_parameter("strategy", "", _described(f"one of {', '.join(strategies())}"))
+        for name, (default, description) in option_defaults().items():
+            node.declare_parameter(name, default, _described(description))
         self.source_id = f"{node.get_fully_qualified_name()}:{uuid.uuid4().hex[:8]}"
         self._lock = threading.Lock()
         self._sequence = 0  # never restarts: the executor refuses one that goes back
@@ -55,38 +53,32 @@ class ChunkSource:
         self._publisher: Any = None
         self._subscription: Any = None
 
-    def options(self) -> StrategyOptions:
+    def choice(self) -> StrategyChoice:
         """The parameters. Raises PolicyError for a bad one."""
-        values = {name: self._node.get_parameter(name).value for name in _DEFAULTS}
-        return StrategyOptions(
-            name=values["strategy"],
-            rtc=RtcOptions(
-                mode=values["rtc_mode"],
-                schedule=values["rtc_schedule"],
-                max_guidance=values["rtc_max_guidance"],
-            ),
-            ensemble_decay=values["ensemble_decay"],
-        )
+        values = {name: self._node.get_parameter(name).value for name in option_defaults()}
+        return choose(self._node.get_parameter("strategy").value, values)
 
     def continuing(self) -> RtcOptions | None:
         """How chunks will be continued, if the backend can and the parameters do not forbid it."""
-        options = self.options()
-        return options.rtc if options.name in ("", RealTimeChunking.name) else None
+        choice, rtc = self.choice(), RealTimeChunking
+        options: RtcOptions = choice.options_of(rtc)
+        needs_it = not choice.name or strategies()[choice.name].needs_continuation
+        return options if needs_it else None
 
     def configure(self, embodiment: Embodiment, policy: Policy) -> None:
         """Choose the strategy and create the topic. Raises PolicyError as :meth:`check`."""
         self._embodiment = embodiment
         rates = embodiment.rates
-        pace = Pace(
+        timing = ChunkTiming(
             horizon=rates.horizon,
             execution_steps=rates.execution_steps,
             step_ns=round(rates.step_duration_s * NS_PER_S),
-            uptake_ns=round(embodiment.sync.observation_timeout_s * NS_PER_S),
+            start_timeout_ns=round(embodiment.sync.observation_timeout_s * NS_PER_S),
         )
-        options = self.options()
-        self.strategy = make_strategy(options, pace, can_continue=policy.can_continue)
-        self._pace = pace
-        if not options.name and not policy.can_continue:
+        choice = self.choice()
+        self.strategy = choice.make(timing, can_continue=policy.can_continue)
+        self._timing = timing
+        if not choice.name and not policy.can_continue:
             self._node.get_logger().info(
                 f"strategy: {self.strategy.name}, {policy.checkpoint_id} cannot continue a chunk"
             )
@@ -114,7 +106,7 @@ class ChunkSource:
 
     def check(self, policy: Policy) -> None:
         """Raises PolicyError for a policy that cannot follow the strategy asked for."""
-        make_strategy(self.options(), self._pace, can_continue=policy.can_continue)
+        self.choice().make(self._timing, can_continue=policy.can_continue)
 
     @property
     def active(self) -> bool:
@@ -122,7 +114,7 @@ class ChunkSource:
         return self._active
 
     def start(self) -> None:
-        """Publish from now on; sequences go on, what was begun before is dropped."""
+        """Publish from now on; sequences continue, a running inference is dropped."""
         with self._lock:
             self.strategy.restart()
             self._active = True
@@ -132,30 +124,30 @@ class ChunkSource:
         with self._lock:
             self._active = False
 
-    def begin(self, prompt: str, policy: Policy) -> Start | None:
+    def request(self, prompt: str, policy: Policy) -> InferenceRequest | None:
         """How to infer now, or None while no chunk is due."""
         with self._lock:
-            return self.strategy.begin(
+            return self.strategy.request(
                 self._now_ns(),
                 prompt=prompt,
                 checkpoint_id=policy.checkpoint_id,
                 can_continue=policy.can_continue,
             )
 
-    def deliver(self, chunk: Chunk, observation: Observation, start: Start) -> bool:
-        """Publish a chunk, unless it came too late for what it was computed for."""
+    def deliver(self, chunk: Chunk, observation: Observation, request: InferenceRequest) -> bool:
+        """Publish a chunk, unless it came too late; returns whether it was published."""
         with self._lock:
             if not self._active:
                 return False
-            placed = self.strategy.place(start, chunk.actions, self._now_ns(), self._sequence)
+            placed = self.strategy.place(request, chunk.actions, self._now_ns(), self._sequence)
             if placed is None:
                 return False
-            self._publisher.publish(self._message(chunk, observation, start, placed))
+            self._publisher.publish(self._message(chunk, observation, request, placed))
             self._sequence += 1
             return True
 
     def values(self) -> dict[str, str]:
-        """What the strategy has to say to an operator."""
+        """Diagnostics of the strategy."""
         with self._lock:
             return self.strategy.values()
 
@@ -163,7 +155,7 @@ class ChunkSource:
         executing = message.state == ExecutorStatus.EXECUTING
         with self._lock:
             self.strategy.report(
-                Progress(
+                ExecutorProgress(
                     stamp_ns=nanoseconds(message.header.stamp),
                     executing=executing and message.source_id == self.source_id,
                     chunk_sequence=message.chunk_sequence,
@@ -174,9 +166,9 @@ class ChunkSource:
             )
 
     def _message(
-        self, chunk: Chunk, observation: Observation, start: Start, placed: Placed
+        self, chunk: Chunk, observation: Observation, request: InferenceRequest, placed: PlacedChunk
     ) -> ActionChunk:
-        step_ns = self._pace.step_ns
+        step_ns = self._timing.step_ns
         message = ActionChunk(
             step_duration=duration_message(step_ns),
             action_names=list(self._embodiment.action_names),
@@ -187,8 +179,8 @@ class ChunkSource:
             sequence=self._sequence,
             source_id=self.source_id,
             embodiment=self._embodiment.name,
-            checkpoint_id=start.checkpoint_id,
-            prompt=start.prompt,
+            checkpoint_id=request.checkpoint_id,
+            prompt=request.prompt,
             stage_names=list(chunk.stage_names),
             stage_ms=list(chunk.stage_ms),
         )
@@ -197,3 +189,7 @@ class ChunkSource:
 
     def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
+
+
+def _described(text: str) -> ParameterDescriptor:
+    return ParameterDescriptor(description=text)

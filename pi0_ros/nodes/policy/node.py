@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from std_msgs.msg import String
@@ -24,9 +25,12 @@ from pi0_ros.nodes.observations import ObservationReader
 from pi0_ros.nodes.policy.checkpoint_swap import CheckpointSwap
 from pi0_ros.nodes.policy.chunk_source import ChunkSource
 from pi0_ros.nodes.policy.remote_policy import RemoteSource
-from pi0_ros.policy import Observation, Policy, PolicyError
+from pi0_ros.policy.errors import PolicyError
+from pi0_ros.policy.options import INFERENCE_DEFAULTS, InferenceOptions
+from pi0_ros.policy.policy import Policy
 from pi0_ros.policy.report import PolicyReport
-from pi0_ros.policy.strategy import Start
+from pi0_ros.policy.strategy import InferenceRequest
+from pi0_ros.policy.types import Observation
 from pi0_ros.policy.worker import Worker
 
 _LOG_AGAIN_S = 5.0
@@ -39,7 +43,7 @@ class _Job:
     """One inference: on what, and what it builds on."""
 
     observation: Observation
-    start: Start
+    request: InferenceRequest
 
 
 class PolicyNode(ManagedNode):
@@ -51,9 +55,11 @@ class PolicyNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("policy", **options)
-        defaults = {"embodiment": "", "checkpoint": "", "prompt": "", "device": "cpu"}
-        for name, default in (defaults | {"num_steps": 10, "seed": -1, "threads": 0}).items():
-            self.declare_parameter(name, default)
+        for name in ("embodiment", "checkpoint", "prompt"):
+            self.declare_parameter(name, "")
+        for name, (default, description) in INFERENCE_DEFAULTS.items():
+            descriptor = ParameterDescriptor(description=description)
+            self.declare_parameter(name, default, descriptor)
         self._remote = RemoteSource(self)
         self._source = ChunkSource(self)
         self._inferring = threading.Lock()  # held for an inference; _policy changes between two
@@ -73,17 +79,12 @@ class PolicyNode(ManagedNode):
         if remote is not None:
             return remote
         # Imported here: torch takes seconds, and other backends do not need it.
-        from pi0_ros.policy.backends.local import LocalOptions, LocalPolicy
+        from pi0_ros.policy.backends.local import LocalPolicy
 
         if not checkpoint:
             raise PolicyError("checkpoint is empty; give the folder of a checkpoint")
-        options = LocalOptions(
-            num_steps=self.get_parameter("num_steps").value,
-            device=self.get_parameter("device").value,
-            seed=self.get_parameter("seed").value,
-            threads=self.get_parameter("threads").value,
-            continuing=self._source.continuing(),
-        )
+        given = {name: self.get_parameter(name).value for name in INFERENCE_DEFAULTS}
+        options = InferenceOptions(**given, continuing=self._source.continuing())
         return LocalPolicy(checkpoint, embodiment, options)
 
     def setup(self) -> None:
@@ -91,7 +92,7 @@ class PolicyNode(ManagedNode):
         embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._embodiment = embodiment
         self._prompt = str(self.get_parameter("prompt").value)
-        self._source.options()  # a bad one is said now, not after minutes of loading
+        self._source.choice()  # a bad one is said now, not after minutes of loading
         self._policy = self.load_policy(embodiment, self.get_parameter("checkpoint").value)
         self._warn_if_untrained(self._policy)
         # What torch brought along lives as long as the process: left out of garbage
@@ -180,9 +181,9 @@ class PolicyNode(ManagedNode):
             return
         if not self._prompt.strip():
             return
-        start = self._source.begin(self._prompt, self._policy)
-        if start is not None:
-            worker.submit(_Job(replace(observation, prompt=start.prompt), start))
+        request = self._source.request(self._prompt, self._policy)
+        if request is not None:
+            worker.submit(_Job(replace(observation, prompt=request.prompt), request))
             self._newest = None
 
     def _infer(self, job: _Job) -> None:
@@ -190,10 +191,10 @@ class PolicyNode(ManagedNode):
         try:
             with self._inferring:
                 policy = self._policy
-                if policy.checkpoint_id != job.start.checkpoint_id:
-                    return  # swapped since: what was begun with the old one is not its to continue
-                chunk = policy.infer(job.observation, job.start.leftover)
-                if self._source.deliver(chunk, job.observation, job.start):
+                if policy.checkpoint_id != job.request.checkpoint_id:
+                    return  # swapped since: the new policy must not continue a chunk of the old one
+                chunk = policy.infer(job.observation, job.request.remaining)
+                if self._source.deliver(chunk, job.observation, job.request):
                     self._report.published(chunk)
         except Exception as error:  # whatever a backend raises: the robot holds, we go on
             if not self._source.active:  # on the way out, which ends the wait for a server

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rclpy.node import Node
 
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.policy import PolicyError
+from pi0_ros.policy.errors import PolicyError
 
 if TYPE_CHECKING:
     from pi0_ros.policy.backends.remote import RemotePolicy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,41 +16,14 @@ from pi0_ros.model.guidance import Continuation, Guidance, Inpainting, prefix_we
 from pi0_ros.model.inference import Context, Sampler
 from pi0_ros.policy.backends.small import SmallSampler
 from pi0_ros.policy.backends.stage_watch import StageWatch
+from pi0_ros.policy.errors import IncompatibleError, PolicyError
+from pi0_ros.policy.options import InferenceOptions, RtcOptions
 from pi0_ros.policy.pipeline import ModelInputs, Pipeline
-from pi0_ros.policy.types import (
-    Chunk,
-    IncompatibleError,
-    Leftover,
-    Observation,
-    PolicyError,
-    RtcOptions,
-)
+from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
 # The second pass no longer allocates: what follows is as fast as it gets. Its prompt is of
 # another length, after which compiled code takes any.
 _WARM_UP_PROMPTS = ("warm up", "warm up once more")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalOptions:
-    """``num_steps``: Euler steps; ``device``: "cpu", "cuda", "cuda:1"; ``seed``: of the noise,
-    -1 for a random one; ``threads``: of torch, 0 for its own choice; ``continuing``: how
-    chunks will be continued, if they will, so that it is tried out before a robot moves.
-    """
-
-    num_steps: int = 10
-    device: str = "cpu"
-    seed: int = -1
-    threads: int = 0
-    continuing: RtcOptions | None = None
-
-    def __post_init__(self) -> None:
-        if self.num_steps < 1:
-            raise PolicyError(f"num_steps is {self.num_steps}; give at least 1 (the paper uses 10)")
-        if not -1 <= self.seed < 2**63:
-            raise PolicyError(f"seed is {self.seed}; give -1 for a random one, or 0 to 2^63-1")
-        if self.threads < 0:
-            raise PolicyError(f"threads is {self.threads}; give 0 for torch's choice, or a count")
 
 
 class Network(Protocol):
@@ -80,9 +53,12 @@ class LocalPolicy:
     """
 
     def __init__(
-        self, checkpoint: Path | str, embodiment: Embodiment, options: LocalOptions | None = None
+        self,
+        checkpoint: Path | str,
+        embodiment: Embodiment,
+        options: InferenceOptions | None = None,
     ) -> None:
-        self._options = options or LocalOptions()
+        self._options = options or InferenceOptions()
         self._device = _device(self._options.device)
         if self._options.threads:
             torch.set_num_threads(self._options.threads)
@@ -112,7 +88,7 @@ class LocalPolicy:
         """True of π0 and π0.5."""
         return isinstance(self._model, Sampler)
 
-    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
+    def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
         """Compute a chunk; ``total`` is measured from here. Raises :class:`PolicyError`."""
         watch = self._watch
         watch.restart()
@@ -124,12 +100,12 @@ class LocalPolicy:
         watch.mark("prefix")
         noise = torch.randn(self._noise_shape, generator=self._generator, device=self._device)
         steps = self._options.num_steps
-        if leftover is None:
+        if remaining is None:
             sampled = self._model.sample_actions(prefix, state, noise, steps)
             if self._options.continuing is not None and _is_new_recording(prefix):
                 self._record_continuing(prefix, state, noise, observation)
         else:
-            onward = self._continuation(leftover, observation)
+            onward = self._continuation(remaining, observation)
             sampled = self._sampler.continue_actions(prefix, state, noise, onward, steps)
         output = sampled[0].float().cpu().numpy()
         watch.mark("denoise")
@@ -144,7 +120,7 @@ class LocalPolicy:
         if self._options.continuing is not None and self.can_continue:
             self.infer(
                 example,
-                Leftover(actions=chunk.actions, delay=1, options=self._options.continuing),
+                RemainingActions(actions=chunk.actions, delay=1, options=self._options.continuing),
             )
 
     def _record_continuing(
@@ -155,8 +131,8 @@ class LocalPolicy:
         """
         if self._options.continuing is not None:
             nothing = np.zeros((0, len(self._pipeline.embodiment.action)), dtype=np.float32)
-            leftover = Leftover(actions=nothing, delay=0, options=self._options.continuing)
-            onward = self._continuation(leftover, observation)
+            remaining = RemainingActions(actions=nothing, delay=0, options=self._options.continuing)
+            onward = self._continuation(remaining, observation)
             self._sampler.continue_actions(prefix, state, noise, onward, self._options.num_steps)
 
     @property
@@ -165,17 +141,17 @@ class LocalPolicy:
             return self._model
         raise PolicyError("π0-small cannot continue a chunk; use strategy:=sequential")
 
-    def _continuation(self, leftover: Leftover, observation: Observation) -> Continuation:
+    def _continuation(self, remaining: RemainingActions, observation: Observation) -> Continuation:
         """The old chunk's absolute actions in model space, relative to the state of now."""
         _, horizon, width = self._noise_shape
-        rows = len(leftover.actions)
+        rows = len(remaining.actions)
         target = np.zeros((1, horizon, width), dtype=np.float32)
         target[0, :rows] = self._pipeline.targets(
-            leftover.actions.astype(np.float64), observation.state
+            remaining.actions.astype(np.float64), observation.state
         )
         executed = torch.from_numpy(self._pipeline.executed)
         return continuation(
-            torch.from_numpy(target), executed, leftover.delay, rows, leftover.options
+            torch.from_numpy(target), executed, remaining.delay, rows, remaining.options
         )
 
     def _batch(self, inputs: ModelInputs) -> dict[str, torch.Tensor]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.remote.client import RemoteClient, RemoteOptions
 from pi0_ros.policy.remote.layouts import NESTED, WireFormat
-from pi0_ros.policy.types import Chunk, Leftover, Observation, PolicyError
+from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
 #: Side of the views that are sent [pixels]; what the public checkpoints take.
 IMAGE_SIZE = 224
@@ -67,9 +68,9 @@ class RemotePolicy:
         """What the server said about itself at the latest connection."""
         return self._client.metadata
 
-    def infer(self, observation: Observation, leftover: Leftover | None = None) -> Chunk:
+    def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
         """Ask the server for a chunk. Raises :class:`PolicyError` within the timeout."""
-        if leftover is not None:
+        if remaining is not None:
             raise PolicyError("a remote policy cannot continue a chunk; use strategy:=sequential")
         marks_s = [time.perf_counter()]
         message = self._wire.encode(observation, self._layout)

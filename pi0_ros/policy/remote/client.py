@@ -20,8 +20,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.protocol import State
 
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.remote.protocol import ProtocolError, pack, unpack
-from pi0_ros.policy.types import PolicyError
 
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.remote.protocol import ProtocolError
-from pi0_ros.policy.types import Observation, PolicyError
+from pi0_ros.policy.types import Observation
 from pi0_ros.sync import resize_with_pad
 
 _BASE, _LEFT_WRIST, _ = CAMERA_SLOTS

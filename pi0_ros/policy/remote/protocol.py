@@ -15,7 +15,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.policy.types import PolicyError
+from pi0_ros.policy.errors import PolicyError
 
 #: Kinds of dtype that do not travel: structured, Python object, complex.
 _REFUSED_KINDS = frozenset("VOc")

@@ -23,10 +23,10 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.policy import Policy
 from pi0_ros.policy.remote.layouts import WireFormat
 from pi0_ros.policy.remote.protocol import ProtocolError, pack, unpack
-from pi0_ros.policy.types import PolicyError
 
 #: Stages of a chunk that are the network's own.
 _MODEL_STAGES = frozenset({"vision", "prefix", "denoise"})

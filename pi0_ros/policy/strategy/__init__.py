@@ -1,29 +1,44 @@
-"""When to infer, what the inference is told of the chunk before, and where its chunk goes.
+"""Chunk strategies: when to infer, what the inference is told, and when its chunk starts.
 
-numpy only, and no clock of its own: time comes with every call, progress from the executor.
+numpy only, and without a clock: every call gets the time, and progress comes from the executor.
 """
 
 from __future__ import annotations
 
-from pi0_ros.policy.strategy.base import Pace, Placed, Start, Strategy
-from pi0_ros.policy.strategy.choose import STRATEGIES, StrategyOptions, make_strategy
-from pi0_ros.policy.strategy.ensemble import TemporalEnsemble
-from pi0_ros.policy.strategy.follower import Follower, Progress, Sent
+from pi0_ros.policy.strategy.base import (
+    ChunkTiming,
+    InferenceRequest,
+    NoOptions,
+    PlacedChunk,
+    Strategy,
+)
+from pi0_ros.policy.strategy.chunk_tracker import (
+    ChunkStart,
+    ChunkTracker,
+    ExecutorProgress,
+    SentChunk,
+)
+from pi0_ros.policy.strategy.ensemble import EnsembleOptions, TemporalEnsemble
 from pi0_ros.policy.strategy.rtc import RealTimeChunking
 from pi0_ros.policy.strategy.sequential import Sequential
+from pi0_ros.policy.strategy.table import StrategyChoice, choose, option_defaults, strategies
 
 __all__ = [
-    "STRATEGIES",
-    "Follower",
-    "Pace",
-    "Placed",
-    "Progress",
+    "ChunkStart",
+    "ChunkTiming",
+    "ChunkTracker",
+    "EnsembleOptions",
+    "ExecutorProgress",
+    "InferenceRequest",
+    "NoOptions",
+    "PlacedChunk",
     "RealTimeChunking",
-    "Sent",
+    "SentChunk",
     "Sequential",
-    "Start",
     "Strategy",
-    "StrategyOptions",
+    "StrategyChoice",
     "TemporalEnsemble",
-    "make_strategy",
+    "choose",
+    "option_defaults",
+    "strategies",
 ]

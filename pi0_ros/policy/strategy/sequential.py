@@ -5,22 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.policy.strategy.base import Placed, Start, Strategy
+from pi0_ros.policy.strategy.base import InferenceRequest, PlacedChunk, Strategy
 
 
 class Sequential(Strategy):
-    """Let ``execution_steps`` of a chunk begin, infer, execute what comes from its row 0.
+    """Executes ``execution_steps`` of a chunk, infers, and executes the new chunk from its row 0.
 
-    The chunk before goes on during the inference.
+    The previous chunk continues during the inference.
     """
 
     name = "sequential"
+    description = "one chunk after the other"
 
     def _steps_between(self) -> int:
-        return self._pace.execution_steps
+        return self._timing.execution_steps
 
-    def _begin(self, plain: Start, can_continue: bool) -> Start:
+    def _request(self, plain: InferenceRequest, can_continue: bool) -> InferenceRequest:
         return plain
 
-    def _place(self, start: Start, actions: NDArray[np.float32], now_ns: int) -> Placed:
-        return Placed(stamp_ns=now_ns, actions=actions)
+    def _place(
+        self, request: InferenceRequest, actions: NDArray[np.float32], now_ns: int
+    ) -> PlacedChunk:
+        return PlacedChunk(stamp_ns=now_ns, actions=actions)

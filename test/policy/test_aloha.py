@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pi0_ros.embodiment import load
-from pi0_ros.policy import PolicyError
-from pi0_ros.policy.robots import AlohaActions, AlohaState, Unchanged, robot_transforms
+from pi0_ros.policy.aloha import AlohaActions, AlohaState, Unchanged, robot_transforms
+from pi0_ros.policy.errors import PolicyError
 
 TROSSEN = load("bimanual_trossen")
 LEFT_GRIPPER, RIGHT_GRIPPER = 6, 13

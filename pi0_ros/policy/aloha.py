@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import ActionDimension, Embodiment, StateDimension
-from pi0_ros.policy.types import PolicyError
+from pi0_ros.policy.errors import PolicyError
 
 #: Directions of two ViperX arms in π's action space, by model slot: left joints and
 #: gripper, right joints and gripper (openpi ``aloha_policy``, as all figures below).
