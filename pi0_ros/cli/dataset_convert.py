@@ -94,7 +94,7 @@ def _convert(args: argparse.Namespace) -> int:
     from pi0_ros.dataset.convert.bags import find_bags
     from pi0_ros.dataset.convert.options import ConvertOptions
     from pi0_ros.dataset.convert.pool import convert_bags
-    from pi0_ros.dataset.convert.workers import Step
+    from pi0_ros.dataset.convert.workers import ConversionProgress
     from pi0_ros.dataset.format.validate import validate
 
     options = ConvertOptions(
@@ -108,11 +108,11 @@ def _convert(args: argparse.Namespace) -> int:
     )
     options.check()
     bags = find_bags(args.bags)
-    steps: dict[Path, Step] = {}
+    steps: dict[Path, ConversionProgress] = {}
     with progress_bar("s recorded") as bar:
         task = bar.add_task(f"{len(bags)} bags", total=None)
 
-        def on_step(step: Step) -> None:
+        def on_step(step: ConversionProgress) -> None:
             steps[step.bag] = step
             finished = sum(each.done_s >= each.total_s for each in steps.values())
             bar.update(

@@ -15,8 +15,7 @@ from pathlib import Path
 from pi0_ros.dataset.convert.pool import same_robot
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.info import STATS_PATH, Info, read_info, write_json
-from pi0_ros.dataset.format.manifest import Manifest
-from pi0_ros.dataset.format.orphans import remove_orphans
+from pi0_ros.dataset.format.provenance import DatasetProvenance
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.dataset.format.stats import (
     FeatureStats,
@@ -24,8 +23,9 @@ from pi0_ros.dataset.format.stats import (
     sample_indices,
     stats_to_json,
 )
+from pi0_ros.dataset.format.unlisted_files import remove_unlisted_files
 from pi0_ros.dataset.format.writer import STAGING, DatasetWriter
-from pi0_ros.dataset.lock import alone
+from pi0_ros.dataset.lock import dataset_lock
 
 
 def merge(sources: Sequence[Path], out: Path) -> Info:
@@ -45,7 +45,7 @@ def split(source: Path, parts: Mapping[Path, Sequence[int]]) -> dict[Path, Info]
     for out, episodes in parts.items():
         _check_known(dataset, episodes)
         _check_free(out)
-    manifest = replace(dataset.manifest or Manifest(), episodes=())
+    manifest = replace(dataset.manifest or DatasetProvenance(), episodes=())
     return {out: _write(out, [(dataset, each)], manifest) for out, each in parts.items()}
 
 
@@ -62,7 +62,7 @@ def delete(source: Path, episodes: Sequence[int], out: Path | None = None) -> In
     if not source.exists():
         _finish(source, work)
     read_info(source)
-    with alone(source):
+    with dataset_lock(source):
         _finish(source, work)
         try:
             info = _without(source, episodes, work / _NEW)
@@ -79,7 +79,7 @@ def _without(source: Path, episodes: Sequence[int], out: Path) -> Info:
     kept = [record.index for record in dataset.records if record.index not in set(episodes)]
     if not kept:
         raise DatasetError(f"{source}: nothing would be left; remove the folder instead")
-    manifest = dataset.manifest or Manifest()
+    manifest = dataset.manifest or DatasetProvenance()
     gone = (dataset.source(index).fingerprint for index in episodes)
     deleted = dict.fromkeys((*manifest.deleted, *filter(None, gone)))
     try:
@@ -110,8 +110,8 @@ def _finish(source: Path, work: Path) -> None:
 def recompute(source: Path) -> dict[str, FeatureStats]:
     """Write meta/stats.json again: true statistics, of images over a sample of every episode."""
     dataset = Dataset.open(source)
-    with alone(dataset.root):
-        remove_orphans(dataset)
+    with dataset_lock(dataset.root):
+        remove_unlisted_files(dataset)
         return _recompute(dataset)
 
 
@@ -132,7 +132,9 @@ def _recompute(dataset: Dataset) -> dict[str, FeatureStats]:
     return ordered
 
 
-def _write(out: Path, picked: Sequence[tuple[Dataset, Sequence[int]]], manifest: Manifest) -> Info:
+def _write(
+    out: Path, picked: Sequence[tuple[Dataset, Sequence[int]]], manifest: DatasetProvenance
+) -> Info:
     _check_free(out)
     existed = out.exists()
     try:
@@ -179,18 +181,18 @@ def _check_alike(one: Dataset, other: Dataset) -> None:
                 )
 
 
-def _common_manifest(datasets: Sequence[Dataset]) -> Manifest:
+def _common_manifest(datasets: Sequence[Dataset]) -> DatasetProvenance:
     """What the manifests agree on. Raises :class:`DatasetError` for different robots."""
     known = [dataset for dataset in datasets if dataset.manifest and dataset.manifest.embodiment]
     if not known:
-        return Manifest()
-    first = known[0].manifest or Manifest()
+        return DatasetProvenance()
+    first = known[0].manifest or DatasetProvenance()
     for other in known[1:]:
         if not same_robot(known[0].robot(), other.robot()):
             raise DatasetError(
                 f"{other.root} and {known[0].root} were recorded with different embodiments"
             )
-        manifest = other.manifest or Manifest()
+        manifest = other.manifest or DatasetProvenance()
         if manifest.actions != first.actions:
             raise DatasetError(
                 f"actions are {manifest.actions} in {other.root}, {first.actions} in"

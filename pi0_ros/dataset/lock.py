@@ -14,7 +14,7 @@ from pi0_ros.dataset.format.writer import ASSEMBLY, STAGING
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
+def dataset_lock(out: Path) -> Iterator[None]:
     """Keep every other writer out of a dataset; remove what is left empty or half-assembled.
 
     Raises :class:`DatasetError` if there is one.

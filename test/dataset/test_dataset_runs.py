@@ -13,7 +13,7 @@ from synthetic import SHORT, SMALL, convert, write_bag
 from pi0_ros.dataset import Dataset, DatasetError
 from pi0_ros.dataset.convert import workers
 from pi0_ros.dataset.convert.pool import convert_bags
-from pi0_ros.dataset.convert.workers import Step
+from pi0_ros.dataset.convert.workers import ConversionProgress
 from pi0_ros.dataset.format.validate import validate
 from pi0_ros.dataset.format.writer import STAGING
 
@@ -50,7 +50,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     with pytest.raises(KeyboardInterrupt):
         convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
     monkeypatch.setattr(workers, "convert_bag", real)
-    steps: list[Step] = []
+    steps: list[ConversionProgress] = []
     result = convert_bags(bags, tmp_path / "set", SMALL, jobs=1, on_step=steps.append)
     assert {step.bag for step in steps} == {bags[1]}
     assert len(result.added) == 2
@@ -131,7 +131,7 @@ def test_every_other_conversion_into_a_dataset_is_kept_out(tmp_path: Path) -> No
     bag = write_bag(tmp_path, "a", SHORT)
     refused: list[str] = []
 
-    def meanwhile(_step: Step) -> None:
+    def meanwhile(_step: ConversionProgress) -> None:
         while len(refused) < 2:  # the first one refused must not take the lock away
             with pytest.raises(DatasetError) as caught:
                 convert_bags([bag], tmp_path / "set", SMALL, jobs=1)

@@ -16,7 +16,7 @@ from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.dataset.edit import delete, merge, recompute, split
 from pi0_ros.dataset.format.info import read_info, write_json
 from pi0_ros.dataset.format.validate import validate
-from pi0_ros.dataset.lock import alone
+from pi0_ros.dataset.lock import dataset_lock
 
 
 def assert_same_episode(one: Dataset, i: int, other: Dataset, k: int) -> None:
@@ -108,7 +108,7 @@ def test_a_deleted_episode_does_not_come_back_with_its_bag(dataset: Path, made: 
 
 
 def test_no_edit_in_place_while_a_conversion_writes(dataset: Path) -> None:
-    with alone(dataset):
+    with dataset_lock(dataset):
         for edit in (lambda: delete(dataset, [0]), lambda: recompute(dataset)):
             with pytest.raises(DatasetError, match="another conversion is writing there"):
                 edit()

@@ -15,7 +15,7 @@ from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
-from synthetic import Take, events
+from synthetic import SyntheticEpisode, events
 
 from pi0_msgs.msg import Observation
 from pi0_ros.dataset import Dataset
@@ -23,7 +23,7 @@ from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.convert.frames import frame_offset_ns
 from pi0_ros.dataset.convert.options import ConvertOptions
 from pi0_ros.dataset.convert.pool import convert_bags
-from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.nodes.camera_sync import CameraSync
 from pi0_ros.nodes.managed import COMMAND_QOS
 from pi0_ros.nodes.observations import time_message
@@ -31,12 +31,12 @@ from pi0_ros.stamps import nanoseconds
 from pi0_ros.sync import Observer, Views
 
 SIZE = 64
-TAKE = Take(duration_s=1.0)
+TAKE = SyntheticEpisode(duration_s=1.0)
 CAMERA = "wrist_camera/camera/color/image_raw"
 QOS = QoSProfile(depth=10)
 
 
-def troubled(take: Take) -> list[tuple[int, str, Any]]:
+def troubled(take: SyntheticEpisode) -> list[tuple[int, str, Any]]:
     """Events with frames lost, repeated, late and broken, and a joint that is not a number."""
     changed: list[tuple[int, str, Any]] = []
     seen = 0
@@ -60,7 +60,7 @@ def troubled(take: Take) -> list[tuple[int, str, Any]]:
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    writer = RobotBag(tmp_path_factory.mktemp("bags"), "episode", TAKE.robot, TAKE.info())
+    writer = EpisodeBagWriter(tmp_path_factory.mktemp("bags"), "episode", TAKE.robot, TAKE.info())
     for log_ns, topic, message in troubled(TAKE):
         writer.add(topic, log_ns, message)
     return writer.finish(TAKE.end_ns)

@@ -11,7 +11,7 @@ from typing import Any
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from pi0_ros.dataset.convert.mapped import mapped
+from pi0_ros.dataset.convert.mapped_mcap import map_mcap
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.episode import EpisodeInfo
@@ -61,7 +61,7 @@ class Bag:
 
     def _read(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, int, Any]]:
         files = sorted(self.path.glob("*.mcap"))
-        file = mapped(files[0]) if len(files) == 1 else None
+        file = map_mcap(files[0]) if len(files) == 1 else None
         if file is None:
             yield from self._read_slowly(wanted)
             return

@@ -15,9 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pi0_ros.dataset.convert.bags import Bag, fingerprint
-from pi0_ros.dataset.convert.gather import Gathered, Gatherer
+from pi0_ros.dataset.convert.frame_builder import BuiltFrames, FrameBuilder
+from pi0_ros.dataset.convert.image_writers import PngWriter
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.sinks import ImageSink
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.columns import vector_column
 from pi0_ros.dataset.format.features import (
@@ -29,7 +29,7 @@ from pi0_ros.dataset.format.features import (
     robot_features,
     schema,
 )
-from pi0_ros.dataset.format.manifest import EpisodeSource, Mark
+from pi0_ros.dataset.format.provenance import EpisodeSource, Mark
 from pi0_ros.dataset.format.staging import stage
 from pi0_ros.dataset.format.stats import FeatureStats
 from pi0_ros.recording.episode import Outcome
@@ -58,11 +58,11 @@ def convert_bag(bag: Bag, options: ConvertOptions, folder: Path, progress: Progr
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        gatherer = Gatherer(bag, options, folder)
+        builder = FrameBuilder(bag, options, folder)
         try:
-            _convert(bag, options, folder, gatherer, progress)
+            _convert(bag, options, folder, builder, progress)
         except BaseException:
-            gatherer.abandon()
+            builder.abandon()
             raise
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -72,28 +72,28 @@ def convert_bag(bag: Bag, options: ConvertOptions, folder: Path, progress: Progr
 
 
 def _convert(
-    bag: Bag, options: ConvertOptions, folder: Path, gatherer: Gatherer, progress: Progress
+    bag: Bag, options: ConvertOptions, folder: Path, builder: FrameBuilder, progress: Progress
 ) -> None:
     start_ns, total_s = bag.info.start_ns, bag.info.duration_s
-    found = gatherer.run(lambda log_ns: progress((log_ns - start_ns) / NS_PER_S, total_s))
+    found = builder.run(lambda log_ns: progress((log_ns - start_ns) / NS_PER_S, total_s))
     _check_gaps(bag, options, found)
-    gatherer.close()
-    features = _features(bag, options, found, gatherer.fps)
+    builder.close()
+    features = _features(bag, options, found, builder.fps)
     texts = [bag.info.instruction_at(int(time_ns)) for time_ns in found.times_ns]
     tasks = tuple(dict.fromkeys(texts))
     stage(
         folder,
-        table=_table(features, found, gatherer, [tasks.index(text) for text in texts]),
-        fps=gatherer.fps,
+        table=_table(features, found, builder, [tasks.index(text) for text in texts]),
+        fps=builder.fps,
         tasks=tasks,
         features=features,
-        stats=_image_stats(gatherer),
+        stats=_image_stats(builder),
         source=_source(bag, found, texts),
     )
     progress(total_s, total_s)
 
 
-def _check_gaps(bag: Bag, options: ConvertOptions, found: Gathered) -> None:
+def _check_gaps(bag: Bag, options: ConvertOptions, found: BuiltFrames) -> None:
     """Refuse frames whose observation no policy would have accepted any more."""
     allowed_s = bag.embodiment.sync.observation_timeout_s
     old = np.flatnonzero(found.ages_ns > allowed_s * NS_PER_S)
@@ -105,7 +105,9 @@ def _check_gaps(bag: Bag, options: ConvertOptions, found: Gathered) -> None:
         )
 
 
-def _features(bag: Bag, options: ConvertOptions, found: Gathered, fps: int) -> dict[str, Feature]:
+def _features(
+    bag: Bag, options: ConvertOptions, found: BuiltFrames, fps: int
+) -> dict[str, Feature]:
     codec = options.video()
     features = robot_features(bag.embodiment, found.sizes, codec, fps)
     for name, _ in options.depth:
@@ -115,13 +117,13 @@ def _features(bag: Bag, options: ConvertOptions, found: Gathered, fps: int) -> d
 
 
 def _table(
-    features: dict[str, Feature], found: Gathered, gatherer: Gatherer, task_index: list[int]
+    features: dict[str, Feature], found: BuiltFrames, builder: FrameBuilder, task_index: list[int]
 ) -> pa.Table:
     frames = np.arange(len(found.times_ns), dtype=np.int64)
     numbers: dict[str, NDArray[np.generic]] = {
         STATE: found.states.astype(np.float32),
         ACTION: found.actions.astype(np.float32),
-        "timestamp": (frames / gatherer.fps).astype(np.float32),
+        "timestamp": (frames / builder.fps).astype(np.float32),
         "frame_index": frames,
         "episode_index": np.zeros_like(frames),
         "index": frames,
@@ -129,20 +131,20 @@ def _table(
     }
     columns = []
     for column in (wanted := schema(features)):
-        sink = gatherer.sinks.get(column.name)
-        if isinstance(sink, ImageSink):
+        sink = builder.sinks.get(column.name)
+        if isinstance(sink, PngWriter):
             columns.append(sink.column())
         else:
             columns.append(vector_column(numbers[column.name], column.type))
     return pa.table(columns, schema=wanted)
 
 
-def _image_stats(gatherer: Gatherer) -> dict[str, FeatureStats]:
-    counted = {key: counter.stats() for key, counter in gatherer.counters.items()}
+def _image_stats(builder: FrameBuilder) -> dict[str, FeatureStats]:
+    counted = {key: counter.stats() for key, counter in builder.counters.items()}
     return {key: stats for key, stats in counted.items() if stats is not None}
 
 
-def _source(bag: Bag, found: Gathered, texts: list[str]) -> EpisodeSource:
+def _source(bag: Bag, found: BuiltFrames, texts: list[str]) -> EpisodeSource:
     info = bag.info
     changed = [i for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
     return EpisodeSource(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.video.video import Codec, codec_named
+from pi0_ros.dataset.video.encoder import Codec, codec_named
 
 IMAGES = "images"
 ACTIONS = ("auto", "commands", "status", "states")
@@ -18,7 +18,7 @@ class ConvertOptions:
     """What goes into the dataset.
 
     ``size``: side of the letterboxed images [pixels], as camera_sync makes them; 0 keeps
-    the cameras' own. ``codec``: a key of :data:`~pi0_ros.dataset.video.video.CODECS`,
+    the cameras' own. ``codec``: a key of :data:`~pi0_ros.dataset.video.encoder.CODECS`,
     or "images" for PNG. ``gop``: frames from one key frame to the next, None for the
     codec's. ``actions``: the controllers' commands as they were recorded, the same by the
     executor's status, whose stamps are exact, or the states measured at the next frame;

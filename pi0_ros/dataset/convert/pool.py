@@ -15,15 +15,15 @@ from pathlib import Path
 from pi0_ros.dataset.convert.bags import Bag, fingerprint
 from pi0_ros.dataset.convert.convert import objection
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.workers import Job, Step, run
+from pi0_ros.dataset.convert.workers import ConversionProgress, Job, run
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.info import INFO_PATH, Info
-from pi0_ros.dataset.format.manifest import Manifest
-from pi0_ros.dataset.format.orphans import remove_orphans
+from pi0_ros.dataset.format.provenance import DatasetProvenance
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.dataset.format.staging import StagedEpisode, is_staged, load_staged
+from pi0_ros.dataset.format.unlisted_files import remove_unlisted_files
 from pi0_ros.dataset.format.writer import STAGING, DatasetWriter
-from pi0_ros.dataset.lock import alone
+from pi0_ros.dataset.lock import dataset_lock
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.errors import RecordingError
 
@@ -44,7 +44,7 @@ def convert_bags(
     options: ConvertOptions,
     *,
     jobs: int | None = None,
-    on_step: Callable[[Step], None] = lambda step: None,
+    on_step: Callable[[ConversionProgress], None] = lambda step: None,
 ) -> Converted:
     """Convert bags into a new dataset, or append them to one.
 
@@ -52,7 +52,7 @@ def convert_bags(
     there to be written, or the bags do not fit each other or the dataset.
     """
     options.check()
-    with alone(out):
+    with dataset_lock(out):
         return _convert_bags(paths, out, options, jobs or _cores(), on_step)
 
 
@@ -61,11 +61,11 @@ def _convert_bags(
     out: Path,
     options: ConvertOptions,
     jobs: int,
-    on_step: Callable[[Step], None],
+    on_step: Callable[[ConversionProgress], None],
 ) -> Converted:
     existing = Dataset.open(out) if (out / INFO_PATH).is_file() else None
     if existing is not None:
-        remove_orphans(existing)
+        remove_unlisted_files(existing)
     todo, present, refused = _sort(paths, out, existing, options)
     if todo:
         _check_fit(todo, out, existing, options)
@@ -163,14 +163,14 @@ def _assemble(
 ) -> Info:
     features = staged[0].features
     if existing is not None:
-        info, manifest = existing.info, existing.manifest or Manifest()
+        info, manifest = existing.info, existing.manifest or DatasetProvenance()
     else:
         info = Info(
             fps=round(first.embodiment.rates.chunk_hz),
             features=features,
             robot_type=first.info.embodiment,
         )
-        manifest = Manifest(
+        manifest = DatasetProvenance(
             embodiment=first.info.embodiment,
             embodiment_yaml=first.info.embodiment_yaml,
             **options.describe(),

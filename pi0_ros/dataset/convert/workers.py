@@ -24,7 +24,7 @@ _LOOK_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ConversionProgress:
     """Progress of one bag: seconds of it done and in all."""
 
     bag: Path
@@ -42,11 +42,14 @@ class Job:
 
 
 def run(
-    jobs: Sequence[Job], options: ConvertOptions, workers: int, on_step: Callable[[Step], None]
+    jobs: Sequence[Job],
+    options: ConvertOptions,
+    workers: int,
+    on_step: Callable[[ConversionProgress], None],
 ) -> list[tuple[Path, str]]:
     """Convert in worker processes; the bags that could not be, with reasons."""
     for job in jobs:
-        on_step(Step(bag=job.bag.path, done_s=0.0, total_s=job.bag.info.duration_s))
+        on_step(ConversionProgress(bag=job.bag.path, done_s=0.0, total_s=job.bag.info.duration_s))
     if workers == 1 or len(jobs) <= 1:
         done = [(job.bag.path, _work(job.bag.path, options, job.folder, on_step)) for job in jobs]
         return [(path, reason) for path, reason in done if reason is not None]
@@ -76,7 +79,9 @@ def run(
 
 
 def _finished(
-    futures: dict[Future[str | None], Job], steps: Any, on_step: Callable[[Step], None]
+    futures: dict[Future[str | None], Job],
+    steps: Any,
+    on_step: Callable[[ConversionProgress], None],
 ) -> Iterator[Future[str | None]]:
     """The futures as they end, with progress reported meanwhile."""
     left = set(futures)
@@ -85,11 +90,13 @@ def _finished(
         _report(steps, on_step)
         for future in ended:
             whole_s = futures[future].bag.info.duration_s
-            on_step(Step(bag=futures[future].bag.path, done_s=whole_s, total_s=whole_s))
+            on_step(
+                ConversionProgress(bag=futures[future].bag.path, done_s=whole_s, total_s=whole_s)
+            )
         yield from ended
 
 
-def _report(steps: Any, on_step: Callable[[Step], None]) -> None:
+def _report(steps: Any, on_step: Callable[[ConversionProgress], None]) -> None:
     """Pass on what the workers have reported."""
     while True:
         try:
@@ -121,7 +128,7 @@ def _work_in_pool(path: Path, options: ConvertOptions, folder: Path) -> str | No
 
 
 def _work(
-    path: Path, options: ConvertOptions, folder: Path, on_step: Callable[[Step], None]
+    path: Path, options: ConvertOptions, folder: Path, on_step: Callable[[ConversionProgress], None]
 ) -> str | None:
     """Convert a bag into its folder; the reason if it is refused."""
     partial = folder.with_name(folder.name + ".partial")
@@ -130,7 +137,9 @@ def _work(
             Bag.open(path),
             options,
             partial,
-            lambda done_s, total_s: on_step(Step(bag=path, done_s=done_s, total_s=total_s)),
+            lambda done_s, total_s: on_step(
+                ConversionProgress(bag=path, done_s=done_s, total_s=total_s)
+            ),
         )
     except RecordingError as error:
         return str(error)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pi0_ros.dataset.convert.frames import frame_offset_ns
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.dataset.export.messages import (
     CommandMessages,
     depth_message,
@@ -89,7 +89,7 @@ def _check_fits(dataset: Dataset, robot: Embodiment) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
+class _CameraExport:
     """A camera and the part of the dataset's image that is no padding."""
 
     camera: Camera
@@ -107,7 +107,7 @@ def _write_bag(dataset: Dataset, index: int, robot: Embodiment, out: Path) -> Pa
     end_ns = start_ns + frame_offset_ns(len(episode) - 1, dataset.fps)
     info = _info(dataset, episode, robot, start_ns)
     depth = {key: _depth_topic(key) for key in dataset.cameras if key.startswith(DEPTH_PREFIX)}
-    bag = RobotBag(
+    bag = EpisodeBagWriter(
         out, f"episode_{index:06d}", robot, info, extra=dict.fromkeys(depth.values(), _IMAGE)
     )
     views = [_view(dataset, camera) for camera in robot.cameras]
@@ -160,16 +160,18 @@ def _yaml(dataset: Dataset, robot: Embodiment) -> str:
     return robot.path.read_text(encoding="utf-8")
 
 
-def _view(dataset: Dataset, camera: Camera) -> _View:
+def _view(dataset: Dataset, camera: Camera) -> _CameraExport:
     """Where the camera's picture lies in a square image with padding around it."""
     key = camera_key(camera.name)
     height, width = dataset.info.features[key].size
     everything = slice(None)
     if height != width or camera.width == camera.height:
-        return _View(camera, key, everything, everything)
+        return _CameraExport(camera, key, everything, everything)
     inner_height, inner_width = fit_inside(camera.height, camera.width, height)
     top, left = (height - inner_height) // 2, (width - inner_width) // 2
-    return _View(camera, key, slice(top, top + inner_height), slice(left, left + inner_width))
+    return _CameraExport(
+        camera, key, slice(top, top + inner_height), slice(left, left + inner_width)
+    )
 
 
 def _depth_topic(key: str) -> str:

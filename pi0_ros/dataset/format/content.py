@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pi0_ros.dataset.format.episodes import EpisodeRecord
 from pi0_ros.dataset.format.features import ACTION, STATE
-from pi0_ros.dataset.format.manifest import EpisodeSource
+from pi0_ros.dataset.format.provenance import EpisodeSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.video.video import Codec
+from pi0_ros.dataset.video.encoder import Codec
 from pi0_ros.embodiment import Embodiment
 
 STATE = "observation.state"

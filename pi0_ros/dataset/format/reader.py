@@ -18,11 +18,11 @@ from PIL import Image
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.columns import column_array
 from pi0_ros.dataset.format.content import Episode, Frame
+from pi0_ros.dataset.format.episode_data import EpisodeData
 from pi0_ros.dataset.format.episodes import EpisodeRecord, read_episodes
 from pi0_ros.dataset.format.features import ACTION
 from pi0_ros.dataset.format.info import STATS_PATH, TASKS_PATH, Info, read_info, read_json
-from pi0_ros.dataset.format.manifest import EpisodeSource, Manifest, read_manifest
-from pi0_ros.dataset.format.part import EpisodePart
+from pi0_ros.dataset.format.provenance import DatasetProvenance, EpisodeSource, read_provenance
 from pi0_ros.dataset.format.stats import FeatureStats, stats_from_json, vector_stats
 from pi0_ros.dataset.format.tasks import read_tasks
 from pi0_ros.dataset.video.clips import Clip, VideoReader
@@ -46,7 +46,7 @@ class Dataset:
         # What is beyond the total is of a publication that did not get to its end.
         total = self.info.total_episodes
         self.records = read_episodes(root, self.info.video_keys)[:total]
-        manifest = read_manifest(root)
+        manifest = read_provenance(root)
         self.manifest = manifest and replace(manifest, episodes=manifest.episodes[:total])
         self._starts = np.array([record.start for record in self.records], dtype=np.int64)
         self._tables: dict[Path, dict[str, NDArray[Any]]] = {}
@@ -79,7 +79,7 @@ class Dataset:
 
     def robot(self) -> Embodiment:
         """The embodiment it was recorded on. Raises :class:`DatasetError` if it names none."""
-        return (self.manifest or Manifest()).robot(str(self.root))
+        return (self.manifest or DatasetProvenance()).robot(str(self.root))
 
     def source(self, episode: int) -> EpisodeSource:
         """Where an episode came from; empty fields where the dataset does not say."""
@@ -147,7 +147,7 @@ class Dataset:
             return self._video(path).frame(span.from_s + frame / self.fps)
         return decode_image(self._image_bytes(key, record, frame))
 
-    def part(self, episode: int) -> EpisodePart:
+    def part(self, episode: int) -> EpisodeData:
         """An episode as it goes into another dataset."""
         record = self.record(episode)
         indices = dict.fromkeys(self._numbers(record)["task_index"].tolist())
@@ -159,7 +159,7 @@ class Dataset:
             )
             for key, span in record.videos.items()
         }
-        return EpisodePart(
+        return EpisodeData(
             parquet=self.root / self.info.data_file(record.data),
             episode=record.index,
             length=record.length,

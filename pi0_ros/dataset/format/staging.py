@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pi0_ros.dataset.format.episode_data import EpisodeData
 from pi0_ros.dataset.format.features import Feature
 from pi0_ros.dataset.format.info import read_json, write_json
-from pi0_ros.dataset.format.manifest import EpisodeSource
-from pi0_ros.dataset.format.part import EpisodePart
+from pi0_ros.dataset.format.provenance import EpisodeSource
 from pi0_ros.dataset.format.stats import FeatureStats, stats_from_json, stats_to_json
 from pi0_ros.dataset.video.clips import Clip
 
@@ -25,7 +25,7 @@ _DATA = "data.parquet"
 class StagedEpisode:
     """An episode that waits in a folder, with the features it has."""
 
-    part: EpisodePart
+    part: EpisodeData
     features: Mapping[str, Feature]
 
 
@@ -72,7 +72,7 @@ def load_staged(folder: Path) -> StagedEpisode:
         for name, feature in features.items()
         if feature.is_video
     }
-    part = EpisodePart(
+    part = EpisodeData(
         parquet=folder / _DATA,
         episode=0,
         length=entries["frames"],

@@ -15,8 +15,8 @@ from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.columns import column_array
 from pi0_ros.dataset.format.features import AUTOMATIC, schema
 from pi0_ros.dataset.format.info import TASKS_PATH
-from pi0_ros.dataset.format.orphans import orphans
 from pi0_ros.dataset.format.reader import Dataset
+from pi0_ros.dataset.format.unlisted_files import unlisted_files
 from pi0_ros.dataset.video.clips import TOLERANCE_S, frame_times
 
 #: So many per check are listed; one broken file has thousands.
@@ -75,7 +75,7 @@ def _tasks(dataset: Dataset) -> Iterator[str]:
 
 
 def _files(dataset: Dataset) -> Iterator[str]:
-    for path in orphans(dataset):
+    for path in unlisted_files(dataset):
         yield f"{path.relative_to(dataset.root)}: belongs to no episode"
     wanted = schema(dataset.info.features)
     for file in dict.fromkeys(dataset.info.data_file(r.data) for r in dataset.records):

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.columns import column_array
+from pi0_ros.dataset.format.episode_data import EpisodeData
 from pi0_ros.dataset.format.episodes import EpisodeRecord, VideoSpan, write_episodes
 from pi0_ros.dataset.format.features import schema
 from pi0_ros.dataset.format.info import (
@@ -31,8 +32,7 @@ from pi0_ros.dataset.format.info import (
     episodes_file,
     write_json,
 )
-from pi0_ros.dataset.format.manifest import EpisodeSource, Manifest, write_manifest
-from pi0_ros.dataset.format.part import EpisodePart
+from pi0_ros.dataset.format.provenance import DatasetProvenance, EpisodeSource, write_provenance
 from pi0_ros.dataset.format.stats import (
     FeatureStats,
     combine_episodes,
@@ -61,7 +61,7 @@ class DatasetWriter:
         self,
         root: Path,
         info: Info,
-        manifest: Manifest,
+        manifest: DatasetProvenance,
         *,
         records: tuple[EpisodeRecord, ...] = (),
         tasks: tuple[str, ...] = (),
@@ -85,7 +85,7 @@ class DatasetWriter:
             for key in info.video_keys
         }
 
-    def add(self, part: EpisodePart) -> None:
+    def add(self, part: EpisodeData) -> None:
         """Write an episode. Raises :class:`DatasetError` if it does not fit the features."""
         table = self._columns(part)
         record = EpisodeRecord(
@@ -119,13 +119,13 @@ class DatasetWriter:
         )
         write_tasks(self._folder / TASKS_PATH, self._tasks)
         manifest = replace(self._manifest, episodes=(*self._manifest.episodes, *self._sources))
-        write_manifest(self._folder, manifest)
+        write_provenance(self._folder, manifest)
         write_json(self._folder / INFO_PATH, info.to_json())
         write_json(self._folder / STATS_PATH, stats_to_json(self._statistics(records)))
         self._move_in()
         return info
 
-    def _columns(self, part: EpisodePart) -> pa.Table:
+    def _columns(self, part: EpisodeData) -> pa.Table:
         """The episode's rows with their numbers in this dataset."""
         table, count = part.table(), part.length
         for text in part.tasks.values():

@@ -16,11 +16,11 @@ from PIL import Image
 from pi0_ros.dataset.format.features import ACTION, STATE
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.dataset.format.validate import validate
-from pi0_ros.dataset.view.figures import (
-    figure_of_episode,
-    figure_of_everything,
-    figure_of_lengths,
-    figure_of_ranges,
+from pi0_ros.dataset.view.plots import (
+    plot_dataset,
+    plot_episode,
+    plot_lengths,
+    plot_ranges,
     svg,
     thumbnails,
 )
@@ -41,7 +41,7 @@ def write_report(root: Path, folder: Path) -> tuple[Path, Path]:
     page.write_text(_page(dataset), encoding="utf-8")
     chosen = _spread(len(dataset.records), _ON_PNG)
     views = [view for i in chosen for view in thumbnails(dataset, i, _THUMBNAIL, (0.5,))]
-    figure = figure_of_everything(dataset, joint_ranges(dataset, ACTION), views[: 2 * _ON_PNG])
+    figure = plot_dataset(dataset, joint_ranges(dataset, ACTION), views[: 2 * _ON_PNG])
     figure.savefig(picture, dpi=130)
     dataset.close()
     return page, picture
@@ -54,17 +54,17 @@ def _page(dataset: Dataset) -> str:
         _facts(dataset),
         _verdict(problems, [r for each in ranges.values() for r in each if r.outside]),
         "<h2>Episodes</h2>",
-        svg(figure_of_lengths(dataset)),
+        svg(plot_lengths(dataset)),
         _episodes(dataset),
         "<h2>Pictures</h2><p>First, middle and last frame of every camera.</p>",
         _pictures(dataset),
         "<h2>Actions against limits</h2>",
         _LEGEND,
-        svg(figure_of_ranges(ranges[ACTION])),
+        svg(plot_ranges(ranges[ACTION])),
         "<h2>States against limits</h2>",
-        svg(figure_of_ranges(ranges[STATE])),
+        svg(plot_ranges(ranges[STATE])),
         f"<h2>Episode {(middle := len(dataset.records) // 2)}</h2>",
-        svg(figure_of_episode(dataset, middle)),
+        svg(plot_episode(dataset, middle)),
     ]
     name = html.escape(dataset.root.resolve().name)
     return _SHELL.format(title=name, style=_STYLE, body="\n".join(sections))

@@ -1,4 +1,4 @@
-"""A take on a disk that is slow, full or well: what is kept, counted and said."""
+"""An episode on a disk that is slow, full or well: what is kept, counted and said."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from rosbags.typesys import Stores, get_typestore
 from pi0_ros.embodiment import load
 from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import Outcome, Termination
+from pi0_ros.recording.episode_recording import EpisodeRecording, RecordingPlan
 from pi0_ros.recording.judge import judge_bag
 from pi0_ros.recording.mcap_file import McapFile, Message
 from pi0_ros.recording.metadata import BagTopic
 from pi0_ros.recording.read import read_episode
 from pi0_ros.recording.repair import repair
-from pi0_ros.recording.take import Take, TakePlan
 from pi0_ros.recording.topics import Role, episode_topics
 
 UR5E = load("ur5e")
@@ -36,16 +36,16 @@ START_NS = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
 
 
-def plan(directory: Path, **fields: object) -> TakePlan:
-    return TakePlan(embodiment=UR5E, topics=TOPICS, directory=directory, **fields)  # type: ignore[arg-type]
+def plan(directory: Path, **fields: object) -> RecordingPlan:
+    return RecordingPlan(embodiment=UR5E, topics=TOPICS, directory=directory, **fields)  # type: ignore[arg-type]
 
 
-def begin(plan_: TakePlan, name: str = "ur5e_1") -> Take:
+def begin(plan_: RecordingPlan, name: str = "ur5e_1") -> EpisodeRecording:
     topics = [
         BagTopic(name=f"/{t.name.lstrip('/')}", type=t.type, digest=definition(t.type).digest)
         for t in TOPICS
     ]
-    return Take(plan_, name, topics, "fold the shirt", "", START_NS)
+    return EpisodeRecording(plan_, name, topics, "fold the shirt", "", START_NS)
 
 
 def serialise(topic: int, stamp_ns: int) -> bytes:
@@ -69,7 +69,7 @@ def serialise(topic: int, stamp_ns: int) -> bytes:
     return bytes(STORE.serialize_cdr(content, kind))
 
 
-def play(take: Take, duration_s: float = 2.0) -> None:
+def play(recording: EpisodeRecording, duration_s: float = 2.0) -> None:
     """Offer what sensors and executor would send, in order, as fast as it goes."""
     due = [
         (START_NS + round(k * SECOND / TOPICS[i].expected_hz), i)
@@ -77,7 +77,7 @@ def play(take: Take, duration_s: float = 2.0) -> None:
         for k in range(round(duration_s * TOPICS[i].expected_hz))
     ]
     for stamp_ns, i in sorted(due):
-        take.offer(i, stamp_ns + 1_000_000, stamp_ns, 0, serialise(i, stamp_ns))
+        recording.offer(i, stamp_ns + 1_000_000, stamp_ns, 0, serialise(i, stamp_ns))
 
 
 class Disk(McapFile):
@@ -95,10 +95,10 @@ class Disk(McapFile):
 
 
 def test_a_good_take_is_judged_alike_live_and_from_the_bag(tmp_path: Path) -> None:
-    take = begin(plan(tmp_path))
-    play(take)
+    recording = begin(plan(tmp_path))
+    play(recording)
     end_ns = START_NS + 2 * SECOND
-    ended = take.stop(Outcome.SUCCEEDED, "clean", end_ns)
+    ended = recording.stop(Outcome.SUCCEEDED, "clean", end_ns)
     assert ended.report.findings == ()
     info, report = judge_bag(ended.path)
     assert info == ended.info == read_episode(ended.path)
@@ -112,29 +112,29 @@ def test_a_good_take_is_judged_alike_live_and_from_the_bag(tmp_path: Path) -> No
 
 
 def test_a_publisher_without_a_clock_costs_no_message(tmp_path: Path) -> None:
-    take = begin(plan(tmp_path))
-    take.offer(0, START_NS, -1, 0, serialise(0, START_NS))
-    take.offer(0, START_NS + 1, 0, 1, serialise(0, START_NS + 1))
-    ended = take.stop(Outcome.SUCCEEDED, "", START_NS + SECOND)
+    recording = begin(plan(tmp_path))
+    recording.offer(0, START_NS, -1, 0, serialise(0, START_NS))
+    recording.offer(0, START_NS + 1, 0, 1, serialise(0, START_NS + 1))
+    ended = recording.stop(Outcome.SUCCEEDED, "", START_NS + SECOND)
     assert ended.info.topics[0].written == 2
     assert ended.info.complete
 
 
 def test_what_cannot_be_written_for_whatever_reason_is_lost_and_said(tmp_path: Path) -> None:
-    take = begin(plan(tmp_path))
-    take.offer(0, -1, START_NS, 0, serialise(0, START_NS))
-    ended = take.stop(Outcome.SUCCEEDED, "", START_NS + SECOND)
+    recording = begin(plan(tmp_path))
+    recording.offer(0, -1, START_NS, 0, serialise(0, START_NS))
+    ended = recording.stop(Outcome.SUCCEEDED, "", START_NS + SECOND)
     assert ended.info.topics[0].lost == 1
     assert not ended.info.complete
     assert "the disk refused to write" in ended.info.reason
 
 
 def test_subtasks_keep_their_times_and_survive_a_kill(tmp_path: Path) -> None:
-    take = begin(plan(tmp_path))
-    play(take, 1.0)
-    take.set_instruction("left sleeve", START_NS + SECOND)
-    take.spool.close()  # and nothing else: as if killed
-    info = repair(take.folder).info
+    recording = begin(plan(tmp_path))
+    play(recording, 1.0)
+    recording.set_instruction("left sleeve", START_NS + SECOND)
+    recording.queue.close()  # and nothing else: as if killed
+    info = repair(recording.folder).info
     assert [(i.stamp_ns - START_NS, i.text) for i in info.instructions] == [
         (0, "fold the shirt"),
         (SECOND, "left sleeve"),
@@ -152,11 +152,11 @@ def test_a_slow_disk_costs_messages_and_not_memory(tmp_path: Path) -> None:
         return disk
 
     limit = 200_000
-    take = begin(plan(tmp_path, queue_bytes=limit, open_file=slow))
-    play(take)
-    assert take.spool.waiting_bytes <= limit
+    recording = begin(plan(tmp_path, queue_bytes=limit, open_file=slow))
+    play(recording)
+    assert recording.queue.waiting_bytes <= limit
     gate.set()
-    ended = take.stop(Outcome.SUCCEEDED, "", START_NS + 2 * SECOND)
+    ended = recording.stop(Outcome.SUCCEEDED, "", START_NS + 2 * SECOND)
     assert ended.finished and not ended.info.complete
     assert ended.info.termination is Termination.INCOMPLETE
     cameras = [t for t in ended.info.topics if t.role == "camera"]
@@ -175,12 +175,12 @@ def test_a_full_disk_fails_the_episode_and_keeps_what_was_written(tmp_path: Path
 
     begin(plan(tmp_path), "earlier").stop(Outcome.UNMARKED, "", START_NS + 2 * SECOND)
     before = (tmp_path / "earlier" / "earlier_0.mcap").read_bytes()
-    take = begin(plan(tmp_path, open_file=full))
-    play(take, 1.0)
-    while take.spool.waiting_bytes:
+    recording = begin(plan(tmp_path, open_file=full))
+    play(recording, 1.0)
+    while recording.queue.waiting_bytes:
         pass
-    play(take, 1.0)
-    ended = take.stop(Outcome.SUCCEEDED, "", START_NS + 2 * SECOND)
+    play(recording, 1.0)
+    ended = recording.stop(Outcome.SUCCEEDED, "", START_NS + 2 * SECOND)
     assert ended.finished
     assert ended.info.outcome is Outcome.FAILED
     assert ended.info.reason == "the disk refused to write: No space left on device"
@@ -193,13 +193,13 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
-from test_take import *
+from test_episode_recording import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_300_000, resource.RLIM_INFINITY))
-take = begin(plan(Path({directory!r})))
-play(take, 1.0)
-while take.spool.waiting_bytes: pass
-play(take, 4.0)
-ended = take.stop(Outcome.SUCCEEDED, "", START_NS + 4 * SECOND)
+recording = begin(plan(Path({directory!r})))
+play(recording, 1.0)
+while recording.queue.waiting_bytes: pass
+play(recording, 4.0)
+ended = recording.stop(Outcome.SUCCEEDED, "", START_NS + 4 * SECOND)
 assert ended.info.outcome is Outcome.FAILED, ended.info
 assert "File too large" in ended.info.reason, ended.info.reason
 assert ended.finished, ended
@@ -218,9 +218,9 @@ def test_a_real_refusal_of_the_kernel_leaves_a_whole_bag(tmp_path: Path) -> None
 
 
 def test_a_discarded_take_leaves_nothing(tmp_path: Path) -> None:
-    take = begin(plan(tmp_path))
-    play(take, 0.5)
-    take.discard()
+    recording = begin(plan(tmp_path))
+    play(recording, 0.5)
+    recording.discard()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -228,12 +228,12 @@ def test_a_killed_process_loses_less_than_a_second(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     script = (
         f"import sys; sys.path[:0] = [{str(root)!r}, {str(Path(__file__).parent)!r}]\n"
-        "from test_take import *\n"
-        f"take = begin(plan(Path({str(tmp_path)!r})))\n"
-        "play(take, 1.0)\n"
-        "while take.spool.waiting_bytes: pass\n"
+        "from test_episode_recording import *\n"
+        f"recording = begin(plan(Path({str(tmp_path)!r})))\n"
+        "play(recording, 1.0)\n"
+        "while recording.queue.waiting_bytes: pass\n"
         "print('written', flush=True)\n"
-        "play(take, 600.0)\n"
+        "play(recording, 600.0)\n"
     )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert child.stdout is not None
@@ -260,11 +260,11 @@ def test_no_episode_starts_where_the_disk_has_no_room_for_its_end(tmp_path: Path
 
 
 def test_a_malformed_message_is_written_told_of_and_stops_nothing(tmp_path: Path) -> None:
-    take = begin(plan(tmp_path))
+    recording = begin(plan(tmp_path))
     for i in EXPECTED:
-        take.offer(i, START_NS, START_NS, 0, b"odd")
-    play(take)
-    ended = take.stop(Outcome.SUCCEEDED, "", START_NS + 2 * SECOND)
+        recording.offer(i, START_NS, START_NS, 0, b"odd")
+    play(recording)
+    ended = recording.stop(Outcome.SUCCEEDED, "", START_NS + 2 * SECOND)
     assert all(t.received == t.written for t in ended.info.topics)
     camera = TOPICS[EXPECTED[0]].name
     assert any(

@@ -1,7 +1,7 @@
-"""Between streams and disk: a queue of bounded size and the thread that empties it.
+"""The write queue between streams and disk: bounded in size, emptied by a thread of its own.
 
-The thread that receives never waits for the disk. What does not fit into the queue is
-counted as lost, topic by topic; what the disk refuses ends the writing for good.
+The receiving thread never waits for the disk. Messages that do not fit into the queue count as
+lost, by topic. After the disk refused one write, nothing more is written.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from pi0_ros.recording.bag import BagWriter
 from pi0_ros.recording.episode import EpisodeInfo
 from pi0_ros.recording.mcap_file import Message
 
-#: Messages are written when so many bytes wait, or this time after the last write. What
-#: the death of the process can cost is the queue and this.
+#: Messages are written when so many bytes wait, or this time after the last write. A process that
+#: is killed loses the queue and at most this.
 CHUNK_BYTES = 4 << 20
 CHUNK_PERIOD_S = 0.25
 
-# The disk is made to confirm what was written so often: what a power cut may cost, and not
-# so much that a commit of the file system, for whomever, keeps this writer waiting for long.
+# The disk confirms written data at this period, which is what a power cut may cost. A shorter one
+# would make this writer wait for commits of the file system.
 _SYNC_PERIOD_S = 2.0
 
 
-class Spool:
-    """Queue and writer of one bag.
+class WriteQueue:
+    """The queue of one bag, and the thread that writes it.
 
-    :meth:`offer` is for one thread, the one that receives; ``received``, ``lost`` and
-    ``missed`` count by topic and are only read elsewhere. ``observe(topic, log_ns, data)``
-    is called for each message written, in the writer's thread.
+    Only the receiving thread calls :meth:`offer`. ``received``, ``lost`` and ``missed`` count by
+    topic; other threads only read them. The writing thread calls ``observe(topic, log_ns, data)``
+    for each written message.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Spool:
         return self._offered - self._taken
 
     def offer(self, topic: int, message: Message) -> None:
-        """Take one message of the topic with this place, or count it as lost."""
+        """Queue one message of the topic with this index, or count it as lost."""
         self.received[topic] += 1
         size = len(message.data)
         if self.error is not None or self.waiting_bytes + size > self._limit:
@@ -76,11 +76,11 @@ class Spool:
             self._wake.set()
 
     def annotate(self, info: EpisodeInfo) -> None:
-        """Note what has changed, behind all messages offered so far. From any thread."""
+        """Queue a changed description behind the messages offered so far. From any thread."""
         self._queue.append(info)
 
     def close(self) -> None:
-        """Write what waits, and end the thread. Offer nothing afterwards."""
+        """Write the queue and end the thread. Offer nothing afterwards."""
         self._closing = True
         self._wake.set()
         self._thread.join()
@@ -88,13 +88,13 @@ class Spool:
         self._syncer.join()
 
     def drop(self) -> None:
-        """End the thread without writing what waits."""
+        """End the thread without writing the queue."""
         self._queue.clear()
         self.close()
 
     def _run(self) -> None:
         while True:
-            closing = self._closing  # read first: what was offered before is then written
+            closing = self._closing  # read first, so that everything offered before is written
             started_s = time.monotonic()
             self._write_all()
             if closing:
@@ -136,12 +136,12 @@ class Spool:
         self._taken += sum(len(message.data) for message in batch)
 
     def _guarded(self, write: Callable[[], None]) -> bool:
-        """Whether the disk took it; after the first refusal nothing is tried any more."""
+        """Whether the write succeeded; after the first failure no other is tried."""
         if self.error is not None:
             return False
         try:
             write()
-        except Exception as error:  # without this thread everything after would be lost unsaid
+        except Exception as error:  # if this thread ended, later messages would be lost silently
             self.error = error if isinstance(error, OSError) else OSError(repr(error))
             return False
         return True

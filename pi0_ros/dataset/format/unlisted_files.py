@@ -8,7 +8,7 @@ from pi0_ros.dataset.format.info import episodes_file
 from pi0_ros.dataset.format.reader import Dataset
 
 
-def orphans(dataset: Dataset) -> tuple[Path, ...]:
+def unlisted_files(dataset: Dataset) -> tuple[Path, ...]:
     """Data, video and episode files that belong to no episode of the dataset."""
     info = dataset.info
     named: set[str] = set()
@@ -24,7 +24,7 @@ def orphans(dataset: Dataset) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def remove_orphans(dataset: Dataset) -> None:
+def remove_unlisted_files(dataset: Dataset) -> None:
     """Remove them."""
-    for path in orphans(dataset):
+    for path in unlisted_files(dataset):
         path.unlink()

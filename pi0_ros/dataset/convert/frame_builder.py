@@ -21,8 +21,8 @@ from pi0_ros.dataset.convert.actions import (
 from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.convert.depth import read_depth
 from pi0_ros.dataset.convert.frames import FrameGrid, Held
+from pi0_ros.dataset.convert.image_writers import ImageWriter, PngWriter, VideoWriter
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.sinks import FrameSink, ImageSink, VideoSink
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.features import camera_key, depth_key
 from pi0_ros.dataset.format.staging import video_path
@@ -39,7 +39,7 @@ Handler = Callable[[int, Any], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class BuiltFrames:
     """The N frames of an episode; images are with their sinks, by feature name.
 
     ``times_ns`` (N,) on the ROS clock, ``ages_ns`` (N,) of the observation each shows,
@@ -76,7 +76,7 @@ class NativeFrames:
         self.images[camera] = np.array(image.convert("RGB"))
 
 
-class Gatherer:
+class FrameBuilder:
     """Reads one bag. ``sinks`` and ``counters`` are by feature name."""
 
     def __init__(self, bag: Bag, options: ConvertOptions, folder: Path) -> None:
@@ -98,17 +98,17 @@ class Gatherer:
             # An executor that commanded nothing is no witness: something else drove the robot.
             self._actions_from = "commands" if self._status.silent else "status"
         self._grid = FrameGrid(self.fps, self._show)
-        self.sinks: dict[str, FrameSink] = {}
+        self.sinks: dict[str, ImageWriter] = {}
         codec = options.video()
         for camera in robot.cameras:
             key = camera_key(camera.name)
             self.sinks[key] = (
-                VideoSink(video_path(folder, key), codec, self.fps) if codec else ImageSink()
+                VideoWriter(video_path(folder, key), codec, self.fps) if codec else PngWriter()
             )
         self._depth: dict[str, NDArray[np.uint16]] = {}  # newest by name
         self._depth_stamps: dict[str, int] = {}
         for name, _ in options.depth:
-            self.sinks[depth_key(name)] = ImageSink()
+            self.sinks[depth_key(name)] = PngWriter()
         frames = max(1, round(bag.info.duration_s * self.fps))
         self._count_every = max(1, frames // sample_count(frames))
         self.counters = {camera_key(camera.name): ImageCounter() for camera in robot.cameras}
@@ -119,7 +119,7 @@ class Gatherer:
         self._ages_ns: list[int] = []
         self._states: list[NDArray[np.float64]] = []
 
-    def run(self, progress: Callable[[int], None]) -> Gathered:
+    def run(self, progress: Callable[[int], None]) -> BuiltFrames:
         """Read the bag once; ``progress`` is told the time of arrival reached [ns].
 
         Raises :class:`DatasetError` if it holds no frame.
@@ -136,7 +136,7 @@ class Gatherer:
             raise DatasetError(self._why_empty())
         times_ns = np.array(self._times, dtype=np.int64)
         states = np.stack(self._states)
-        return Gathered(
+        return BuiltFrames(
             times_ns=times_ns,
             ages_ns=np.array(self._ages_ns, dtype=np.int64),
             states=states,

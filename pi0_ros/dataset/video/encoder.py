@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.video.film import WIDEST_GOP, EncodedEachTime, EncodedOnce, Film
+from pi0_ros.dataset.video.packet_repeater import (
+    WIDEST_GOP,
+    EncodeEveryFrame,
+    PacketSource,
+    RepeatPackets,
+)
 
 PIXEL_FORMAT = "yuv420p"
 #: Frames waiting for an encoder before its writer waits too.
@@ -161,18 +166,18 @@ class VideoEncoder:
                 self._codec.encoder, rate=self._fps, options=self._codec.encoder_options()
             )
             stream.width, stream.height, stream.pix_fmt = width, height, PIXEL_FORMAT
-            kind = EncodedOnce if self._codec.repeats_packets else EncodedEachTime
-            film: Film = kind(container, stream, self._fps)
+            kind = RepeatPackets if self._codec.repeats_packets else EncodeEveryFrame
+            packets: PacketSource = kind(container, stream, self._fps)
             while (item := self._queue.get()) is not None:
                 if isinstance(item, bool):
-                    film.repeat()
+                    packets.repeat()
                     continue
                 rgb = av.VideoFrame.from_ndarray(item, format="rgb24")
-                film.show(reformatter.reformat(rgb, format=PIXEL_FORMAT, threads=1))
+                packets.show(reformatter.reformat(rgb, format=PIXEL_FORMAT, threads=1))
                 if first:
                     _yield_the_processor()
                     first = False
-            film.finish()
+            packets.finish()
 
 
 def _yield_the_processor() -> None:

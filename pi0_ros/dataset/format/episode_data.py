@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.format.manifest import EpisodeSource
+from pi0_ros.dataset.format.provenance import EpisodeSource
 from pi0_ros.dataset.format.stats import FeatureStats
 from pi0_ros.dataset.video.clips import Clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpisodePart:
+class EpisodeData:
     """An episode whose frames are rows of a parquet file and clips of mp4 files.
 
     ``episode``: its episode_index in that file; ``tasks``: texts by its task_index there.

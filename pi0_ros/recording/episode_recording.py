@@ -22,17 +22,17 @@ from pi0_ros.recording.judge import REPORT_NAME
 from pi0_ros.recording.mcap_file import McapFile, Message
 from pi0_ros.recording.metadata import BagTopic
 from pi0_ros.recording.quality import QualityLimits, QualityReport
-from pi0_ros.recording.spool import Spool
 from pi0_ros.recording.topics import EpisodeTopic
+from pi0_ros.recording.write_queue import WriteQueue
 
-# What a warning during the take is about [ns].
+# A warning during the episode covers so much of the past [ns].
 _LIVE_NS = 10_000_000_000
 # So much in the queue is more than the writer's pace explains.
 _BEHIND_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakePlan:
+class RecordingPlan:
     """What all episodes of a recorder have in common.
 
     ``directory``: where they go; ``embodiment_yaml``: the text the embodiment was read from,
@@ -50,7 +50,7 @@ class TakePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class FinishedEpisode:
     """How an episode ended. ``path``: its bag; of a bag that could not be finished, its
     unfinished folder."""
 
@@ -60,12 +60,12 @@ class Ended:
     finished: bool
 
 
-class Take:
+class EpisodeRecording:
     """One episode being recorded. ``bag_topics`` stand in the order of the plan's topics."""
 
     def __init__(
         self,
-        plan: TakePlan,
+        plan: RecordingPlan,
         name: str,
         bag_topics: Sequence[BagTopic],
         task: str,
@@ -84,15 +84,15 @@ class Take:
             instructions=(Instruction(stamp_ns=start_ns, text=task),),
             software=plan.software,
             start_ns=start_ns,
-            topics=tuple(self._counts()),
+            topics=tuple(self._counts(None)),
         )
         self._collector = EvidenceCollector(plan.embodiment, plan.topics)
         self._bag = BagWriter(plan.directory, name, bag_topics, self._info, plan.open_file)
-        self.spool = Spool(self._bag, plan.queue_bytes, self._collector.observe)
+        self.queue = WriteQueue(self._bag, plan.queue_bytes, self._collector.observe)
 
     @property
     def info(self) -> EpisodeInfo:
-        """What is known so far; counts come at the end."""
+        """The description so far; counts are added at the end."""
         return self._info
 
     @property
@@ -102,7 +102,7 @@ class Take:
 
     @property
     def folder(self) -> Path:
-        """Where it is now."""
+        """Where the bag is now."""
         return self._bag.folder
 
     @property
@@ -122,50 +122,50 @@ class Take:
     def offer(self, topic: int, log_ns: int, publish_ns: int, sequence: int, data: bytes) -> None:
         """Record one serialised message. For the receiving thread only.
 
-        ``publish_ns`` 0 or less: the publisher does not say, as an embedded one may not.
+        ``publish_ns`` 0 or less means that the publisher gave no time, as some embedded ones do.
         """
         publish_ns = publish_ns if publish_ns > 0 else log_ns
-        self.spool.offer(topic, Message(topic + 1, log_ns, publish_ns, sequence, data))
+        self.queue.offer(topic, Message(topic + 1, log_ns, publish_ns, sequence, data))
 
     def set_instruction(self, text: str, stamp_ns: int) -> None:
-        """From now on the robot is to do this."""
+        """Change the instruction from ``stamp_ns`` on."""
         with self._lock:
             step = Instruction(stamp_ns=stamp_ns, text=text)
             self._info = replace(self._info, instructions=(*self._info.instructions, step))
-            self.spool.annotate(self._info)
+            self.queue.annotate(self._info)
 
     def warnings(self, now_ns: int) -> tuple[str, ...]:
         """What the quality gate says about the last seconds."""
-        waiting = self.spool.waiting_bytes
+        waiting = self.queue.waiting_bytes
         behind = waiting > _BEHIND_BYTES
-        if behind:  # judged is what has been written; the streams may well be alive
+        if behind:  # the gate sees written messages only: a late write is no silent stream
             now_ns = self._collector.newest_ns or now_ns
         start_ns = max(self._info.start_ns, now_ns - _LIVE_NS)
         evidence = self._collector.evidence(
-            start_ns, now_ns, live=True, lost=self.spool.lost, missed=self.spool.missed
+            start_ns, now_ns, live=True, lost=self.queue.lost, missed=self.queue.missed
         )
         lag = f"writing is behind: {waiting / 1e6:.0f} MB wait in memory"
         problems = assess(evidence, self._plan.embodiment, self._plan.limits).problems
         return (lag, *problems) if behind else problems
 
-    def stop(self, outcome: Outcome, notes: str, end_ns: int, fault: str = "") -> Ended:
-        """Write what waits, judge the take, finish the bag. Offer nothing meanwhile.
+    def stop(self, outcome: Outcome, notes: str, end_ns: int, fault: str = "") -> FinishedEpisode:
+        """Write the queue, judge the episode and finish the bag. Offer nothing meanwhile.
 
-        ``fault``: why the recorder could not go on; such an episode is failed.
+        ``fault``: why the recorder could not continue; the episode then counts as failed.
         """
-        self.spool.close()
-        fault = fault or _disk_fault(self.spool.error)
+        self.queue.close()
+        fault = fault or _disk_fault(self.queue.error)
         evidence = self._collector.evidence(
-            self._info.start_ns, end_ns, lost=self.spool.lost, missed=self.spool.missed
+            self._info.start_ns, end_ns, lost=self.queue.lost, missed=self.queue.missed
         )
         report = assess(evidence, self._plan.embodiment, self._plan.limits)
-        complete = not fault and not any(self.spool.lost)
+        complete = not fault and not any(self.queue.lost)
         info = replace(
             self._info,
             outcome=Outcome.FAILED if fault else outcome,
             notes="\n".join(note for note in (self._info.notes, notes) if note),
             end_ns=end_ns,
-            topics=tuple(self._counts()),
+            topics=tuple(self._counts(self.queue)),
             complete=complete,
             accepted=complete and report.accepted,
             problems=(*((fault,) if fault else ()), *report.problems),
@@ -185,16 +185,15 @@ class Take:
                 reason=_disk_fault(error),
                 problems=(_disk_fault(error), *info.problems),
             )
-            return Ended(path=self._bag.folder, info=info, report=report, finished=False)
-        return Ended(path=path, info=info, report=report, finished=True)
+            return FinishedEpisode(path=self._bag.folder, info=info, report=report, finished=False)
+        return FinishedEpisode(path=path, info=info, report=report, finished=True)
 
     def discard(self) -> None:
         """Remove everything that was recorded."""
-        self.spool.drop()
+        self.queue.drop()
         self._bag.discard()
 
-    def _counts(self) -> list[TopicCount]:
-        spool = getattr(self, "spool", None)
+    def _counts(self, queue: WriteQueue | None) -> list[TopicCount]:
         return [
             TopicCount(
                 name=in_bag.name,
@@ -202,10 +201,10 @@ class Take:
                 type=topic.type,
                 role=topic.role,
                 expected_hz=topic.expected_hz,
-                received=spool.received[i] if spool else 0,
-                written=self.written(i) if spool else 0,
-                lost=spool.lost[i] if spool else 0,
-                missed=spool.missed[i] if spool else 0,
+                received=queue.received[i] if queue else 0,
+                written=self.written(i) if queue else 0,
+                lost=queue.lost[i] if queue else 0,
+                missed=queue.missed[i] if queue else 0,
             )
             for i, (topic, in_bag) in enumerate(
                 zip(self._plan.topics, self._bag_topics, strict=True)

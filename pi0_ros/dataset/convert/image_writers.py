@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pi0_ros.dataset.format.features import IMAGE_TYPE
-from pi0_ros.dataset.video.video import Codec, VideoEncoder
+from pi0_ros.dataset.video.encoder import Codec, VideoEncoder
 
 #: zlib's: fast, as LeRobot has it; the slower ones save little on camera images.
 _PNG_LEVEL = 1
 _PNG_THREADS = 2
 
 
-class FrameSink(Protocol):
+class ImageWriter(Protocol):
     """Takes one camera's frames in order."""
 
     def add(self, image: NDArray[Any]) -> None:
@@ -36,7 +36,7 @@ class FrameSink(Protocol):
         """Stop; what was written is of no use."""
 
 
-class VideoSink:
+class VideoWriter:
     """An mp4 at ``path``; the encoder is made for the size of the first frame."""
 
     def __init__(self, path: Path, codec: Codec, fps: int) -> None:
@@ -66,7 +66,7 @@ class VideoSink:
             self._encoder.abandon()
 
 
-class ImageSink:
+class PngWriter:
     """PNG images for a parquet column, encoded by threads of its own."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ _GRID: dict[str, Any] = {"color": "#dde2e8", "linewidth": 0.6}
 _ROW_INCH = 0.22
 
 
-def figure_of_lengths(dataset: Dataset) -> Figure:
+def plot_lengths(dataset: Dataset) -> Figure:
     """A bar per episode, coloured by the operator's verdict."""
     lengths = lengths_s(dataset)
     outcomes = [dataset.source(record.index).outcome for record in dataset.records]
@@ -48,7 +48,7 @@ def figure_of_lengths(dataset: Dataset) -> Figure:
     return figure
 
 
-def figure_of_ranges(ranges: Sequence[JointRange]) -> Figure:
+def plot_ranges(ranges: Sequence[JointRange]) -> Figure:
     """Each dimension on the scale of its own limits; without limits, on that of its range."""
     figure, axes = _figure(height=0.9 + _ROW_INCH * len(ranges))
     for row, each in enumerate(ranges):
@@ -82,7 +82,7 @@ def figure_of_ranges(ranges: Sequence[JointRange]) -> Figure:
     return figure
 
 
-def figure_of_episode(dataset: Dataset, index: int) -> Figure:
+def plot_episode(dataset: Dataset, index: int) -> Figure:
     """States and actions of an episode over time, a panel per dimension that is commanded."""
     episode = dataset.episode(index)
     labels = dataset.info.features["action"].labels
@@ -117,13 +117,13 @@ def figure_of_episode(dataset: Dataset, index: int) -> Figure:
     return figure
 
 
-def figure_of_everything(
+def plot_dataset(
     dataset: Dataset, ranges: Sequence[JointRange], views: Sequence[tuple[str, NDArray[Any]]]
 ) -> Figure:
     """The report on one page: thumbnails above the lengths and ranges."""
     columns = 6
     rows = -(-len(views) // columns)
-    drawn = [_pixels(figure) for figure in (figure_of_lengths(dataset), figure_of_ranges(ranges))]
+    drawn = [_pixels(figure) for figure in (plot_lengths(dataset), plot_ranges(ranges))]
     heights = [1.55] * rows + [9.0 * image.shape[0] / image.shape[1] for image in drawn]
     figure = Figure(figsize=(9, 0.5 + sum(heights)), layout="constrained")
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)

@@ -58,7 +58,7 @@ class EpisodeSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class DatasetProvenance:
     """One :class:`EpisodeSource` per episode, and how all of them were made.
 
     ``size``: side of the letterboxed images [pixels], 0 for the cameras' own sizes.
@@ -94,7 +94,7 @@ class Manifest:
             return replace(load(path), path=Path(where) / MANIFEST_PATH)
 
 
-def read_manifest(root: Path) -> Manifest | None:
+def read_provenance(root: Path) -> DatasetProvenance | None:
     """The manifest of a dataset, None if it has none. Raises :class:`DatasetError`."""
     path = root / MANIFEST_PATH
     if not path.is_file():
@@ -106,16 +106,16 @@ def read_manifest(root: Path) -> Manifest | None:
                 f"{path}: written as version {entries['version']}, this release reads up to"
                 f" {VERSION}; update the package"
             )
-        known = {n: entries[n] for n in Manifest.__dataclass_fields__ if n in entries}
+        known = {n: entries[n] for n in DatasetProvenance.__dataclass_fields__ if n in entries}
         episodes = tuple(EpisodeSource.from_json(each) for each in known.pop("episodes", ()))
         deleted = tuple(map(str, known.pop("deleted", ())))
-        return Manifest(episodes=episodes, deleted=deleted, **known)
+        return DatasetProvenance(episodes=episodes, deleted=deleted, **known)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{path}: damaged: {error!r}") from error
 
 
-def write_manifest(root: Path, manifest: Manifest) -> None:
+def write_provenance(root: Path, manifest: DatasetProvenance) -> None:
     """Write the manifest of a dataset."""
     write_json(root / MANIFEST_PATH, {"version": VERSION, **asdict(manifest)})

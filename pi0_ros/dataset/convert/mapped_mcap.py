@@ -31,7 +31,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class MappedMcap:
     """A file whose chunks are not compressed."""
 
     path: Path
@@ -54,7 +54,7 @@ class Mapped:
             yield wanted[channel], log_ns, pages[start:end]
 
 
-def mapped(path: Path) -> Mapped | None:
+def map_mcap(path: Path) -> MappedMcap | None:
     """The file, None if it has to be read otherwise."""
     try:
         with path.open("rb") as stream:
@@ -71,7 +71,7 @@ def mapped(path: Path) -> Mapped | None:
         if schema is None or schema.encoding != "ros2msg" or channel.message_encoding != "cdr":
             return None
         channels[number] = Channel(channel.topic, schema.name, schema.data.decode())
-    return Mapped(path, channels, tuple(summary.chunk_indexes))
+    return MappedMcap(path, channels, tuple(summary.chunk_indexes))
 
 
 def _places(

@@ -20,7 +20,7 @@ _CHUNK_BYTES = 4 << 20
 _ROLES = (Role.CAMERA, Role.JOINT_STATE, Role.COMMAND)
 
 
-class RobotBag:
+class EpisodeBagWriter:
     """Takes messages of the embodiment's cameras, joint states and controllers, and of extras.
 
     ``extra``: message type by topic. Messages may come in any order of topics; their

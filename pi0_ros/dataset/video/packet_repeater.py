@@ -18,7 +18,7 @@ from pi0_ros.dataset.errors import DatasetError
 WIDEST_GOP = 2
 
 
-class Film(Protocol):
+class PacketSource(Protocol):
     """Takes PyAV video frames in order and writes them, ``fps`` of them a second."""
 
     def show(self, frame: Any) -> None:
@@ -31,7 +31,7 @@ class Film(Protocol):
         """Write what the encoder still holds."""
 
 
-class EncodedEachTime:
+class EncodeEveryFrame:
     """Encodes a frame as often as it is shown, with any encoder.
 
     ``stream`` is a PyAV output stream of ``container``.
@@ -59,7 +59,7 @@ class EncodedEachTime:
         self._container.mux(self._stream.encode())
 
 
-class EncodedOnce:
+class RepeatPackets:
     """Encodes a frame once and writes its packet as often as the frame is shown.
 
     ``stream`` is a PyAV output stream of ``container``, whose encoder gives one packet a
