@@ -23,7 +23,16 @@ from _baseline import sample_padded
 from _roofline import Roofline, measure, synchronise
 from torch import Tensor
 
-from pi0_ros.model import GemmaConfig, Pi0, Pi0Config, VisionConfig, flow, random_pi0, variant
+from pi0_ros.model import (
+    GemmaConfig,
+    Inputs,
+    Pi0,
+    Pi0Config,
+    VisionConfig,
+    flow,
+    random_pi0,
+    variant,
+)
 from pi0_ros.model.gemma import AdaRMSNorm
 from pi0_ros.model.inference import GraphCache, Sampler, can_compile, cuda_capture
 
@@ -45,26 +54,25 @@ Samples = dict[str, list[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """One padded observation on the host; ``prefix`` as of Pi0.prefill."""
+    """One padded observation on the host, and the noise of a chunk."""
 
-    prefix: tuple[Tensor, Tensor, Tensor, Tensor]
-    state: Tensor
+    inputs: Inputs
     noise: Tensor
 
     def to(self, device: torch.device) -> Observation:
-        images, image_mask, tokens, token_mask = (t.to(device) for t in self.prefix)
-        return Observation(
-            prefix=(images, image_mask, tokens, token_mask),
-            state=self.state.to(device),
-            noise=self.noise.to(device),
-        )
+        return Observation(inputs=self.inputs.to(device), noise=self.noise.to(device))
 
     def dropped(self) -> Observation:
         """Without absent cameras and prompt padding (batch 1)."""
-        images, image_mask, tokens, token_mask = self.prefix
-        kept = images[:, image_mask[0]], image_mask[:, image_mask[0]]
-        words = tokens[:, token_mask[0]], token_mask[:, token_mask[0]]
-        return replace(self, prefix=(*kept, *words))
+        views, words = self.inputs.image_mask[0], self.inputs.token_mask[0]
+        inputs = replace(
+            self.inputs,
+            images=self.inputs.images[:, views],
+            image_mask=self.inputs.image_mask[:, views],
+            tokens=self.inputs.tokens[:, words],
+            token_mask=self.inputs.token_mask[:, words],
+        )
+        return replace(self, inputs=inputs)
 
 
 def main() -> int:
@@ -148,13 +156,13 @@ def observe(config: Pi0Config, *, views: int) -> Observation:
     """Random images in all slots, the first ``views`` of them present; a padded prompt."""
     generator, size = torch.Generator().manual_seed(0), config.vision.image_size
     return Observation(
-        prefix=(
-            torch.rand(1, SLOTS, 3, size, size, generator=generator) * 2 - 1,
-            (torch.arange(SLOTS) < views)[None],
-            torch.randint(0, config.vocab, (1, config.max_tokens), generator=generator),
-            (torch.arange(config.max_tokens) < WORDS)[None],
+        inputs=Inputs(
+            images=torch.rand(1, SLOTS, 3, size, size, generator=generator) * 2 - 1,
+            image_mask=(torch.arange(SLOTS) < views)[None],
+            tokens=torch.randint(0, config.vocab, (1, config.max_tokens), generator=generator),
+            token_mask=(torch.arange(config.max_tokens) < WORDS)[None],
+            state=torch.randn(1, config.action_dim, generator=generator),
         ),
-        state=torch.randn(1, config.action_dim, generator=generator),
         noise=torch.randn(1, config.action_horizon, config.action_dim, generator=generator),
     )
 
@@ -168,14 +176,14 @@ def compared(
 
     def padded() -> Tensor:
         there = x.to(device)
-        return sample_padded(model, there.prefix, there.state, there.noise, times).cpu()
+        return sample_padded(model, there.inputs, there.noise, times).cpu()
 
     def plain(observation: Observation) -> Tensor:
         there = observation.to(device)
-        return model.sample(*there.prefix, there.state, there.noise, times=times).cpu()
+        return model.sample(there.inputs, there.noise, times=times).cpu()
 
     def fast(sampler: Sampler) -> Tensor:
-        return sampler.sample(*x.prefix, x.state, x.noise, times=times).cpu()
+        return sampler.sample(x.inputs, x.noise, times=times).cpu()
 
     ways: dict[str, Callable[[], Tensor]] = {"baseline": padded} if baseline else {}
     ways["plain network"] = lambda: plain(x)
@@ -198,8 +206,8 @@ def staged(sampler: Sampler, x: Observation, steps: int) -> dict[str, Callable[[
     """The sampler's stages on their own, without graphs; ``host``: there and back."""
     device = sampler.model.action_in_proj.weight.device
     there = x.dropped().to(device)
-    context = sampler.prefill(*there.prefix)
-    images = there.prefix[0].flatten(0, 1)
+    context = sampler.prefill(there.inputs)
+    images = there.inputs.images.flatten(0, 1)
 
     @torch.no_grad()
     def vision() -> Tensor:
@@ -207,8 +215,8 @@ def staged(sampler: Sampler, x: Observation, steps: int) -> dict[str, Callable[[
 
     return {
         "vision": vision,
-        "prefill": lambda: sampler.prefill(*there.prefix),
-        "denoise": lambda: sampler.sample_actions(context, there.state, there.noise, steps),
+        "prefill": lambda: sampler.prefill(there.inputs),
+        "denoise": lambda: sampler.sample_actions(context, there.inputs.state, there.noise, steps),
         "host": lambda: (x.dropped().to(device), there.noise.cpu()),
     }
 

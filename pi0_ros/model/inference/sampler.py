@@ -26,6 +26,7 @@ from pi0_ros.model.inference.memory import Context, Memory
 from pi0_ros.model.inference.packing import PackedVision
 from pi0_ros.model.inference.passes import Passes
 from pi0_ros.model.inference.schedule import Schedule
+from pi0_ros.model.inputs import Inputs
 from pi0_ros.model.pi0 import Pi0
 
 _logger = logging.getLogger(__name__)
@@ -86,29 +87,28 @@ class Sampler:
         return cls(model, graphs=recorded, compile=can_compile(device))
 
     @torch.no_grad()
-    def prefill(
-        self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
-    ) -> Context:
-        """Runs what is valid of the prefix; arguments as of :meth:`Pi0.prefill`, any device.
+    def prefill(self, inputs: Inputs) -> Context:
+        """Runs the valid tokens of the prefix. ``inputs`` may be on any device.
 
-        Images may also be uint8, 0 to 255. Masks and tokens on the host spare a wait. With
-        graphs, a context serves until the next prefill.
+        Images may also be uint8, 0 to 255. With masks and tokens on the host, the host need not
+        wait for the device. With graphs, a context can be used until the next prefill.
         """
-        self.model.check_prefix(images, image_mask, tokens, token_mask)
+        inputs.check_prefix(self.config.vision.image_size)
         layout = drop(
-            image_mask,
-            tokens,
-            token_mask,
+            inputs.image_mask,
+            inputs.tokens,
+            inputs.token_mask,
             view_tokens=self.config.vision.tokens,
             multiple=self._multiple,
         )
-        seen = images[layout.slots(images.device)].to(self._device, non_blocking=True)
-        inputs = [seen, self._prompt(layout), *self._placement(layout)]
+        slots = layout.slots(inputs.images.device)
+        seen = inputs.images[slots].to(self._device, non_blocking=True)
+        tensors = [seen, self._prompt(layout), *self._placement(layout)]
         if self.graphs is None or len(layout.tokens) > 1:
-            return Context(memory=self._passes.prefix(layout, *inputs), batch=len(layout.tokens))
+            return Context(memory=self._passes.prefix(layout, *tensors), batch=len(layout.tokens))
         key = (layout.bucket, seen.dtype)
-        recording = self.graphs.recording(key, lambda *t: self._passes.prefix(layout, *t), inputs)
-        memory: Memory = recording.run(inputs)
+        recording = self.graphs.recording(key, lambda *t: self._passes.prefix(layout, *t), tensors)
+        memory: Memory = recording.run(tensors)
         return Context(memory=memory, batch=1, recording=recording, replay=recording.replays)
 
     @torch.no_grad()
@@ -164,18 +164,13 @@ class Sampler:
 
     def sample(
         self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        state: Tensor,
+        inputs: Inputs,
         noise: Tensor,
         num_steps: int = 10,
         times: Sequence[float] | None = None,
     ) -> Tensor:
         """Normalised actions (B, H, D) from an observation and noise."""
-        context = self.prefill(images, image_mask, tokens, token_mask)
-        return self.sample_actions(context, state, noise, num_steps, times)
+        return self.sample_actions(self.prefill(inputs), inputs.state, noise, num_steps, times)
 
     @torch.no_grad()
     def copy_weights_from(self, other: Pi0) -> None:

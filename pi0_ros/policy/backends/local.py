@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import torch
 
 from pi0_ros.checkpoint import Manifest, check_compatibility, load, load_manifest
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.model import Pi0, Pi0Small
+from pi0_ros.model import Inputs, Pi0, Pi0Small
 from pi0_ros.model.guidance import Continuation, Guidance, Inpainting, prefix_weights
 from pi0_ros.model.inference import Context, Sampler
 from pi0_ros.policy.backends.small import SmallSampler
@@ -29,14 +29,8 @@ _WARM_UP_PROMPTS = ("warm up", "warm up once more")
 class Network(Protocol):
     """What samples chunks; tensors may be on any device."""
 
-    def prefill(
-        self,
-        images: torch.Tensor,
-        image_mask: torch.Tensor,
-        tokens: torch.Tensor,
-        token_mask: torch.Tensor,
-    ) -> Any:
-        """What sampling needs of cameras and prompt."""
+    def prefill(self, inputs: Inputs) -> Any:
+        """The part of the network that depends on cameras and prompt alone."""
 
     def sample_actions(
         self, prefix: Any, state: torch.Tensor, noise: torch.Tensor, num_steps: int, /
@@ -92,11 +86,10 @@ class LocalPolicy:
         """Compute a chunk; ``total`` is measured from here. Raises :class:`PolicyError`."""
         watch = self._watch
         watch.restart()
-        inputs = self._pipeline.prepare(observation)
-        batch = self._batch(inputs)
-        state = batch.pop("state")
+        inputs = batch_of_one(self._pipeline.prepare(observation))
+        state = inputs.state
         watch.mark("preprocess")
-        prefix = self._model.prefill(**batch)
+        prefix = self._model.prefill(inputs)
         watch.mark("prefix")
         noise = torch.randn(self._noise_shape, generator=self._generator, device=self._device)
         steps = self._options.num_steps
@@ -154,10 +147,11 @@ class LocalPolicy:
             torch.from_numpy(target), executed, remaining.delay, rows, remaining.options
         )
 
-    def _batch(self, inputs: ModelInputs) -> dict[str, torch.Tensor]:
-        """Arguments of the sampler, a batch of one; it moves to the device what it needs there."""
-        names = ("images", "image_mask", "tokens", "token_mask", "state")
-        return {name: torch.from_numpy(getattr(inputs, name))[None] for name in names}
+
+def batch_of_one(sample: ModelInputs) -> Inputs:
+    """Inputs of the network on the host; the sampler moves them to the device."""
+    tensors = {f.name: torch.from_numpy(getattr(sample, f.name))[None] for f in fields(sample)}
+    return Inputs(**tensors)
 
 
 def example_observation(embodiment: Embodiment, size: int) -> Observation:
