@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from synthetic import SHORT, START_NS, Take, convert, events
+from synthetic import SHORT, START_NS, SyntheticEpisode, convert, events
 
 from pi0_ros.dataset import Dataset
 from pi0_ros.dataset.export.bag_out import RobotBag
@@ -43,7 +43,7 @@ def converted(
     folder: Path,
     info: EpisodeInfo,
     messages: list[tuple[int, int, str]],
-    take: Take = SHORT,
+    take: SyntheticEpisode = SHORT,
     kind: str = TYPE,
 ) -> Dataset:
     """A dataset of one bag with messages of (arrival, stamp) after the start [ms] and text."""
