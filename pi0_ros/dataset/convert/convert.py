@@ -79,16 +79,15 @@ def _convert(
     _check_gaps(bag, options, found)
     builder.close()
     features = _features(bag, options, found, builder.fps)
-    texts = [bag.info.instruction_at(int(time_ns)) for time_ns in found.times_ns]
-    tasks = tuple(dict.fromkeys(texts))
+    tasks = tuple(dict.fromkeys(found.tasks))
     stage(
         folder,
-        table=_table(features, found, builder, [tasks.index(text) for text in texts]),
+        table=_table(features, found, builder, [tasks.index(text) for text in found.tasks]),
         fps=builder.fps,
         tasks=tasks,
         features=features,
         stats=_image_stats(builder),
-        source=_source(bag, found, texts),
+        source=_source(bag, found),
     )
     progress(total_s, total_s)
 
@@ -144,8 +143,8 @@ def _image_stats(builder: FrameBuilder) -> dict[str, FeatureStats]:
     return {key: stats for key, stats in counted.items() if stats is not None}
 
 
-def _source(bag: Bag, found: BuiltFrames, texts: list[str]) -> EpisodeSource:
-    info = bag.info
+def _source(bag: Bag, found: BuiltFrames) -> EpisodeSource:
+    info, texts = bag.info, found.tasks
     changed = [i for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
     return EpisodeSource(
         bag=bag.path.name,

@@ -22,6 +22,7 @@ from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.convert.depth import read_depth
 from pi0_ros.dataset.convert.frames import FrameGrid, Held
 from pi0_ros.dataset.convert.image_writers import ImageWriter, PngWriter, VideoWriter
+from pi0_ros.dataset.convert.instructions import INSTRUCTION_TOPIC, InstructionTrack
 from pi0_ros.dataset.convert.options import ConvertOptions
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.features import camera_key, depth_key
@@ -43,13 +44,15 @@ class BuiltFrames:
     """The N frames of an episode; images are with their sinks, by feature name.
 
     ``times_ns`` (N,) on the ROS clock, ``ages_ns`` (N,) of the observation each shows,
-    ``states`` (N, S), ``actions`` (N, A). ``sizes``: height and width of each image.
+    ``states`` (N, S), ``actions`` (N, A). ``tasks``: N instructions in force. ``sizes``: height
+    and width of each image.
     """
 
     times_ns: NDArray[np.int64]
     ages_ns: NDArray[np.int64]
     states: NDArray[np.float64]
     actions: NDArray[np.float64]
+    tasks: list[str]
     sizes: dict[str, tuple[int, int]]
 
 
@@ -91,6 +94,7 @@ class FrameBuilder:
         canvas: Canvas = Views(robot, options.size) if options.size else NativeFrames()
         self._observer = Observer(robot, canvas)
         self._tracks = [CommandTrack(robot, controller) for controller in robot.controllers]
+        self._instructions = InstructionTrack(bag.info)
         self._actions_from = options.actions
         wanted = options.actions in ("auto", "status")
         self._status = read_status(bag) if wanted else StatusTrack(robot)
@@ -141,6 +145,7 @@ class FrameBuilder:
             ages_ns=np.array(self._ages_ns, dtype=np.int64),
             states=states,
             actions=self._actions(times_ns, states),
+            tasks=self._instructions.at(times_ns),
             sizes=dict(self._sizes),
         )
 
@@ -192,6 +197,8 @@ class FrameBuilder:
         handlers |= {t: partial(self._joint_states, t) for t in self._observer.joint_topics}
         if self._actions_from == "commands":
             handlers |= {track.controller.topic: track.add for track in self._tracks}
+        if self._instructions.recorded:
+            handlers[INSTRUCTION_TOPIC] = self._instructions.add
         handlers |= {t: partial(self._take_depth, name, t) for name, t in self._options.depth}
         return handlers
 
