@@ -12,7 +12,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from synthetic import SHORT, START_NS, SyntheticEpisode, convert, events
 
 from pi0_ros.dataset import Dataset
-from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import EpisodeInfo, Instruction
 from pi0_ros.stamps import sec_nanosec
@@ -47,7 +47,7 @@ def converted(
     kind: str = TYPE,
 ) -> Dataset:
     """A dataset of one bag with messages of (arrival, stamp) after the start [ms] and text."""
-    bag = RobotBag(folder, "bag", take.robot, info, extra={"instruction": kind})
+    bag = EpisodeBagWriter(folder, "bag", take.robot, info, extra={"instruction": kind})
     waiting = sorted(messages)
     for log_ns, topic, message in events(take):
         while waiting and START_NS + waiting[0][0] * MS <= log_ns:

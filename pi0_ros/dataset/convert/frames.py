@@ -1,8 +1,8 @@
-"""From observations, which come at the cameras' pace, to frames at the dataset's.
+"""Resampling of observations, which arrive at the camera rate, to the dataset's frame rate.
 
-Frame k stands for the time ``start + k / fps``. It shows the newest observation stamped
-by then, as a policy asked at that time would have seen it; between two observations a
-frame shows the earlier one again.
+Frame k stands for the time ``start + k / fps``. It shows the newest observation whose stamp is
+not later than that time, as a policy would have seen it. Until the next observation, frames repeat
+the last one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pi0_ros.stamps import NS_PER_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An observation to be shown in frames: images by camera and their own stamps [ns]."""
+    """An observation that frames will show: its images, and their own stamps [ns], by feature."""
 
     stamp_ns: int
     state: NDArray[np.float64]
@@ -38,11 +38,11 @@ class FrameGrid:
 
     @property
     def started(self) -> bool:
-        """Whether the first observation has come."""
+        """Whether the first observation was added."""
         return self._start_ns is not None
 
     def add(self, held: Held) -> None:
-        """Take the next observation; the first one is frame 0."""
+        """Add the next observation; the first one starts frame 0."""
         if self._start_ns is None:
             self._start_ns = held.stamp_ns
         self._show_before(held.stamp_ns)

@@ -1,4 +1,4 @@
-"""From a frame's values to the messages a robot's drivers and controllers would carry."""
+"""Conversion of a frame's values to the messages of a robot's drivers and controllers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DOUBLES = np.dtype(np.float64)
 
 
 def image_message(camera: Camera, stamp_ns: int, pixels: NDArray[np.uint8]) -> Any:
-    """RGB pixels (H, W, 3) as the camera would send them."""
+    """RGB pixels (H, W, 3) as the message that the camera would send."""
     header = _header(stamp_ns, camera.name)
     if camera.message_type == "sensor_msgs/msg/CompressedImage":
         data = _compressed(pixels, camera.encoding)
@@ -56,7 +56,7 @@ def depth_message(frame_id: str, stamp_ns: int, pixels: NDArray[np.uint16]) -> A
 
 
 def joint_messages(embodiment: Embodiment, stamp_ns: int, state: NDArray[Any]) -> Mapping[str, Any]:
-    """A JointState per topic of the embodiment that carries a state (S,)."""
+    """A state (S,) as one JointState for each joint-state topic of the embodiment."""
     raw: dict[str, dict[str, dict[str, float]]] = {}
     for dimension, value in zip(embodiment.state, state, strict=True):
         fields = raw.setdefault(dimension.topic, {})

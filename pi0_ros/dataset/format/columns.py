@@ -1,4 +1,4 @@
-"""Between Arrow columns and arrays."""
+"""Conversion between Arrow columns and NumPy arrays."""
 
 from __future__ import annotations
 

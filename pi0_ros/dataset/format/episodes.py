@@ -1,4 +1,4 @@
-"""meta/episodes: where each episode's frames are, and what is known about it."""
+"""meta/episodes: the location, tasks and statistics of each episode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pi0_ros.dataset.format.stats import FIELDS, FeatureStats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSpan:
-    """Where an episode is in a camera's mp4 files [s inside the file]."""
+    """Location of an episode in a camera's mp4 files [s in the file]."""
 
     number: FileNumber
     from_s: float
@@ -26,7 +26,7 @@ class VideoSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeRecord:
-    """One row of meta/episodes. Frames ``start`` up to, not including, ``stop`` of the dataset."""
+    """One row of meta/episodes; it covers the dataset's frames ``start`` to ``stop - 1``."""
 
     index: int
     data: FileNumber
@@ -39,18 +39,18 @@ class EpisodeRecord:
 
     @property
     def length(self) -> int:
-        """Frames of the episode."""
+        """Number of frames."""
         return self.stop - self.start
 
 
 def write_episodes(path: Path, records: Sequence[EpisodeRecord]) -> None:
-    """Write rows for episodes that have the same videos and statistics."""
+    """Write the rows of episodes that have the same videos and statistics."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist([_row(r) for r in records], _schema(records[0])), path)
 
 
 def read_episodes(root: Path, video_keys: Iterable[str]) -> tuple[EpisodeRecord, ...]:
-    """Every episode of a dataset in order. Raises :class:`DatasetError`."""
+    """Read every episode of a dataset in order. Raises :class:`DatasetError`."""
     keys = tuple(video_keys)
     records: list[EpisodeRecord] = []
     for path in sorted((root / "meta" / "episodes").glob("chunk-*/file-*.parquet")):
