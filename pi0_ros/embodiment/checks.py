@@ -6,12 +6,10 @@ import difflib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from pi0_ros.controllers import CONTROLLER_KINDS, ControllerKind, DimensionFacts
 from pi0_ros.embodiment.errors import KeyPath, Problem, format_path
 from pi0_ros.embodiment.schema import (
-    CONTROLLER_MESSAGES,
     ENCODINGS,
-    STOP_BEHAVIOURS,
-    TWIST_AXES,
     ActionRow,
     ControllerRow,
     StateRow,
@@ -37,7 +35,7 @@ def cross_check(survey: Survey) -> list[Problem]:
             _measured(survey),
             _coverage(survey),
             _controllers(survey),
-            _twists(survey),
+            _kinds(survey),
             _cameras(survey),
             _camera_slots(survey),
             _rates(survey),
@@ -52,14 +50,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def twist_dimensions(survey: Survey) -> frozenset[str]:
-    """Names of the action dimensions that a twist controller carries."""
-    return frozenset(
-        name
+def _kind_of_dimension(survey: Survey) -> dict[str, ControllerKind]:
+    """The controller kind that carries each action dimension."""
+    return {
+        name: CONTROLLER_KINDS.get(c.row.kind)
         for c in survey.controllers
-        if c.row is not None and c.row.kind == "twist"
+        if c.row is not None
         for name in c.row.dimensions
-    )
+    }
+
+
+def _velocities(survey: Survey) -> frozenset[str]:
+    """Names of the action dimensions that are velocities by their controller's kind."""
+    return frozenset(n for n, kind in _kind_of_dimension(survey).items() if kind.is_velocity)
 
 
 def _repeats(keyed: Iterable[tuple[object, KeyPath]]) -> Iterator[tuple[object, KeyPath, str]]:
@@ -128,12 +131,12 @@ def _limits(survey: Survey) -> Iterator[Problem]:
 
 
 def _homes(survey: Survey) -> Iterator[Problem]:
-    twist = twist_dimensions(survey)
+    velocities = _velocities(survey)
     for entry in survey.action:
         if entry.row is None:
             continue
         path, home = (*entry.path, "home"), entry.row.home
-        if entry.name in twist:
+        if entry.name in velocities:
             if home:
                 yield Problem(path, f"{home:g} for a velocity; a base is at home at 0, remove it")
             continue
@@ -153,12 +156,12 @@ def _homes(survey: Survey) -> Iterator[Problem]:
 
 def _measured(survey: Survey) -> Iterator[Problem]:
     known = [e.name for e in survey.state]
-    twist = twist_dimensions(survey)
+    velocities = _velocities(survey)
     for entry in survey.action:
         if entry.row is None:
             continue
         path, reference = (*entry.path, "state"), entry.row.state
-        if entry.name in twist:
+        if entry.name in velocities:
             if reference is not None:
                 yield Problem(path, f"{reference!r} for a velocity; nothing measures it, remove it")
         elif reference is not None and reference not in known:
@@ -204,7 +207,7 @@ def _controllers(survey: Survey) -> Iterator[Problem]:
     for controller in survey.controllers:
         if controller.row is None:
             continue
-        yield from _controller_words(controller.path, controller.row)
+        yield from _controller_row(controller.path, controller.row)
         named = (
             (rows[name].joint, (*controller.path, "dimensions", i))
             for i, name in enumerate(controller.row.dimensions)
@@ -214,53 +217,55 @@ def _controllers(survey: Survey) -> Iterator[Problem]:
             yield Problem(path, f"joint {joint!r} is already commanded at {where}; remove one")
 
 
-def _controller_words(path: KeyPath, row: ControllerRow) -> Iterator[Problem]:
-    expected = CONTROLLER_MESSAGES[row.kind]
+def _controller_row(path: KeyPath, row: ControllerRow) -> Iterator[Problem]:
+    kind = CONTROLLER_KINDS.get(row.kind)
+    expected = kind.message_type
     if row.message_type not in (None, expected):
         yield Problem(
             (*path, "message_type"),
             f"{row.message_type!r} is not what a {row.kind} controller listens for; "
             f"use {expected!r} or leave it out",
         )
-    allowed = STOP_BEHAVIOURS[row.kind]
-    if row.stop not in allowed:
+    allowed = [stop.value for stop in kind.stops]
+    if row.stop is not None and row.stop not in allowed:
         yield Problem(
             (*path, "stop"),
             f"{row.stop!r} makes no sense for a {row.kind} controller; use {' or '.join(allowed)}",
         )
+    for name in row.options:
+        if name not in kind.options:
+            known = ", ".join(kind.options) or "none"
+            yield Problem(
+                (*path, "options", name),
+                f"{name!r} is not an option of a {row.kind} controller; it has {known}"
+                f"{nearest(name, kind.options)}",
+            )
 
 
-def _twists(survey: Survey) -> Iterator[Problem]:
-    twist = twist_dimensions(survey)
+def _kinds(survey: Survey) -> Iterator[Problem]:
+    """What the kind of its controller says about each action dimension."""
+    kinds = _kind_of_dimension(survey)
     for entry in survey.action:
         if entry.row is None:
             continue
+        kind = kinds.get(entry.name)
         unit = entry.row.unit or entry.group.get("unit")
-        if entry.name not in twist:
-            if unit in ("m/s", "rad/s"):
-                yield Problem(
-                    entry.path, f"a velocity [{unit}] needs a controller of kind twist to carry it"
-                )
-            continue
-        if entry.row.joint not in TWIST_AXES:
+        if unit in ("m/s", "rad/s") and not (kind is not None and kind.is_velocity):
+            known = " or ".join(k.name for k in CONTROLLER_KINDS.entries() if k.is_velocity)
             yield Problem(
-                (*entry.path, "joint"),
-                f"{entry.row.joint!r} is not an axis of a twist; "
-                f"use one of {', '.join(TWIST_AXES)}",
+                entry.path, f"a velocity [{unit}] needs a controller of kind {known} to carry it"
             )
+        if kind is None:
             continue
-        expected = "m/s" if entry.row.joint.startswith("linear") else "rad/s"
-        if unit != expected:
-            yield Problem((*entry.path, "unit"), f"{unit!r} for {entry.row.joint}; use {expected}")
         limits = merged_limits(entry)
-        if limits is None or limits.lower is None or limits.upper is None:
-            continue
-        if limits.lower < limits.upper and not limits.lower <= 0.0 <= limits.upper:
-            yield Problem(
-                (*entry.path, "limits"),
-                f"{limits.lower:g}..{limits.upper:g} excludes 0, so the base could not stop; "
-                "include it",
-            )
+        facts = DimensionFacts(
+            joint=entry.row.joint,
+            unit=unit,
+            lower=None if limits is None else limits.lower,
+            upper=None if limits is None else limits.upper,
+        )
+        for key, text in kind.problems(facts):
+            yield Problem((*entry.path, key), text)
 
 
 def _cameras(survey: Survey) -> Iterator[Problem]:
@@ -307,14 +312,14 @@ def _rates(survey: Survey) -> Iterator[Problem]:
 
 def _leaders(survey: Survey) -> Iterator[Problem]:
     known = [e.name for e in survey.action]
-    twist = twist_dimensions(survey)
+    velocities = _velocities(survey)
     for name, path, where in _repeats((e.name, e.path) for e in survey.leaders):
         yield Problem(path, f"{name!r} is already led at {where}; remove one")
     for entry in survey.leaders:
         if entry.name not in known:
             text = f"{entry.name!r} is not an action dimension{nearest(entry.name, known)}"
             yield Problem(entry.path, text)
-        elif entry.name in twist:
+        elif entry.name in velocities:
             yield Problem(entry.path, f"{entry.name!r} is a velocity; a leader arm has none")
     led = [e.name for e in survey.leaders]
     for name, path in survey.start.items():

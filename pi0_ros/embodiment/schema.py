@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.embodiment.types import CHECKPOINT_WIDTH, PAPER_WIDTH
 
 JOINT_STATE: Final = "sensor_msgs/msg/JointState"
@@ -23,25 +24,6 @@ ENCODINGS = {
     COMPRESSED_IMAGE: ("jpeg", "png"),
 }
 
-#: Message each kind of controller listens for.
-CONTROLLER_MESSAGES = {
-    "forward_position": "std_msgs/msg/Float64MultiArray",
-    "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
-    "twist": "geometry_msgs/msg/TwistStamped",
-    "gripper": "std_msgs/msg/Float64MultiArray",
-}
-
-#: Stop behaviours that make sense for each kind of controller.
-STOP_BEHAVIOURS = {
-    "forward_position": ("hold", "keep_last"),
-    "joint_trajectory": ("hold", "keep_last"),
-    "gripper": ("keep_last", "hold"),
-    "twist": ("ramp_to_zero",),
-}
-
-#: Axes of a twist, as a base velocity's ``joint`` names them.
-TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
-
 Unit = Literal["rad", "m", "normalised", "rad/s", "m/s", "Nm", "N"]
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 TOPIC_PATTERN = r"^[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*$"
@@ -51,6 +33,11 @@ def _non_zero(value: float) -> float:
     if value == 0.0:
         raise ValueError("cannot be undone by a division; use any other number")
     return value
+
+
+def _known_kind(name: str) -> str:
+    CONTROLLER_KINDS.get(name)
+    return name
 
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -144,14 +131,15 @@ class CameraRow(_Model):
 
 
 class ControllerRow(_Model):
-    """One command topic; ``message_type`` defaults to the kind's own."""
+    """One command topic; ``message_type`` and ``stop`` default to the kind's own."""
 
-    kind: Literal["forward_position", "joint_trajectory", "twist", "gripper"]
+    kind: Annotated[str, AfterValidator(_known_kind)]
     topic: Topic
     message_type: str | None = None
     dimensions: Annotated[list[str], Field(min_length=1)]
-    stop: Literal["hold", "ramp_to_zero", "keep_last"]
+    stop: Literal["hold", "ramp_to_zero", "keep_last"] | None = None
     frame_id: str = ""
+    options: dict[str, float] = {}
 
 
 class RatesRow(_Model):

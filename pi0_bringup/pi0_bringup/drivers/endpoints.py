@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
-import numpy as np
-from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
 
-from pi0_bringup.drivers.commands import CommandError, Commands
+from pi0_bringup.drivers.commands import Commands
 from pi0_bringup.drivers.images import EncodedFrame
 from pi0_bringup.drivers.readings import JointReading
-from pi0_bringup.drivers.trajectory import Trajectory
-from pi0_ros.embodiment import Camera, Controller, ControllerKind, Embodiment
+from pi0_ros.controllers import CONTROLLER_KINDS, CommandError
+from pi0_ros.embodiment import Camera, Controller, Embodiment
+from pi0_ros.embodiment.packing import controller_packer
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS
 from pi0_ros.nodes.time_messages import time_message
-from pi0_ros.stamps import S_PER_NS, nanoseconds
 
 _LOG_PERIOD_S = 2.0
 
@@ -36,75 +33,28 @@ class CommandSubscriptions:
         self._node = node
         self._commands = commands
         self._now_s = now_s
-        decoders: dict[ControllerKind, tuple[type, Callable[[Controller, Any], None]]] = {
-            ControllerKind.FORWARD_POSITION: (Float64MultiArray, self._on_array),
-            ControllerKind.GRIPPER: (Float64MultiArray, self._on_array),
-            ControllerKind.JOINT_TRAJECTORY: (JointTrajectory, self._on_trajectory),
-            ControllerKind.TWIST: (TwistStamped, self._on_twist),
-        }
-        self._subscriptions = [
-            node.create_subscription(
-                decoders[controller.kind][0],
-                controller.topic,
-                self._guarded(controller, decoders[controller.kind][1]),
+        self._ends = [
+            CONTROLLER_KINDS.get(controller.kind).open_input(
+                node,
+                controller_packer(embodiment, controller),
                 COMMAND_QOS,
+                partial(self._on_message, controller),
             )
             for controller in embodiment.controllers
         ]
 
     def destroy(self) -> None:
         """Stop listening."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions = []
+        while self._ends:
+            self._ends.pop()()
 
-    def _guarded(
-        self, controller: Controller, decode: Callable[[Controller, Any], None]
-    ) -> Callable[[Any], None]:
-        def callback(message: Any) -> None:
-            try:
-                decode(controller, message)
-            except CommandError as error:
-                self._node.get_logger().warning(
-                    f"command refused: {error}", throttle_duration_sec=_LOG_PERIOD_S
-                )
-
-        return callback
-
-    def _on_array(self, controller: Controller, message: Float64MultiArray) -> None:
-        self._commands.positions(controller, message.data)
-
-    def _on_trajectory(self, controller: Controller, message: JointTrajectory) -> None:
-        now_s = self._now_s()
-        widths = {len(p.positions) for p in message.points}
-        if widths - {len(message.joint_names)}:
-            raise self._commands.refuse(
-                controller,
-                f"points of {sorted(widths)} positions for {len(message.joint_names)} joint names",
+    def _on_message(self, controller: Controller, message: Any) -> None:
+        try:
+            self._commands.receive(controller, message, self._now_s())
+        except CommandError as error:
+            self._node.get_logger().warning(
+                f"command refused: {error}", throttle_duration_sec=_LOG_PERIOD_S
             )
-        stamp_ns = nanoseconds(message.header.stamp)
-        begin_s = stamp_ns * S_PER_NS if stamp_ns else now_s
-        with_velocity = all(len(p.velocities) == len(p.positions) for p in message.points)
-        waypoints = Trajectory(
-            times_s=np.array([begin_s + _seconds(p.time_from_start) for p in message.points]),
-            positions=np.array([p.positions for p in message.points]),
-            velocities=(
-                np.array([p.velocities for p in message.points]) if with_velocity else None
-            ),
-        )
-        self._commands.trajectory(controller, message.joint_names, waypoints, now_s)
-
-    def _on_twist(self, controller: Controller, message: TwistStamped) -> None:
-        axes = {
-            f"{part}.{axis}": getattr(getattr(message.twist, part), axis)
-            for part in ("linear", "angular")
-            for axis in ("x", "y", "z")
-        }
-        self._commands.twist(controller, axes, self._now_s())
-
-
-def _seconds(duration: Any) -> float:
-    return float(duration.sec) + float(duration.nanosec) * S_PER_NS
 
 
 class JointStatePublishers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from array import array
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from rosbags.typesys import Stores, get_typestore
 
+from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.embodiment import Camera, ControllerKind, Embodiment
-from pi0_ros.embodiment.packing import ControllerPacker, controller_packer
-from pi0_ros.stamps import NS_PER_S, sec_nanosec
+from pi0_ros.embodiment import Camera, Embodiment
+from pi0_ros.embodiment.packing import controller_packer
+from pi0_ros.stamps import sec_nanosec
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 
@@ -80,63 +82,34 @@ class CommandMessages:
     """Makes the message of every controller for an action (A,)."""
 
     def __init__(self, embodiment: Embodiment) -> None:
-        self._period_ns = round(NS_PER_S / embodiment.rates.control_hz)
-        self._packers = [controller_packer(embodiment, each) for each in embodiment.controllers]
+        self._at_rest = np.zeros(len(embodiment.action))
+        self._writers = [
+            (each, CONTROLLER_KINDS.get(each.kind).writer(controller_packer(embodiment, each)))
+            for each in embodiment.controllers
+        ]
 
     def make(self, stamp_ns: int, action: NDArray[Any]) -> Mapping[str, Any]:
         """Messages by topic."""
         values = np.asarray(action, dtype=np.float64)
         return {
-            packer.controller.topic: _MAKERS[packer.controller.kind](
-                self, packer, stamp_ns, packer.raw(values)
-            )
-            for packer in self._packers
+            controller.topic: _for_bag(writer.fill(values, self._at_rest, stamp_ns))
+            for controller, writer in self._writers
         }
 
-    def _positions(self, _packer: ControllerPacker, _stamp_ns: int, raw: NDArray[Any]) -> Any:
-        layout = STORE.types["std_msgs/msg/MultiArrayLayout"](dim=[], data_offset=0)
-        return STORE.types["std_msgs/msg/Float64MultiArray"](layout=layout, data=raw)
 
-    def _trajectory(self, packer: ControllerPacker, _stamp_ns: int, raw: NDArray[Any]) -> Any:
-        empty = np.empty(0, _DOUBLES)
-        duration = STORE.types["builtin_interfaces/msg/Duration"](
-            sec=self._period_ns // NS_PER_S, nanosec=self._period_ns % NS_PER_S
-        )
-        point = STORE.types["trajectory_msgs/msg/JointTrajectoryPoint"](
-            positions=raw,
-            velocities=np.zeros_like(raw),
-            accelerations=empty,
-            effort=empty,
-            time_from_start=duration,
-        )
-        return STORE.types["trajectory_msgs/msg/JointTrajectory"](
-            header=_header(0, ""), joint_names=list(packer.joints), points=[point]
-        )
+def _for_bag(value: Any) -> Any:
+    """A message of rclpy, or a value of one of its fields, as rosbags writes it."""
+    if hasattr(value, "get_fields_and_field_types"):
+        package = type(value).__module__.split(".")[0]
+        made = STORE.types[f"{package}/msg/{type(value).__name__}"]
+        names = value.get_fields_and_field_types()
+        return made(**{name: _for_bag(getattr(value, name)) for name in names})
+    if isinstance(value, array):
+        return np.array(value)
+    if isinstance(value, list):
+        return [_for_bag(each) for each in value]
+    return value
 
-    def _twist(self, packer: ControllerPacker, stamp_ns: int, raw: NDArray[Any]) -> Any:
-        axes = {
-            f"{group}.{axis}": 0.0 for group in ("linear", "angular") for axis in ("x", "y", "z")
-        }
-        axes |= dict(zip(packer.joints, map(float, raw), strict=True))
-        vector = STORE.types["geometry_msgs/msg/Vector3"]
-        linear, angular = (
-            vector(**{axis: axes[f"{group}.{axis}"] for axis in ("x", "y", "z")})
-            for group in ("linear", "angular")
-        )
-        return STORE.types["geometry_msgs/msg/TwistStamped"](
-            header=_header(stamp_ns, packer.controller.frame_id),
-            twist=STORE.types["geometry_msgs/msg/Twist"](linear=linear, angular=angular),
-        )
-
-
-_MAKERS: Mapping[
-    ControllerKind, Callable[[CommandMessages, ControllerPacker, int, NDArray[Any]], Any]
-] = {
-    ControllerKind.FORWARD_POSITION: CommandMessages._positions,
-    ControllerKind.GRIPPER: CommandMessages._positions,
-    ControllerKind.JOINT_TRAJECTORY: CommandMessages._trajectory,
-    ControllerKind.TWIST: CommandMessages._twist,
-}
 
 _ORDERS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "rgb8": lambda pixels: pixels,
