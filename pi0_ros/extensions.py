@@ -35,6 +35,10 @@ class ExtensionTable(Generic[EntryT]):
         """Add a built-in entry."""
         self._entries[name] = entry
 
+    def refresh(self) -> None:
+        """Look at the installed packages again."""
+        vars(self).pop("_offered", None)
+
     @cached_property
     def _offered(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group)}

@@ -47,7 +47,7 @@ ROS_ROOMS = frozenset({"clients", "controllers", "dataset", "nodes", "recording"
 LAZY_ROS_ROOMS = frozenset({"controllers"})
 #: What the pure rooms may import beside the standard library.
 THIRD_PARTY: Mapping[str, frozenset[str]] = {
-    "controllers": frozenset({"numpy", "rclpy"}),
+    "controllers": frozenset({"numpy"}),
     "embodiment": frozenset({"numpy", "pydantic", "pydantic_core", "yaml"}),
     "control": frozenset({"numpy", "yaml"}),
     # Pillow because its filter is the one the public checkpoints saw their images through.
@@ -166,6 +166,8 @@ def _forbidden(source: Source, name: str) -> str | None:
         return f"only {', '.join(sorted(ROS_ROOMS))} and pi0_bringup may touch ROS"
     if top == "pi0_ros":
         return _forbidden_room(source, name)
+    if is_ros(name):
+        return None
     allowed = THIRD_PARTY.get(source.room)
     if allowed is not None and top not in allowed and top not in sys.stdlib_module_names:
         return f"{source.room} may import {', '.join(sorted(allowed))} only"

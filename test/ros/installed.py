@@ -1,0 +1,38 @@
+"""A package of somebody else's, installed for the duration of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pi0_ros.controllers import CONTROLLER_KINDS
+
+TABLES = (CONTROLLER_KINDS,)
+
+Install = Callable[[str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Make ``name = module:attribute`` an entry point of a group, as pip would."""
+    monkeypatch.syspath_prepend(Path(__file__).parent / "lab_driver")
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    before = [dict(table._entries) for table in TABLES]
+
+    def add(group: str, entry_point: str) -> None:
+        folder = site / f"lab_{len(list(site.iterdir()))}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {folder.stem}\nVersion: 1")
+        (folder / "entry_points.txt").write_text(f"[{group}]\n{entry_point}\n")
+        for table in TABLES:
+            table.refresh()
+
+    yield add
+    monkeypatch.undo()
+    for table, entries in zip(TABLES, before, strict=True):
+        table._entries = entries
+        table.refresh()
