@@ -14,14 +14,17 @@ from pathlib import Path
 #: Where each room of pi0_ros may reach inside the house. No room is called utils.
 ARROWS: Mapping[str, frozenset[str]] = {
     "controllers": frozenset(),
-    "embodiment": frozenset({"controllers"}),
+    "state_sources": frozenset(),
+    "embodiment": frozenset({"controllers", "state_sources"}),
     "model": frozenset(),
     "control": frozenset({"embodiment"}),
     "sync": frozenset({"embodiment"}),
     "checkpoint": frozenset({"embodiment", "model"}),
     "policy": frozenset({"checkpoint", "embodiment", "model", "sync"}),
     "recording": frozenset({"embodiment", "sync", "system"}),
-    "dataset": frozenset({"controllers", "embodiment", "recording", "sync", "system"}),
+    "dataset": frozenset(
+        {"controllers", "embodiment", "recording", "state_sources", "sync", "system"}
+    ),
     "training": frozenset({"checkpoint", "dataset", "embodiment", "model", "policy"}),
     "planning": frozenset({"dataset", "embodiment", "policy"}),
     "system": frozenset(),
@@ -42,12 +45,13 @@ ARROWS: Mapping[str, frozenset[str]] = {
 FOUNDATION = frozenset({"arrays", "extensions", "messages", "stamps"})
 KNOWN = frozenset(ARROWS) | FOUNDATION
 #: The only rooms that may touch the ROS client library or a message package.
-ROS_ROOMS = frozenset({"clients", "controllers", "dataset", "nodes", "recording"})
+ROS_ROOMS = frozenset({"clients", "controllers", "dataset", "nodes", "recording", "state_sources"})
 #: Of those, the rooms that rooms without ROS import: they may touch it inside functions only.
-LAZY_ROS_ROOMS = frozenset({"controllers"})
+LAZY_ROS_ROOMS = frozenset({"controllers", "state_sources"})
 #: What the pure rooms may import beside the standard library.
 THIRD_PARTY: Mapping[str, frozenset[str]] = {
     "controllers": frozenset({"numpy"}),
+    "state_sources": frozenset({"numpy"}),
     "embodiment": frozenset({"numpy", "pydantic", "pydantic_core", "yaml"}),
     "control": frozenset({"numpy", "yaml"}),
     # Pillow because its filter is the one the public checkpoints saw their images through.

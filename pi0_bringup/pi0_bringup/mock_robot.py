@@ -75,7 +75,7 @@ class MockRobot(ManagedNode):
         self._pose = PlanarPose()
         self._advanced_ns = self._now_ns()
         self._prepare_cameras()
-        self._joint_states = JointStatePublishers(self, self._joints.topics)
+        self._joint_states = JointStatePublishers(self, self._embodiment)
         self._odometry = _odometry_publisher(self, self._embodiment)
         subscriptions = CommandSubscriptions(
             self, self._embodiment, self.commands, now_s=lambda: self._now_ns() * S_PER_NS

@@ -26,7 +26,6 @@ from pi0_bringup.drivers.endpoints import (
     JointStatePublishers,
 )
 from pi0_bringup.drivers.images import check_aspect, encode
-from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.loop import SimulationLoop, Timing
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
@@ -39,6 +38,7 @@ from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Rea
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.stamps import NS_PER_S, S_PER_NS, nanoseconds
+from pi0_ros.state_sources import JointReading
 
 #: The camera rate unless one is given: what one core renders beside the physics.
 DEFAULT_CAMERA_HZ = 30.0
@@ -209,7 +209,7 @@ class _Outputs:
         self._commands = commands
         self._max_reward = max_reward
         self._cameras = embodiment.cameras
-        self._joint_states = JointStatePublishers(node, {d.topic: None for d in embodiment.state})
+        self._joint_states = JointStatePublishers(node, embodiment)
         self._camera_publishers = CameraPublishers(node, embodiment.cameras)
         # Absolute, because that is where every node's time source listens.
         self._clock = node.create_publisher(Clock, "/clock", SENSOR_QOS)

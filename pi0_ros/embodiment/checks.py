@@ -30,6 +30,7 @@ def cross_check(survey: Survey) -> list[Problem]:
             _slots(survey.state),
             _slots(survey.action),
             _sources(survey.state),
+            _one_source_per_topic(survey.state),
             _limits(survey),
             _homes(survey),
             _measured(survey),
@@ -109,6 +110,19 @@ def _sources(entries: tuple[Entry[StateRow], ...]) -> Iterator[Problem]:
             f"{source} is already read by {where}; "
             "each dimension needs its own joint, topic or field",
         )
+
+
+def _one_source_per_topic(entries: tuple[Entry[StateRow], ...]) -> Iterator[Problem]:
+    """A topic has one message type."""
+    types: dict[object, object] = {}
+    for entry in entries:
+        topic, found = entry.group.get("topic"), entry.group.get("message_type")
+        if types.setdefault(topic, found) != found:
+            path = (*entry.path[:-2], "message_type")
+            yield Problem(
+                path, f"{found!r} on {topic!r}, which has {types[topic]!r} above; use one of them"
+            )
+            types[topic] = found
 
 
 def _limits(survey: Survey) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from pi0_ros.embodiment.types import (
     Embodiment,
     StateDimension,
 )
+from pi0_ros.state_sources import STATE_SOURCES, StateSource
 
 IndexArray = NDArray[np.intp]
 Number = TypeVar("Number", bound=np.floating[Any])
@@ -33,13 +34,14 @@ _ORDERS_KEPT = 16
 
 
 class JointStatePacker:
-    """Turns the arrays of sensor_msgs/msg/JointState into state values, by joint name."""
+    """Turns what the joint-state topics measure into state values, by joint name."""
 
     def __init__(self, embodiment: Embodiment) -> None:
         dimensions: dict[str, list[tuple[int, StateDimension]]] = {}
         for index, dimension in enumerate(embodiment.state):
             dimensions.setdefault(dimension.topic, []).append((index, dimension))
         self._topics = {topic: _TopicPacker(topic, rows) for topic, rows in dimensions.items()}
+        self._sources = state_sources(embodiment)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -49,6 +51,10 @@ class JointStatePacker:
     def indices(self, topic: str) -> IndexArray:
         """Indices into the state vector of what ``topic`` carries, shape (K,)."""
         return self._of(topic).indices
+
+    def read(self, topic: str, message: Any) -> tuple[IndexArray, FloatArray]:
+        """Pack a message of the topic, of rclpy or of rosbags; see :meth:`pack`."""
+        return self.pack(topic, *self._sources[topic].read(message))
 
     def pack(
         self,
@@ -76,6 +82,11 @@ class JointStatePacker:
                     f"it reads {', '.join(self._topics)}"
                 ]
             ) from None
+
+
+def state_sources(embodiment: Embodiment) -> dict[str, StateSource]:
+    """How to read each topic that measures the robot, in the order the file names them."""
+    return {d.topic: STATE_SOURCES.get(d.message_type) for d in embodiment.state}
 
 
 class _TopicPacker:

@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.embodiment.types import CHECKPOINT_WIDTH, PAPER_WIDTH
+from pi0_ros.state_sources import STATE_SOURCES
+from pi0_ros.state_sources.joint_state import JointState
 
-JOINT_STATE: Final = "sensor_msgs/msg/JointState"
 IMAGE: Final = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
 
@@ -38,6 +39,11 @@ def _non_zero(value: float) -> float:
 def _known_kind(name: str) -> str:
     CONTROLLER_KINDS.get(name)
     return name
+
+
+def _known_source(message_type: str) -> str:
+    STATE_SOURCES.get(message_type)
+    return message_type
 
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -70,7 +76,7 @@ class StateGroup(_Model):
     """Dimensions that arrive on one topic."""
 
     topic: Topic
-    message_type: Literal["sensor_msgs/msg/JointState"] = JOINT_STATE
+    message_type: Annotated[str, AfterValidator(_known_source)] = JointState.message_type
     field: Literal["position", "velocity", "effort"] = "position"
     unit: Unit
     dimensions: Annotated[dict[Name, StateRow], Field(min_length=1)]

@@ -66,7 +66,7 @@ class StateDimension:
     topic: str
     message_type: str
     joint: str
-    field: str  # "position", "velocity" or "effort" of sensor_msgs/msg/JointState
+    field: str  # "position", "velocity" or "effort"
     scale: float
     offset: float
 

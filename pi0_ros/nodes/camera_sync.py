@@ -14,11 +14,12 @@ from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros import embodiment as embodiments
 from pi0_ros.embodiment import Camera
+from pi0_ros.embodiment.packing import state_sources
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.nodes.observations import ObservationWriter
@@ -30,7 +31,6 @@ _LOG_AGAIN_S = 10.0
 _JOINT_STATE_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-_IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 
 
 class CameraSync(ManagedNode):
@@ -70,10 +70,11 @@ class CameraSync(ManagedNode):
         self._observer.clear()
         self._sequence = 0
         for camera in self._embodiment.cameras:
-            kind = _IMAGE_TYPES[camera.message_type]
+            kind = message_class(camera.message_type)
             self._subscribe(kind, camera.topic, self._frame_callback(camera), SENSOR_QOS)
-        for topic in self._observer.joint_topics:
-            self._subscribe(JointState, topic, self._joint_state_callback(topic), _JOINT_STATE_QOS)
+        for topic, source in state_sources(self._embodiment).items():
+            kind = message_class(source.message_type)
+            self._subscribe(kind, topic, self._joint_state_callback(topic), _JOINT_STATE_QOS)
 
     def stop(self) -> None:
         """Stop listening, and so publishing."""

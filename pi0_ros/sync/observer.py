@@ -64,7 +64,7 @@ class Observer:
 
     @property
     def joint_topics(self) -> tuple[str, ...]:
-        """Joint-state topics of the embodiment."""
+        """Topics that measure the robot."""
         return self._packer.topics
 
     def clear(self) -> None:
@@ -89,9 +89,7 @@ class Observer:
         stream = self.aligner.states[topic]
         self.report.arrived(topic)
         try:
-            _, values = self._packer.pack(
-                topic, message.name, message.position, message.velocity, message.effort
-            )
+            _, values = self._packer.read(topic, message)
         except EmbodimentError as error:
             self._count(stream.refuse(Fault.MALFORMED, str(error)))
         else:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pi0_ros.controllers import CONTROLLER_KINDS
+from pi0_ros.extensions import ExtensionTable
+from pi0_ros.state_sources import STATE_SOURCES
 
-TABLES = (CONTROLLER_KINDS,)
+TABLES: tuple[ExtensionTable[Any], ...] = (CONTROLLER_KINDS, STATE_SOURCES)
 
 Install = Callable[[str, str], None]
 

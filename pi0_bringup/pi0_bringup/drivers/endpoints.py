@@ -7,16 +7,17 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
-from sensor_msgs.msg import CompressedImage, Image, JointState
+from sensor_msgs.msg import CompressedImage, Image
 
 from pi0_bringup.drivers.commands import Commands
 from pi0_bringup.drivers.images import EncodedFrame
-from pi0_bringup.drivers.readings import JointReading
 from pi0_ros.controllers import CONTROLLER_KINDS, CommandError
 from pi0_ros.embodiment import Camera, Controller, Embodiment
-from pi0_ros.embodiment.packing import controller_packer
+from pi0_ros.embodiment.packing import controller_packer, state_sources
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS
 from pi0_ros.nodes.time_messages import time_message
+from pi0_ros.state_sources import JointReading
 
 _LOG_PERIOD_S = 2.0
 
@@ -60,20 +61,20 @@ class CommandSubscriptions:
 class JointStatePublishers:
     """One publisher for each joint-state topic, reliable as ros2_control's broadcaster is."""
 
-    def __init__(self, node: Node, topics: Iterable[str]) -> None:
+    def __init__(self, node: Node, embodiment: Embodiment) -> None:
         self._node = node
-        self._publishers = {t: node.create_publisher(JointState, t, COMMAND_QOS) for t in topics}
+        self._sources = state_sources(embodiment)
+        self._publishers = {
+            topic: node.create_publisher(message_class(source.message_type), topic, COMMAND_QOS)
+            for topic, source in self._sources.items()
+        }
 
     def publish(self, stamp_ns: int, readings: Mapping[str, JointReading]) -> None:
         """Send the reading of each topic."""
         stamp = time_message(stamp_ns)
         for topic, reading in readings.items():
-            message = JointState()
+            message = self._sources[topic].make(reading)
             message.header.stamp = stamp
-            message.name = list(reading.names)
-            message.position = reading.position.tolist()
-            message.velocity = reading.velocity.tolist()
-            message.effort = reading.effort.tolist()
             self._publishers[topic].publish(message)
 
     def destroy(self) -> None:

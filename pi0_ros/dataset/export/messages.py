@@ -15,12 +15,11 @@ from rosbags.typesys import Stores, get_typestore
 from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.embodiment import Camera, Embodiment
-from pi0_ros.embodiment.packing import controller_packer
+from pi0_ros.embodiment.packing import controller_packer, state_sources
 from pi0_ros.stamps import sec_nanosec
+from pi0_ros.state_sources import JointReading
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
-
-_DOUBLES = np.dtype(np.float64)
 
 
 def image_message(camera: Camera, stamp_ns: int, pixels: NDArray[np.uint8]) -> Any:
@@ -58,23 +57,20 @@ def depth_message(frame_id: str, stamp_ns: int, pixels: NDArray[np.uint16]) -> A
 
 
 def joint_messages(embodiment: Embodiment, stamp_ns: int, state: NDArray[Any]) -> Mapping[str, Any]:
-    """A JointState per topic of the embodiment that carries a state (S,)."""
+    """A message per topic that measures the robot, for a state (S,)."""
     raw: dict[str, dict[str, dict[str, float]]] = {}
     for dimension, value in zip(embodiment.state, state, strict=True):
         fields = raw.setdefault(dimension.topic, {})
         number = (float(value) - dimension.offset) / dimension.scale
         fields.setdefault(dimension.joint, {})[dimension.field] = number
-    kind = STORE.types["sensor_msgs/msg/JointState"]
     messages = {}
-    for topic, joints in raw.items():
+    for topic, source in state_sources(embodiment).items():
+        joints = raw[topic]
         used = {field for values in joints.values() for field in values}
-        arrays = {
-            field: np.array([values.get(field, 0.0) for values in joints.values()], _DOUBLES)
-            if field in used
-            else np.empty(0, _DOUBLES)
-            for field in ("position", "velocity", "effort")
-        }
-        messages[topic] = kind(header=_header(stamp_ns, ""), name=list(joints), **arrays)
+        columns = {field: [values.get(field, 0.0) for values in joints.values()] for field in used}
+        message = source.make(JointReading(list(joints), **columns))
+        message.header.stamp.sec, message.header.stamp.nanosec = sec_nanosec(stamp_ns)
+        messages[topic] = _for_bag(message)
     return messages
 
 
