@@ -7,7 +7,7 @@ name is asked for the first time, so that a broken package harms only those who 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -16,7 +16,11 @@ EntryT = TypeVar("EntryT")
 
 
 class UnknownEntryError(ValueError):
-    """A name that is in no table; the message names the known ones and the entry-point group."""
+    """A name without an entry; ``reason`` names the known ones and the entry-point group."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name!r} {reason}")
+        self.reason = reason
 
 
 class ExtensionTable(Generic[EntryT]):
@@ -49,7 +53,11 @@ class ExtensionTable(Generic[EntryT]):
 
     def entries(self) -> tuple[EntryT, ...]:
         """Every entry that can be loaded."""
-        return tuple(self.get(name) for name in self.names())
+        found = []
+        for name in self.names():
+            with suppress(UnknownEntryError):
+                found.append(self.get(name))
+        return tuple(found)
 
     def get(self, name: str) -> EntryT:
         """The entry of this name. Raises :class:`UnknownEntryError`."""
@@ -59,13 +67,12 @@ class ExtensionTable(Generic[EntryT]):
             pass
         point = self._offered.get(name)
         if point is None:
-            raise UnknownEntryError(self.unknown(name))
+            raise UnknownEntryError(name, self._unknown(name))
         self._entries[name] = entry = self._loaded(point)
         return entry
 
-    def unknown(self, name: str, known: Iterable[str] | None = None) -> str:
-        """What to say about a name that is not one of ``known``."""
-        names = list(self.names() if known is None else known)
+    def _unknown(self, name: str) -> str:
+        names = self.names()
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return (
@@ -79,11 +86,13 @@ class ExtensionTable(Generic[EntryT]):
             entry = found() if isinstance(found, type) else found
         except Exception as error:
             raise UnknownEntryError(
-                f"is a {self._what} whose package fails to load: {point.value}: {error!r}"
+                point.name,
+                f"is a {self._what} whose package fails to load: {point.value}: {error!r}",
             ) from error
         if not isinstance(entry, self._base):
             raise UnknownEntryError(
+                point.name,
                 f"is a {self._what} by its package, but {point.value} is no "
-                f"{self._base.__module__}.{self._base.__qualname__}; derive it from that class"
+                f"{self._base.__module__}.{self._base.__qualname__}; derive it from that class",
             )
         return entry

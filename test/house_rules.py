@@ -15,15 +15,17 @@ from pathlib import Path
 ARROWS: Mapping[str, frozenset[str]] = {
     "controllers": frozenset(),
     "state_sources": frozenset(),
-    "embodiment": frozenset({"controllers", "state_sources"}),
+    "camera_encodings": frozenset(),
+    "embodiment": frozenset({"camera_encodings", "controllers", "state_sources"}),
     "model": frozenset(),
     "control": frozenset({"embodiment"}),
-    "sync": frozenset({"embodiment"}),
+    "sync": frozenset({"camera_encodings", "embodiment"}),
     "checkpoint": frozenset({"embodiment", "model"}),
     "policy": frozenset({"checkpoint", "embodiment", "model", "sync"}),
     "recording": frozenset({"embodiment", "sync", "system"}),
     "dataset": frozenset(
-        {"controllers", "embodiment", "recording", "state_sources", "sync", "system"}
+        {"camera_encodings", "controllers", "embodiment", "recording", "state_sources", "sync"}
+        | {"system"}
     ),
     "training": frozenset({"checkpoint", "dataset", "embodiment", "model", "policy"}),
     "planning": frozenset({"dataset", "embodiment", "policy"}),
@@ -50,6 +52,7 @@ ROS_ROOMS = frozenset({"clients", "controllers", "dataset", "nodes", "recording"
 LAZY_ROS_ROOMS = frozenset({"controllers", "state_sources"})
 #: What the pure rooms may import beside the standard library.
 THIRD_PARTY: Mapping[str, frozenset[str]] = {
+    "camera_encodings": frozenset({"PIL", "numpy"}),
     "controllers": frozenset({"numpy"}),
     "state_sources": frozenset({"numpy"}),
     "embodiment": frozenset({"numpy", "pydantic", "pydantic_core", "yaml"}),

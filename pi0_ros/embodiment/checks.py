@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from pi0_ros.camera_encodings import CAMERA_ENCODINGS
 from pi0_ros.controllers import CONTROLLER_KINDS, ControllerKind, DimensionFacts
 from pi0_ros.embodiment.errors import KeyPath, Problem, format_path
 from pi0_ros.embodiment.schema import (
-    ENCODINGS,
     ActionRow,
     ControllerRow,
     StateRow,
@@ -289,7 +289,11 @@ def _cameras(survey: Survey) -> Iterator[Problem]:
     for camera in survey.cameras:
         if camera.row is None:
             continue
-        known = ENCODINGS[camera.row.message_type]
+        known = [
+            encoding.name
+            for encoding in CAMERA_ENCODINGS.entries()
+            if encoding.message_type == camera.row.message_type
+        ]
         if camera.row.encoding not in known:
             yield Problem(
                 (*camera.path, "encoding"),

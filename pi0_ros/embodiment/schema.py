@@ -7,23 +7,16 @@ vocabulary. What takes two places of the file to see is in
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pi0_ros.camera_encodings import IMAGE
 from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.embodiment.types import CHECKPOINT_WIDTH, PAPER_WIDTH
+from pi0_ros.extensions import ExtensionTable, UnknownEntryError
 from pi0_ros.state_sources import STATE_SOURCES
 from pi0_ros.state_sources.joint_state import JointState
-
-IMAGE: Final = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
-
-#: Encodings a camera may publish, by message type.
-ENCODINGS = {
-    IMAGE: ("rgb8", "bgr8", "rgba8", "bgra8", "mono8"),
-    COMPRESSED_IMAGE: ("jpeg", "png"),
-}
 
 Unit = Literal["rad", "m", "normalised", "rad/s", "m/s", "Nm", "N"]
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
@@ -36,14 +29,15 @@ def _non_zero(value: float) -> float:
     return value
 
 
-def _known_kind(name: str) -> str:
-    CONTROLLER_KINDS.get(name)
-    return name
+def _known_in(table: ExtensionTable[Any]) -> AfterValidator:
+    def check(name: str) -> str:
+        try:
+            table.get(name)
+        except UnknownEntryError as error:
+            raise ValueError(error.reason) from error
+        return name
 
-
-def _known_source(message_type: str) -> str:
-    STATE_SOURCES.get(message_type)
-    return message_type
+    return AfterValidator(check)
 
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -76,7 +70,7 @@ class StateGroup(_Model):
     """Dimensions that arrive on one topic."""
 
     topic: Topic
-    message_type: Annotated[str, AfterValidator(_known_source)] = JointState.message_type
+    message_type: Annotated[str, _known_in(STATE_SOURCES)] = JointState.message_type
     field: Literal["position", "velocity", "effort"] = "position"
     unit: Unit
     dimensions: Annotated[dict[Name, StateRow], Field(min_length=1)]
@@ -139,7 +133,7 @@ class CameraRow(_Model):
 class ControllerRow(_Model):
     """One command topic; ``message_type`` and ``stop`` default to the kind's own."""
 
-    kind: Annotated[str, AfterValidator(_known_kind)]
+    kind: Annotated[str, _known_in(CONTROLLER_KINDS)]
     topic: Topic
     message_type: str | None = None
     dimensions: Annotated[list[str], Field(min_length=1)]

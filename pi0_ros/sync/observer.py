@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.camera_encodings import ImageError
 from pi0_ros.embodiment.errors import EmbodimentError
 from pi0_ros.embodiment.packing import JointStatePacker
 from pi0_ros.embodiment.types import Embodiment
 from pi0_ros.stamps import nanoseconds
 from pi0_ros.sync.alignment import Aligner
-from pi0_ros.sync.images import ImageError, reader_for
+from pi0_ros.sync.images import FrameReader
 from pi0_ros.sync.report import SyncReport
 from pi0_ros.sync.streams import Fault, Refusal
 from pi0_ros.sync.types import AlignedSet, CameraStream
@@ -47,7 +48,7 @@ class Observer:
     """
 
     def __init__(self, embodiment: Embodiment, canvas: Canvas) -> None:
-        self._readers = {camera.name: reader_for(camera) for camera in embodiment.cameras}
+        self._readers = {camera.name: FrameReader(camera) for camera in embodiment.cameras}
         self._packer = JointStatePacker(embodiment)
         self._canvas = canvas
         self._states = len(embodiment.state)

@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
+from pi0_ros.camera_encodings import CAMERA_ENCODINGS
 from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.extensions import ExtensionTable
 from pi0_ros.state_sources import STATE_SOURCES
 
-TABLES: tuple[ExtensionTable[Any], ...] = (CONTROLLER_KINDS, STATE_SOURCES)
+TABLES: tuple[ExtensionTable[Any], ...] = (
+    CAMERA_ENCODINGS,
+    CONTROLLER_KINDS,
+    STATE_SOURCES,
+)
 
 Install = Callable[[str, str], None]
 

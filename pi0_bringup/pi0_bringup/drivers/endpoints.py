@@ -10,7 +10,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from pi0_bringup.drivers.commands import Commands
-from pi0_bringup.drivers.images import EncodedFrame
+from pi0_ros.camera_encodings import COMPRESSED_IMAGE, EncodedFrame
 from pi0_ros.controllers import CONTROLLER_KINDS, CommandError
 from pi0_ros.embodiment import Camera, Controller, Embodiment
 from pi0_ros.embodiment.packing import controller_packer, state_sources
@@ -90,14 +90,16 @@ class CameraPublishers:
     def __init__(self, node: Node, cameras: Iterable[Camera]) -> None:
         self._node = node
         self._publishers = {
-            camera.name: node.create_publisher(_image_type(camera), camera.topic, SENSOR_QOS)
+            camera.name: node.create_publisher(
+                message_class(camera.message_type), camera.topic, SENSOR_QOS
+            )
             for camera in cameras
         }
 
     def publish(self, camera: Camera, stamp_ns: int, frame: EncodedFrame) -> None:
         """Send one frame, captured at the stamp."""
         message: Image | CompressedImage
-        if _image_type(camera) is CompressedImage:
+        if camera.message_type == COMPRESSED_IMAGE:
             message = CompressedImage(format=camera.encoding)
         else:
             message = Image(
@@ -113,7 +115,3 @@ class CameraPublishers:
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
         self._publishers = {}
-
-
-def _image_type(camera: Camera) -> type[Image] | type[CompressedImage]:
-    return CompressedImage if camera.message_type.endswith("CompressedImage") else Image

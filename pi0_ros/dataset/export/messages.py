@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rosbags.typesys import Stores, get_typestore
 
+from pi0_ros.camera_encodings import CAMERA_ENCODINGS, COMPRESSED_IMAGE
 from pi0_ros.controllers import CONTROLLER_KINDS
-from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.embodiment import Camera, Embodiment
 from pi0_ros.embodiment.packing import controller_packer, state_sources
 from pi0_ros.stamps import sec_nanosec
@@ -25,20 +23,19 @@ STORE = get_typestore(Stores.ROS2_JAZZY)
 def image_message(camera: Camera, stamp_ns: int, pixels: NDArray[np.uint8]) -> Any:
     """RGB pixels (H, W, 3) as the camera would send them."""
     header = _header(stamp_ns, camera.name)
-    if camera.message_type == "sensor_msgs/msg/CompressedImage":
-        data = _compressed(pixels, camera.encoding)
-        kind = STORE.types["sensor_msgs/msg/CompressedImage"]
+    frame = CAMERA_ENCODINGS.get(camera.encoding).encode(pixels)
+    data = np.frombuffer(frame.data, np.uint8)
+    kind = STORE.types[camera.message_type]
+    if camera.message_type == COMPRESSED_IMAGE:
         return kind(header=header, format=camera.encoding, data=data)
-    ordered = _ORDERS[camera.encoding](pixels)
-    height, width = pixels.shape[:2]
-    return STORE.types["sensor_msgs/msg/Image"](
+    return kind(
         header=header,
-        height=height,
-        width=width,
+        height=frame.height,
+        width=frame.width,
         encoding=camera.encoding,
         is_bigendian=0,
-        step=ordered.size // height,
-        data=np.ascontiguousarray(ordered).reshape(-1),
+        step=frame.step,
+        data=data,
     )
 
 
@@ -105,29 +102,6 @@ def _for_bag(value: Any) -> Any:
     if isinstance(value, list):
         return [_for_bag(each) for each in value]
     return value
-
-
-_ORDERS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    "rgb8": lambda pixels: pixels,
-    "bgr8": lambda pixels: pixels[..., ::-1],
-    "rgba8": lambda pixels: np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)]),
-    "bgra8": lambda pixels: np.dstack(
-        [pixels[..., ::-1], np.full(pixels.shape[:2], 255, np.uint8)]
-    ),
-    "mono8": lambda pixels: pixels[..., 0],
-}
-
-
-def _compressed(pixels: NDArray[np.uint8], encoding: str) -> NDArray[np.uint8]:
-    buffer = io.BytesIO()
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    if encoding == "png":
-        image.save(buffer, "PNG", compress_level=1)
-    elif encoding == "jpeg":
-        image.save(buffer, "JPEG", quality=95)
-    else:
-        raise DatasetError(f"encoding {encoding!r} of a compressed image is neither jpeg nor png")
-    return np.frombuffer(buffer.getvalue(), np.uint8)
 
 
 def _header(stamp_ns: int, frame_id: str) -> Any:
