@@ -7,6 +7,7 @@ name is asked for the first time, so that a broken package harms only those who 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -21,6 +22,12 @@ class UnknownEntryError(ValueError):
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name!r} {reason}")
         self.reason = reason
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'elbow'?`` if a known word is close, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class ExtensionTable(Generic[EntryT]):
@@ -73,11 +80,9 @@ class ExtensionTable(Generic[EntryT]):
 
     def _unknown(self, name: str) -> str:
         names = self.names()
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
         return (
             f"is not a known {self._what}; use one of {', '.join(names)}, or install the package "
-            f"that adds it (entry-point group {self.group!r}){hint}"
+            f"that adds it (entry-point group {self.group!r}){did_you_mean(name, names)}"
         )
 
     def _loaded(self, point: EntryPoint) -> EntryT:

@@ -24,7 +24,7 @@ from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Rea
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.nodes.observations import ObservationWriter
 from pi0_ros.stamps import S_PER_NS
-from pi0_ros.sync import Observed, Observer, SyncSummary
+from pi0_ros.sync import AlignedObservation, ObservationBuilder, SyncSummary
 
 _LOG_AGAIN_S = 10.0
 # Deeper than for frames: the history must not lose those sent while a set is drawn.
@@ -53,7 +53,7 @@ class CameraSync(ManagedNode):
             raise ValueError(f"image_size is {size}; give pixels from 14 to 1024 (models use 224)")
         self._embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._writer = ObservationWriter(self._embodiment, size)
-        self._observer = Observer(self._embodiment, self._writer.views)
+        self._builder = ObservationBuilder(self._embodiment, self._writer.views)
         self._publisher = self.create_publisher(ObservationMessage, "observation", COMMAND_QOS)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
@@ -67,7 +67,7 @@ class CameraSync(ManagedNode):
 
     def start(self) -> None:
         """Begin to listen; sequence numbers start at 0."""
-        self._observer.clear()
+        self._builder.clear()
         self._sequence = 0
         for camera in self._embodiment.cameras:
             kind = message_class(camera.message_type)
@@ -101,17 +101,17 @@ class CameraSync(ManagedNode):
 
     def _frame_callback(self, camera: Camera) -> Callable[[Any], None]:
         def on_frame(message: Any) -> None:
-            self._publish(self._observer.frame(camera.name, message, self._now_ns()))
+            self._publish(self._builder.frame(camera.name, message, self._now_ns()))
 
         return on_frame
 
     def _joint_state_callback(self, topic: str) -> Callable[[Any], None]:
         def on_joint_state(message: Any) -> None:
-            self._publish(self._observer.joint_states(topic, message, self._now_ns()))
+            self._publish(self._builder.joint_states(topic, message, self._now_ns()))
 
         return on_joint_state
 
-    def _publish(self, observed: Observed | None) -> None:
+    def _publish(self, observed: AlignedObservation | None) -> None:
         if observed is None:
             return
         message = self._writer.message
@@ -126,15 +126,13 @@ class CameraSync(ManagedNode):
 
     def _on_clock_jump(self, jump: Any) -> None:
         self.get_logger().warning("the clock jumped back: all frames and joint states forgotten")
-        self._observer.clear()
+        self._builder.clear()
 
     def _read_diagnostics(self) -> Reading:
         active = bool(self._subscriptions_held)
-        now_ns, aligner = self._now_ns(), self._observer.aligner
+        now_ns, aligner = self._now_ns(), self._builder.aligner
         problems = aligner.problems(now_ns) if active else ()
-        summary = self._observer.report.summary(
-            now_ns * S_PER_NS, problems, aligner.ages_ns(now_ns)
-        )
+        summary = self._builder.report.summary(now_ns * S_PER_NS, problems, aligner.ages_ns(now_ns))
         if not active:
             return OK, "inactive", summary.values
         if summary.healthy:
