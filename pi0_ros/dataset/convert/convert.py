@@ -1,6 +1,6 @@
 """One bag to one episode, staged in a folder.
 
-Messages go through :class:`pi0_ros.sync.Observer`, which is what camera_sync runs, with
+Messages go through :class:`pi0_ros.sync.ObservationBuilder`, which is what camera_sync runs, with
 their times of arrival for a clock: the observations are those the policy would have had.
 """
 

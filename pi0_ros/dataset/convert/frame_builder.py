@@ -29,7 +29,7 @@ from pi0_ros.dataset.format.features import camera_key, depth_key
 from pi0_ros.dataset.format.staging import video_path
 from pi0_ros.dataset.format.stats import ImageCounter, sample_count
 from pi0_ros.stamps import NS_PER_S, nanoseconds
-from pi0_ros.sync import Canvas, Observed, Observer, Views
+from pi0_ros.sync import AlignedObservation, Canvas, ObservationBuilder, Views
 
 _REPORT_EVERY_NS = 500_000_000
 #: Nothing seen for longer than this [ns] is no gap to be filled: somebody set the clock.
@@ -92,7 +92,7 @@ class FrameBuilder:
                 " need a whole number"
             )
         canvas: Canvas = Views(robot, options.size) if options.size else NativeFrames()
-        self._observer = Observer(robot, canvas)
+        self._observations = ObservationBuilder(robot, canvas)
         self._tracks = [CommandTrack(robot, controller) for controller in robot.controllers]
         self._instructions = InstructionTrack(bag.info)
         self._actions_from = options.actions
@@ -181,11 +181,11 @@ class FrameBuilder:
             )
         refused = [
             f"{stream}: {count} {fault.value}"
-            for (stream, fault), count in self._observer.report.refusals.items()
+            for (stream, fault), count in self._observations.report.refusals.items()
         ]
         if self._actions_from == "status" and self._status.silent:
             return f"{STATUS_TOPIC} names no command; --actions commands takes the controllers'"
-        if not self._observer.report.sets:
+        if not self._observations.report.sets:
             return "no aligned observation; refused: " + (", ".join(refused) or "nothing")
         return "no observation after everything was commanded, and seen by every depth camera"
 
@@ -194,7 +194,7 @@ class FrameBuilder:
         handlers: dict[str, Handler] = {
             camera.topic: partial(self._frame, camera.name) for camera in self._robot.cameras
         }
-        handlers |= {t: partial(self._joint_states, t) for t in self._observer.joint_topics}
+        handlers |= {t: partial(self._joint_states, t) for t in self._observations.joint_topics}
         if self._actions_from == "commands":
             handlers |= {track.controller.topic: track.add for track in self._tracks}
         if self._instructions.recorded:
@@ -203,16 +203,16 @@ class FrameBuilder:
         return handlers
 
     def _frame(self, camera: str, log_ns: int, message: Any) -> None:
-        self._observed(self._observer.frame(camera, message, log_ns))
+        self._observed(self._observations.frame(camera, message, log_ns))
 
     def _joint_states(self, topic: str, log_ns: int, message: Any) -> None:
-        self._observed(self._observer.joint_states(topic, message, log_ns))
+        self._observed(self._observations.joint_states(topic, message, log_ns))
 
     def _take_depth(self, name: str, topic: str, _log_ns: int, message: Any) -> None:
         self._depth[name] = read_depth(topic, message)
         self._depth_stamps[name] = nanoseconds(message.header.stamp)
 
-    def _observed(self, observed: Observed | None) -> None:
+    def _observed(self, observed: AlignedObservation | None) -> None:
         """Hand an observation to the grid; the first one only once everything is commanded."""
         if observed is None:
             return

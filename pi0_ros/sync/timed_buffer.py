@@ -28,7 +28,7 @@ class Fault(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class SyncRefusal:
     """A message or a set that was not used: the stream at fault and why."""
 
     stream: str
@@ -47,7 +47,7 @@ class Stamped(Generic[ItemT]):
     item: ItemT
 
 
-class Stream(Generic[ItemT]):
+class TimedBuffer(Generic[ItemT]):
     """The newest ``history`` items of one topic, in strictly rising stamp order.
 
     ``max_age_ns`` bounds the age of the newest item, and, the other way, how far
@@ -61,7 +61,7 @@ class Stream(Generic[ItemT]):
         self.name = name
         self._max_age_ns = max_age_ns
         self._items: deque[Stamped[ItemT]] = deque(maxlen=history)
-        self._last_fault: Refusal | None = None
+        self._last_fault: SyncRefusal | None = None
 
     @property
     def newest(self) -> Stamped[ItemT] | None:
@@ -73,7 +73,7 @@ class Stream(Generic[ItemT]):
         self._items.clear()
         self._last_fault = None
 
-    def add(self, stamp_ns: int, item: ItemT, now_ns: int) -> Refusal | None:
+    def add(self, stamp_ns: int, item: ItemT, now_ns: int) -> SyncRefusal | None:
         """Keep the item, or return why not."""
         if stamp_ns - now_ns > self._max_age_ns:
             ahead_ms = (stamp_ns - now_ns) / _NS_PER_MS
@@ -96,18 +96,18 @@ class Stream(Generic[ItemT]):
         self._last_fault = None
         return None
 
-    def refuse(self, fault: Fault, detail: str) -> Refusal:
+    def refuse(self, fault: Fault, detail: str) -> SyncRefusal:
         """Remember that the last message could not be used, and say so."""
-        self._last_fault = Refusal(self.name, fault, detail)
+        self._last_fault = SyncRefusal(self.name, fault, detail)
         return self._last_fault
 
-    def drop_newest(self, fault: Fault, detail: str) -> Refusal:
+    def drop_newest(self, fault: Fault, detail: str) -> SyncRefusal:
         """Take back the newest item: it proved unusable after it was accepted."""
         if self._items:
             self._items.pop()
         return self.refuse(fault, detail)
 
-    def problem(self, now_ns: int) -> Refusal | None:
+    def problem(self, now_ns: int) -> SyncRefusal | None:
         """Why there is nothing usable at this time, None if there is.
 
         A silent stream is named by its last bad message if that is why it is
@@ -115,14 +115,14 @@ class Stream(Generic[ItemT]):
         """
         newest = self.newest
         if newest is None:
-            return self._last_fault or Refusal(self.name, Fault.MISSING, "nothing received yet")
+            return self._last_fault or SyncRefusal(self.name, Fault.MISSING, "nothing received yet")
         age_ns = now_ns - newest.stamp_ns
         if age_ns <= self._max_age_ns:
             return None
         if self._last_fault is not None:
             return self._last_fault
         unstamped = "; its stamp is zero, make the driver stamp" if newest.stamp_ns == 0 else ""
-        return Refusal(
+        return SyncRefusal(
             self.name,
             Fault.STALE,
             f"newest is {age_ns / _NS_PER_MS:.0f} ms old, at most"

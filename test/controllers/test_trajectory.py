@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pi0_bringup.drivers.trajectory import Trajectory, splice
+from pi0_ros.controllers.trajectory import Trajectory, splice
 
 
 def test_is_linear_without_velocities() -> None:

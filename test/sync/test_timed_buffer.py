@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pi0_ros.sync import Fault, Stream
+from pi0_ros.sync import Fault, TimedBuffer
 
 MS = 1_000_000
 
 
-def stream(history: int = 4) -> Stream[str]:
-    return Stream("top", history=history, max_age_ns=100 * MS)
+def stream(history: int = 4) -> TimedBuffer[str]:
+    return TimedBuffer("top", history=history, max_age_ns=100 * MS)
 
 
 def fault(refusal: object) -> Fault | None:

@@ -6,13 +6,13 @@ value neither hides the other errors of the file nor causes new ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pi0_ros.embodiment.errors import KeyPath
+from pi0_ros.embodiment.errors import KeyPath, format_path
 from pi0_ros.embodiment.schema import (
     ActionRow,
     CameraRow,
@@ -36,7 +36,7 @@ class Entry(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class PartialFile:
     """What could be read of a file.
 
     ``rates`` is unchecked; ``absent_slots`` maps a slot to its path, ``start`` the dimensions
@@ -53,7 +53,7 @@ class Survey:
     start: dict[str, KeyPath]
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> Survey:
+    def of(cls, raw: dict[str, Any]) -> PartialFile:
         """Read what is readable of the file's parsed YAML."""
         absent = raw.get("absent_slots")
         rates = raw.get("rates")
@@ -85,6 +85,16 @@ def merged_limits(entry: Entry[ActionRow]) -> LimitsPart | None:
     if entry.row is None or group is None:
         return None
     return entry.row.limits.over(group)
+
+
+def repeats(keyed: Iterable[tuple[object, KeyPath]]) -> Iterator[tuple[object, KeyPath, str]]:
+    """Yield every later holder of a key, with the place of the first."""
+    first: dict[object, KeyPath] = {}
+    for key, path in keyed:
+        if key in first:
+            yield key, path, format_path(first[key])
+        else:
+            first[key] = path
 
 
 def _mapping(raw: object) -> dict[str, Any]:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pi0_ros.embodiment import ControllerKind, load
-from pi0_ros.nodes.chunk_executor.commands import TrajectoryWriter, command_writer
+from pi0_ros.controllers import CONTROLLER_KINDS
+from pi0_ros.controllers.kind import CommandWriter
+from pi0_ros.embodiment import load
+from pi0_ros.embodiment.packing import controller_packer
 
 PERIOD_S = 0.02
 
 
 @pytest.fixture
-def writer() -> TrajectoryWriter:
+def writer() -> CommandWriter:
     robot = load("bimanual_trossen")
-    kind = ControllerKind.JOINT_TRAJECTORY
-    arm = next(c for c in robot.controllers if c.kind is kind)
-    made = command_writer(robot, arm)
-    assert isinstance(made, TrajectoryWriter)
-    return made
+    arm = next(c for c in robot.controllers if c.kind == "joint_trajectory")
+    return CONTROLLER_KINDS.get(arm.kind).writer(controller_packer(robot, arm))
 
 
 def test_outside_its_bounds_an_arm_stops_on_the_way_in_and_does_not_jump_to_them(
-    writer: TrajectoryWriter,
+    writer: CommandWriter,
 ) -> None:
     robot = load("bimanual_trossen")
     command, velocity = robot.limits.upper + 0.1, np.full(len(robot.action), -0.01)
@@ -31,7 +30,7 @@ def test_outside_its_bounds_an_arm_stops_on_the_way_in_and_does_not_jump_to_them
     assert list(stop.positions) == pytest.approx(command[:6] - 0.01 * PERIOD_S / 2.0)
 
 
-def test_near_a_bound_an_arm_does_not_stop_beyond_it(writer: TrajectoryWriter) -> None:
+def test_near_a_bound_an_arm_does_not_stop_beyond_it(writer: CommandWriter) -> None:
     robot = load("bimanual_trossen")
     velocity = np.full(len(robot.action), 1.0)
     _, stop = writer.fill(robot.limits.upper - 1e-3, velocity, 0).points

@@ -15,20 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pi0_ros.camera_encodings import ImageError
 from pi0_ros.embodiment.errors import EmbodimentError
 from pi0_ros.embodiment.packing import JointStatePacker
 from pi0_ros.embodiment.types import Embodiment
 from pi0_ros.stamps import nanoseconds
 from pi0_ros.sync.alignment import Aligner
-from pi0_ros.sync.images import ImageError, reader_for
+from pi0_ros.sync.images import FrameReader
 from pi0_ros.sync.report import SyncReport
-from pi0_ros.sync.streams import Fault, Refusal
+from pi0_ros.sync.timed_buffer import Fault, SyncRefusal
 from pi0_ros.sync.types import AlignedSet, CameraStream
 from pi0_ros.sync.views import Canvas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class AlignedObservation:
     """One set of S state values and the pixels of every camera.
 
     ``images`` are the canvas's own: copy what is to outlive the next message.
@@ -39,7 +40,7 @@ class Observed:
     images: Mapping[str, NDArray[np.uint8]]
 
 
-class Observer:
+class ObservationBuilder:
     """Checks, aligns and draws the messages of one embodiment.
 
     Refusals are counted in :attr:`report`. Times are nanoseconds on the ROS clock.
@@ -47,7 +48,7 @@ class Observer:
     """
 
     def __init__(self, embodiment: Embodiment, canvas: Canvas) -> None:
-        self._readers = {camera.name: reader_for(camera) for camera in embodiment.cameras}
+        self._readers = {camera.name: FrameReader(camera) for camera in embodiment.cameras}
         self._packer = JointStatePacker(embodiment)
         self._canvas = canvas
         self._states = len(embodiment.state)
@@ -64,7 +65,7 @@ class Observer:
 
     @property
     def joint_topics(self) -> tuple[str, ...]:
-        """Joint-state topics of the embodiment."""
+        """Topics that measure the robot."""
         return self._packer.topics
 
     def clear(self) -> None:
@@ -72,7 +73,7 @@ class Observer:
         self.aligner.clear()
         self._drawn.clear()
 
-    def frame(self, camera: str, message: Any, now_ns: int) -> Observed | None:
+    def frame(self, camera: str, message: Any, now_ns: int) -> AlignedObservation | None:
         """Take an image that arrived at ``now_ns``; the set it completes, if any."""
         stream = self.aligner.cameras[camera]
         self.report.arrived(camera)
@@ -84,28 +85,26 @@ class Observer:
             self._count(stream.add(nanoseconds(message.header.stamp), message, now_ns))
         return self._look_for_a_set(now_ns)
 
-    def joint_states(self, topic: str, message: Any, now_ns: int) -> Observed | None:
+    def joint_states(self, topic: str, message: Any, now_ns: int) -> AlignedObservation | None:
         """Take joint states that arrived at ``now_ns``; the set that waited, if it is due."""
         stream = self.aligner.states[topic]
         self.report.arrived(topic)
         try:
-            _, values = self._packer.pack(
-                topic, message.name, message.position, message.velocity, message.effort
-            )
+            _, values = self._packer.read(topic, message)
         except EmbodimentError as error:
             self._count(stream.refuse(Fault.MALFORMED, str(error)))
         else:
             self._count(stream.add(nanoseconds(message.header.stamp), values, now_ns))
         return self._look_for_a_set(now_ns) if self.aligner.waits_past(now_ns) else None
 
-    def _look_for_a_set(self, now_ns: int) -> Observed | None:
+    def _look_for_a_set(self, now_ns: int) -> AlignedObservation | None:
         selected = self.aligner.select(now_ns)
         if isinstance(selected, AlignedSet):
             return self._observe(selected)
         self._count(selected)
         return None
 
-    def _observe(self, aligned: AlignedSet[Any, Any]) -> Observed | None:
+    def _observe(self, aligned: AlignedSet[Any, Any]) -> AlignedObservation | None:
         for name, frame in aligned.frames.items():
             try:
                 self._draw(name, frame.stamp_ns, frame.item)
@@ -117,7 +116,7 @@ class Observer:
         for topic, joints in aligned.states.items():
             state[self._packer.indices(topic)] = joints.item
         self.report.published(aligned)
-        return Observed(aligned=aligned, state=state, images=self._canvas.images)
+        return AlignedObservation(aligned=aligned, state=state, images=self._canvas.images)
 
     def _draw(self, camera: str, stamp_ns: int, message: Any) -> None:
         """Decode and draw a frame, unless it is the one drawn last."""
@@ -127,6 +126,6 @@ class Observer:
         self._canvas.draw(camera, self._readers[camera].decode(message))
         self._drawn[camera] = stamp_ns
 
-    def _count(self, refusal: Refusal | None) -> None:
+    def _count(self, refusal: SyncRefusal | None) -> None:
         if refusal is not None:
             self.report.refused(refusal)

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pi0_ros.embodiment import schema
-from pi0_ros.embodiment.checks import nearest
 from pi0_ros.embodiment.errors import KeyPath, Problem
 from pi0_ros.embodiment.types import CHECKPOINT_WIDTH, PAPER_WIDTH
+from pi0_ros.extensions import did_you_mean
 
-_WHAT = {
+_EXPECTED = {
     "model_type": "a mapping of keys",
     "model_attributes_type": "a mapping of keys",
     "dict_type": "a mapping of keys",
@@ -58,12 +58,12 @@ def _problem(details: ErrorDetails) -> Problem:
     if kind == "extra_forbidden":
         known = _known_keys(path[:-1])
         return Problem(
-            path, f"unknown key{nearest(str(path[-1]), known)} (known: {', '.join(known)})"
+            path, f"unknown key{did_you_mean(str(path[-1]), known)} (known: {', '.join(known)})"
         )
-    if kind in _WHAT:
-        return Problem(path, f"{_show(value)} is not {_WHAT[kind]}{_number_hint(kind, value)}")
-    if kind in _SENTENCES:
-        return Problem(path, _SENTENCES[kind](path, value, details.get("ctx", {})))
+    if kind in _EXPECTED:
+        return Problem(path, f"{_show(value)} is not {_EXPECTED[kind]}{_number_hint(kind, value)}")
+    if kind in _TEXTS:
+        return Problem(path, _TEXTS[kind](path, value, details.get("ctx", {})))
     return Problem(path, f"{_show(value)}: {details['msg']}")
 
 
@@ -87,7 +87,7 @@ def _range(path: KeyPath, value: Any, ctx: Mapping[str, Any]) -> str:
 
 def _choice(path: KeyPath, value: Any, ctx: Mapping[str, Any]) -> str:
     expected = str(ctx["expected"]).replace("'", "").replace(" or ", ", ")
-    hint = nearest(str(value), expected.split(", "))
+    hint = did_you_mean(str(value), expected.split(", "))
     return f"{_show(value)} is not known here; use one of {expected}{hint}"
 
 
@@ -106,7 +106,7 @@ def _length(path: KeyPath, value: Any, ctx: Mapping[str, Any]) -> str:
     return "is empty; state at least one"
 
 
-_SENTENCES: dict[str, Callable[[KeyPath, Any, Mapping[str, Any]], str]] = {
+_TEXTS: dict[str, Callable[[KeyPath, Any, Mapping[str, Any]], str]] = {
     "greater_than": _range,
     "greater_than_equal": _range,
     "less_than": _range,
