@@ -158,5 +158,5 @@ def test_an_older_dataset_is_refused_by_its_version(dataset: Path) -> None:
 
 
 def test_a_folder_that_is_no_dataset_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no dataset"):
+    with pytest.raises(DatasetError, match="is not a dataset: it has no meta/info.json"):
         Dataset.open(tmp_path)
