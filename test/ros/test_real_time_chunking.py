@@ -136,7 +136,7 @@ class Robot:
 
     def say(self, prompt: str) -> None:
         self._prompt.publish(String(data=prompt))
-        self.ros.spin_until(lambda: self.policy._prompt == prompt, what="the prompt")
+        self.ros.spin_until(lambda: self.policy._instructions.text == prompt, what="the prompt")
 
     def values(self) -> dict[str, str]:
         return self.policy._read_diagnostics()[2]
