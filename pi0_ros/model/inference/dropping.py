@@ -16,7 +16,7 @@ from torch import Tensor
 class Layout:
     """The kept part of a batch, on the host. P' = len(views) * T + text tokens.
 
-    ``views``: camera slots that at least one sample has; ``present`` (B, V'): which sample has them;
+    ``views``: slots that at least one sample has; ``present`` (B, V'): which sample has which;
     ``tokens``: each sample's prompt, invalid tokens removed, zeros at the end;
     ``valid`` (B, P'); ``complete``: no token is padding.
     """
