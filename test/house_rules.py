@@ -39,7 +39,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     ),
 }
 #: Modules at the root of the package, which every room may use.
-FOUNDATION = frozenset({"arrays", "extensions", "stamps"})
+FOUNDATION = frozenset({"arrays", "extensions", "instruction", "stamps"})
 KNOWN = frozenset(ARROWS) | FOUNDATION
 #: The only rooms that may touch the ROS client library or a message package.
 ROS_ROOMS = frozenset({"clients", "dataset", "nodes", "recording"})
