@@ -44,6 +44,17 @@ ARROWS: Mapping[str, frozenset[str]] = {
         | {"recording", "system", "training"}
     ),
 }
+#: Where each part of dataset may reach inside dataset; every part may import its errors.
+DATASET_ARROWS: Mapping[str, frozenset[str]] = {
+    "video": frozenset(),
+    "format": frozenset({"video"}),
+    "lock": frozenset({"format"}),
+    "convert": frozenset({"format", "lock", "video"}),
+    "export": frozenset({"format"}),
+    "view": frozenset({"format"}),
+    "edit": frozenset({"format", "lock"}),
+    "recorded_actions": frozenset({"convert", "format"}),
+}
 #: Modules at the root of the package, which every room may use.
 FOUNDATION = frozenset({"arrays", "extensions", "instruction", "messages", "stamps"})
 KNOWN = frozenset(ARROWS) | FOUNDATION
@@ -184,9 +195,18 @@ def _forbidden(source: Source, name: str) -> str | None:
 
 def _forbidden_room(source: Source, name: str) -> str | None:
     target = room_of(name)
+    if target == source.room == "dataset":
+        return _forbidden_part_of_dataset(source, name)
     if target in {"", source.room} | FOUNDATION or target in ARROWS.get(source.room, frozenset()):
         return None
     return f"no arrow leads from {source.room or 'the package root'} to {target}"
+
+
+def _forbidden_part_of_dataset(source: Source, name: str) -> str | None:
+    part, target = (f"{module}..".split(".")[2] for module in (source.module, name))
+    if part in {"", "errors"} or target in {part, "errors"} | DATASET_ARROWS.get(part, frozenset()):
+        return None
+    return f"no arrow leads from dataset/{part} to dataset/{target}"
 
 
 def room_of(name: str) -> str:

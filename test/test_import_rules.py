@@ -99,6 +99,8 @@ def source(room: str, text: str, name: str = "thing.py") -> rules.Source:
         ("policy", "from pi0_ros.control.chunk import Chunk", 1),
         ("policy", "import pi0_ros.nodes.managed", 1),
         ("policy", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import rclpy.node", 3),
+        ("dataset/format", "from pi0_ros.dataset.convert.bags import Bag", 1),
+        ("dataset/video", "from pi0_ros.dataset import Dataset", 1),
         ("cli", "import importlib\nimportlib.import_module('rclpy')", 2),
         ("graph", "from pi0_ros.nodes import managed", 1),
         ("graph", "from std_srvs.srv import Trigger", 1),
@@ -129,6 +131,7 @@ def test_names_file_and_line_of_a_forbidden_import(room: str, text: str, line: i
         ("policy", "from pi0_ros.checkpoint import store\nimport torch"),
         ("nodes", "import rclpy\nfrom pi0_msgs.msg import Observation\nfrom pi0_ros.sync import x"),
         ("recording", "from rosgraph_msgs.msg import Clock"),
+        ("dataset/convert", "from pi0_ros.dataset.format.info import Info"),
         ("pi0_bringup/mock", "import rclpy\nfrom pi0_ros.nodes.managed import ManagedNode"),
     ],
 )

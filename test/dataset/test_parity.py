@@ -20,10 +20,10 @@ from synthetic import SyntheticEpisode, events
 from pi0_msgs.msg import Observation
 from pi0_ros.dataset import Dataset
 from pi0_ros.dataset.convert.bags import Bag
-from pi0_ros.dataset.convert.frames import frame_offset_ns
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
+from pi0_ros.dataset.format.info import frame_offset_ns
 from pi0_ros.nodes.camera_sync import CameraSync
 from pi0_ros.nodes.managed import COMMAND_QOS
 from pi0_ros.nodes.observations import time_message

@@ -1,4 +1,4 @@
-"""What a dataset hands out: one frame, or the numbers of one episode."""
+"""One frame, or the numbers of one episode, as a dataset returns them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.dataset.format.episodes import EpisodeRecord
+from pi0_ros.dataset.format.episode_records import EpisodeRecord
 from pi0_ros.dataset.format.features import ACTION, STATE
 from pi0_ros.dataset.format.provenance import EpisodeSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One frame. ``images``: uint8 by feature name, RGB (H, W, 3), depth uint16 (H, W).
+    """One frame.
 
-    ``values``: every other feature but the counters, (n,) each; ``timestamp_s`` from the
-    start of its episode.
+    ``images``: by feature name, RGB uint8 (H, W, 3) or depth uint16 (H, W). ``values``: the other
+    features without indices, (n,) each. ``timestamp_s``: since the start of the episode.
     """
 
     index: int
@@ -37,13 +37,13 @@ class Frame:
 
     @property
     def action(self) -> NDArray[np.float32]:
-        """Action (A,) commanded at this time."""
+        """Commanded action (A,)."""
         return self.values[ACTION]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """The numbers of one episode of N frames: (N, n) by feature name, (N,) task indices."""
+    """The numbers of one episode of N frames: ``values`` (N, n), ``task_index`` (N,)."""
 
     record: EpisodeRecord
     source: EpisodeSource
@@ -70,6 +70,6 @@ class Episode:
 
     @property
     def marks(self) -> tuple[tuple[int, str], ...]:
-        """(frame, text) wherever the instruction changes, frame 0 first."""
+        """(frame, text) at frame 0 and wherever the instruction changes."""
         changes = np.flatnonzero(np.diff(self.task_index, prepend=-1))
         return tuple((int(frame), self.task(int(frame))) for frame in changes)

@@ -1,36 +1,34 @@
-"""Several bags at once, in processes of their own, into one dataset; and again where it stopped.
+"""Conversion of several bags into one dataset, in parallel; an interrupted run can be continued.
 
-Each bag becomes a staged episode first. Those already staged by an earlier run, and bags
-that the dataset's manifest names, are not converted again.
+Each bag first becomes a staged episode. Bags that an earlier run staged, or that the dataset's
+manifest lists, are not converted again.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pi0_ros.dataset.convert.bags import Bag, fingerprint
-from pi0_ros.dataset.convert.convert import objection
+from pi0_ros.dataset.convert.convert_bag import refusal_reason
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.workers import ConversionProgress, Job, run
+from pi0_ros.dataset.convert.workers import Job, OnProgress, convert_jobs
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.info import INFO_PATH, Info
-from pi0_ros.dataset.format.provenance import DatasetProvenance
+from pi0_ros.dataset.format.provenance import DatasetProvenance, same_robot
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.dataset.format.staging import StagedEpisode, is_staged, load_staged
-from pi0_ros.dataset.format.unlisted_files import remove_unlisted_files
 from pi0_ros.dataset.format.writer import STAGING, DatasetWriter
 from pi0_ros.dataset.lock import dataset_lock
-from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.errors import RecordingError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Converted:
-    """What became of the bags: now in the dataset, there before, and refused with reasons."""
+class ConversionResult:
+    """The bags that were added, were in the dataset before, or were refused (with reasons)."""
 
     info: Info
     added: tuple[Path, ...]
@@ -44,16 +42,16 @@ def convert_bags(
     options: ConvertOptions,
     *,
     jobs: int | None = None,
-    on_step: Callable[[ConversionProgress], None] = lambda step: None,
-) -> Converted:
+    on_progress: OnProgress = lambda progress: None,
+) -> ConversionResult:
     """Convert bags into a new dataset, or append them to one.
 
-    Refused bags do not keep the others out. Raises :class:`DatasetError` if nothing is
-    there to be written, or the bags do not fit each other or the dataset.
+    The other bags are converted even if some are refused. Raises :class:`DatasetError` if no
+    episode can be written, or if the bags do not match each other or the dataset.
     """
     options.check()
     with dataset_lock(out):
-        return _convert_bags(paths, out, options, jobs or _cores(), on_step)
+        return _convert_bags(paths, out, options, jobs or len(os.sched_getaffinity(0)), on_progress)
 
 
 def _convert_bags(
@@ -61,26 +59,28 @@ def _convert_bags(
     out: Path,
     options: ConvertOptions,
     jobs: int,
-    on_step: Callable[[ConversionProgress], None],
-) -> Converted:
+    on_progress: OnProgress,
+) -> ConversionResult:
     existing = Dataset.open(out) if (out / INFO_PATH).is_file() else None
     if existing is not None:
-        remove_unlisted_files(existing)
+        existing.remove_unlisted_files()
     todo, present, refused = _sort(paths, out, existing, options)
     if todo:
         _check_fit(todo, out, existing, options)
         waiting = [job for job in todo if not is_staged(job.folder)]
-        refused += run(waiting, options, jobs, on_step)
+        refused += convert_jobs(waiting, options, jobs, on_progress)
     staged = [(job, load_staged(job.folder)) for job in todo if is_staged(job.folder)]
     if not staged:
         if existing is not None and present and not refused:
-            return Converted(info=existing.info, added=(), present=tuple(present), refused=())
+            return ConversionResult(
+                info=existing.info, added=(), present=tuple(present), refused=()
+            )
         lines = [reason for _, reason in refused] or ["no bag to convert"]
         raise DatasetError("\n".join(lines))
     info = _assemble(out, [each for _, each in staged], staged[0][0].bag, existing, options)
     for job, _ in staged:
         shutil.rmtree(job.folder)
-    return Converted(
+    return ConversionResult(
         info=info,
         added=tuple(job.bag.path for job, _ in staged),
         present=tuple(present),
@@ -91,7 +91,7 @@ def _convert_bags(
 def _sort(
     paths: Sequence[Path], out: Path, existing: Dataset | None, options: ConvertOptions
 ) -> tuple[list[Job], list[Path], list[tuple[Path, str]]]:
-    """What is to be converted, what the dataset has already, and what is refused at the door."""
+    """Bags to convert, bags that the dataset has already, and refused bags with reasons."""
     known = existing.manifest.fingerprints if existing and existing.manifest else frozenset()
     todo: dict[str, Job] = {}
     present: list[Path] = []
@@ -102,38 +102,38 @@ def _sort(
         except (RecordingError, ValueError) as error:
             refused.append((path, str(error)))
             continue
-        mark = fingerprint(path)
-        reason = objection(bag, options)
-        if mark in known:
+        digest = fingerprint(path)
+        reason = refusal_reason(bag, options)
+        if digest in known:
             present.append(path)
-            for left in (out / STAGING).glob(f"{mark[:16]}-*"):  # of a run killed at its very end
-                shutil.rmtree(left)
+            for staged in (out / STAGING).glob(f"{digest[:16]}-*"):  # left by a run that was killed
+                shutil.rmtree(staged)
         elif reason is not None:
             refused.append((path, f"{path}: {reason}"))
-        elif mark not in todo:
-            folder = out / STAGING / f"{mark[:16]}-{options.digest()[:8]}"
-            todo[mark] = Job(bag, mark, folder)
+        elif digest not in todo:
+            folder = out / STAGING / f"{digest[:16]}-{options.digest()[:8]}"
+            todo[digest] = Job(bag, digest, folder)
     return list(todo.values()), present, refused
 
 
 def _check_fit(
     todo: Sequence[Job], out: Path, existing: Dataset | None, options: ConvertOptions
 ) -> None:
-    """All bags are of one robot, which is the dataset's, and made with its options."""
+    """Raise unless all bags and the dataset have one embodiment and the same options."""
     first = todo[0].bag
     for job in todo[1:]:
         if not same_robot(job.bag.embodiment, first.embodiment):
             raise DatasetError(
                 f"{job.bag.path} was recorded with another embodiment than {first.path}"
                 f" ({job.bag.info.embodiment}, {first.info.embodiment}, or another version of it);"
-                " convert them into datasets of their own"
+                " convert them into separate datasets"
             )
     if existing is None:
         return
     manifest = existing.manifest
     if manifest is None:
         raise DatasetError(
-            f"{out}: has no manifest of this suite; convert into a new dataset and"
+            f"{out}: has no meta/pi0_manifest.json; convert into a new dataset and"
             " `pi0 dataset merge` the two"
         )
     if not same_robot(existing.robot(), first.embodiment):
@@ -147,11 +147,6 @@ def _check_fit(
                 f"{out}: was made with {name} {getattr(manifest, name)}, now {name} is {value};"
                 f" give --{name} {getattr(manifest, name)}, or another --out"
             )
-
-
-def same_robot(one: Embodiment, other: Embodiment) -> bool:
-    """Whether two embodiments are the same but for where they were read and described."""
-    return replace(one, path=Path(), description="") == replace(other, path=Path(), description="")
 
 
 def _assemble(
@@ -178,7 +173,7 @@ def _assemble(
     for each in staged:
         for name in each.features.keys() - info.features.keys():
             raise DatasetError(
-                f"{each.part.source.bag}: {name} is not in the dataset; give"
+                f"{each.data.source.bag}: {name} is not in the dataset; give"
                 " --size and --depth alike"
             )
         for name, feature in info.features.items():
@@ -186,15 +181,11 @@ def _assemble(
             if found is None or (found.dtype, found.shape) != (feature.dtype, feature.shape):
                 what = "missing" if found is None else f"{found.dtype} of shape {found.shape}"
                 raise DatasetError(
-                    f"{each.part.source.bag}: {name} is {what}, the dataset has"
+                    f"{each.data.source.bag}: {name} is {what}, the dataset has"
                     f" {feature.dtype} of shape {feature.shape}; give --size and --depth alike"
                 )
     records, tasks = (existing.records, existing.tasks) if existing else ((), ())
     writer = DatasetWriter(out, info, manifest, records=records, tasks=tasks)
     for each in staged:
-        writer.add(each.part)
+        writer.add(each.data)
     return writer.publish()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -1,7 +1,7 @@
-"""One bag to one episode, staged in a folder.
+"""Conversion of one bag to one episode, staged in a folder.
 
-Messages go through :class:`pi0_ros.sync.ObservationBuilder`, which is what camera_sync runs, with
-their times of arrival for a clock: the observations are those the policy would have had.
+The messages pass through :class:`pi0_ros.sync.ObservationBuilder`, the same code that camera_sync runs, with
+their arrival times as the clock. The observations are therefore those that the policy would see.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pi0_ros.dataset.convert.frame_builder import BuiltFrames, FrameBuilder
 from pi0_ros.dataset.convert.image_writers import PngWriter
 from pi0_ros.dataset.convert.options import ConvertOptions
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.format.columns import vector_column
 from pi0_ros.dataset.format.features import (
     ACTION,
     STATE,
@@ -28,6 +27,7 @@ from pi0_ros.dataset.format.features import (
     depth_key,
     robot_features,
     schema,
+    vector_column,
 )
 from pi0_ros.dataset.format.provenance import EpisodeSource, Mark
 from pi0_ros.dataset.format.staging import stage
@@ -35,12 +35,12 @@ from pi0_ros.dataset.format.stats import FeatureStats
 from pi0_ros.recording.episode import Outcome
 from pi0_ros.stamps import NS_PER_S
 
-#: Told how many seconds of the bag are done, and how many there are.
+#: Called with the converted seconds of the bag and its total seconds.
 Progress = Callable[[float, float], None]
 
 
-def objection(bag: Bag, options: ConvertOptions) -> str | None:
-    """Why a bag should not become an episode, or None. The message names the way round it."""
+def refusal_reason(bag: Bag, options: ConvertOptions) -> str | None:
+    """Why a bag is not converted, or None; the text names the option that accepts it."""
     info = bag.info
     if info.outcome is Outcome.FAILED and not options.failed:
         return "the operator marked it as failed (--include-failed takes it)"
@@ -51,8 +51,8 @@ def objection(bag: Bag, options: ConvertOptions) -> str | None:
 
 
 def convert_bag(bag: Bag, options: ConvertOptions, folder: Path, progress: Progress) -> None:
-    """Write a bag's episode into ``folder``. Raises :class:`DatasetError` with the reason."""
-    reason = objection(bag, options)
+    """Write a bag's episode into ``folder``. Raises :class:`DatasetError` if it is refused."""
+    reason = refusal_reason(bag, options)
     if reason is not None:
         raise DatasetError(f"{bag.path}: {reason}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -93,7 +93,7 @@ def _convert(
 
 
 def _check_gaps(bag: Bag, options: ConvertOptions, found: BuiltFrames) -> None:
-    """Refuse frames whose observation no policy would have accepted any more."""
+    """Refuse frames with an observation that is too old for a policy."""
     allowed_s = bag.embodiment.sync.observation_timeout_s
     old = np.flatnonzero(found.ages_ns > allowed_s * NS_PER_S)
     if len(old) and not options.doubtful:
@@ -130,9 +130,9 @@ def _table(
     }
     columns = []
     for column in (wanted := schema(features)):
-        sink = builder.sinks.get(column.name)
-        if isinstance(sink, PngWriter):
-            columns.append(sink.column())
+        writer = builder.writers.get(column.name)
+        if isinstance(writer, PngWriter):
+            columns.append(writer.column())
         else:
             columns.append(vector_column(numbers[column.name], column.type))
     return pa.table(columns, schema=wanted)
