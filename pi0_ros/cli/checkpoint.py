@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pi0_ros.cli.load import add_load_parser
+from pi0_ros.cli.checkpoint_load import add_load_parser
 
 if TYPE_CHECKING:
     from pi0_ros.checkpoint import LoadedCheckpoint

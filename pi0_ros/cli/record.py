@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from pi0_ros.cli.launch_arguments import add_launch_argument, option
-from pi0_ros.cli.program import become
+from pi0_ros.cli.launch_arguments import add_launch_argument
 from pi0_ros.graph.arguments import RECORDER_ARGUMENTS
-
-_CLIENT = "pi0_ros.clients.record.client"
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,7 +23,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--task", required=True, help="what the robot is to do")
     parser.add_argument("--notes", default="", help="kept with every episode")
     parser.add_argument(
-        "--episodes", type=int, default=0, metavar="N", help="record N episodes by itself and end"
+        "--episodes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="record N episodes, then end",
     )
     parser.add_argument(
         "--duration", type=float, default=10.0, metavar="S", help="of each such episode [s]"
@@ -41,8 +42,19 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(given: argparse.Namespace) -> int:
-    """Hand over to the client, which knows ROS."""
-    words = [f"{option(a)}={getattr(given, a.name)}" for a in RECORDER_ARGUMENTS]
-    for name in ("task", "notes", "episodes", "duration", "outcome"):
-        words.append(f"--{name}={getattr(given, name)}")
-    become(_CLIENT, words)
+    """Record; the exit code is in the description."""
+    from pi0_ros.clients.record.client import record
+    from pi0_ros.clients.record.request import RecordingRequest
+    from pi0_ros.graph.declaration import declare_recorder
+    from pi0_ros.graph.options import parse_options
+
+    values = {argument.name: getattr(given, argument.name) for argument in RECORDER_ARGUMENTS}
+    (recorder,) = declare_recorder(parse_options(values, RECORDER_ARGUMENTS))
+    request = RecordingRequest(
+        task=given.task,
+        notes=given.notes,
+        episodes=given.episodes,
+        duration_s=given.duration,
+        outcome=given.outcome,
+    )
+    return record(recorder, request)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pi0_ros.cli.program import become, ros_name
-
-_PROGRAM = "pi0_ros.clients.replay.client"
+from pi0_ros.cli.ros_names import add_namespace
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,7 +14,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="play a recorded episode to a robot, within its limits",
         description="Sends the actions of one episode as chunks to a running chunk_executor, which"
         " limits them as it does a policy's. The robot first moves slowly to the first recorded"
-        " pose. Ctrl-C ends it, and so does whatever stops the executor; the robot then holds.",
+        " pose. Ctrl-C and a stop of the executor end the replay; the robot then holds.",
     )
     parser.add_argument(
         "source", metavar="SOURCE", help="a bag, a dataset, or DATASET:EPISODE counted from 0"
@@ -35,13 +33,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         metavar="SHARE",
         help="of the recorded speed, above 0 and at most 1 (default: %(default)g)",
     )
-    parser.add_argument(
-        "--namespace",
-        type=ros_name,
-        default="/",
-        metavar="NS",
-        help="of the executor (default: %(default)s)",
-    )
+    add_namespace(parser)
     parser.add_argument(
         "--use-sim-time",
         choices=("auto", "true", "false"),
@@ -52,7 +44,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(given: argparse.Namespace) -> int:
-    """Hand over to the program, which knows ROS."""
-    words = [given.source, *([given.embodiment] if given.embodiment else [])]
-    words += ["--speed", str(given.speed), "--namespace", given.namespace]
-    become(_PROGRAM, [*words, "--use-sim-time", given.use_sim_time])
+    """Play the episode; exit code 1 if the robot stopped following it."""
+    from pi0_ros.clients.replay.client import replay_episode
+
+    return replay_episode(
+        given.source,
+        embodiment=given.embodiment,
+        speed=given.speed,
+        namespace=given.namespace,
+        use_sim_time=given.use_sim_time,
+    )

@@ -17,8 +17,9 @@ from std_srvs.srv import Trigger
 
 from pi0_bringup.mock_robot import MockRobot
 from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.cli.main import main
 from pi0_ros.clients.replay import client as replay
-from pi0_ros.clients.replay.client import Replay, ReplayError, main
+from pi0_ros.clients.replay.client import Replay, ReplayError, replay_episode
 from pi0_ros.dataset.recorded_actions import read_actions
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
@@ -149,7 +150,7 @@ def test_a_signal_halts_the_robot_and_a_second_one_does_not_cut_that_short(
 
     monkeypatch.setattr(replay, "_play", play)
     monkeypatch.setattr(replay.rclpy, "init", lambda **_: None)
-    assert main([str(write_bag(tmp_path, steps=3))]) == 130
+    assert replay_episode(str(write_bag(tmp_path, steps=3))) == 130
     assert done == ["halted", "destroyed"]
 
 
@@ -161,7 +162,7 @@ def test_a_replay_that_fails_halts_the_robot(
     monkeypatch.setattr(replay, "_play", Mock(side_effect=BrokenPipeError))
     monkeypatch.setattr(replay.rclpy, "init", lambda **_: None)
     with pytest.raises(BrokenPipeError):
-        main([str(write_bag(tmp_path, steps=3))])
+        replay_episode(str(write_bag(tmp_path, steps=3)))
     assert [call[0] for call in node.method_calls] == ["halt", "destroy_node"]
 
 
@@ -169,7 +170,7 @@ def test_another_robot_is_refused(
     ros: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = write_bag(tmp_path, steps=3)
-    assert main([str(bag), "ur5e"]) == 2
+    assert main(["replay", str(bag), "ur5e"]) == 2
     assert "was recorded on 'mobile_trossen'; it is not for 'ur5e'" in capsys.readouterr().err
     site = Site(ros, "bimanual_trossen")
     with pytest.raises(ReplayError, match="the executor drives 'bimanual_trossen'"):

@@ -1,13 +1,12 @@
-"""Play an episode's actions to a robot, through its executor: the program of ``pi0 replay``."""
+"""Play an episode's actions to a robot, through its executor."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,13 @@ from rclpy.signals import SignalHandlerOptions
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_ros.clients.replay.plan import ReplayPlan, plan_replay
 from pi0_ros.dataset.recorded_actions import RecordedActions, read_actions
-from pi0_ros.embodiment import Embodiment, EmbodimentError, load
+from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.stamps import S_PER_NS, nanoseconds
 from pi0_ros.system.stop_signals import StopSignals
-from pi0_ros.system.terminal import TerminalLine, while_read
+from pi0_ros.system.terminal import TerminalLine
 
 #: How long to wait for an executor and for its clock [s].
 _DISCOVERY_S = 10.0
@@ -39,7 +38,7 @@ _LEAD_S = 0.04
 _SILENCE_S = 1.0
 #: How long the last chunk may take to be acknowledged [s].
 _ACKNOWLEDGE_S = 0.5
-_FAILED, _REFUSED, _INTERRUPTED = 1, 2, 130
+_FAILED, _INTERRUPTED = 1, 130
 #: Stamps this far from the clock are of another one: simulated time, mostly [s].
 _CLOCKS_APART_S = 1.0
 #: Between two rewritings of the line on a terminal [s], and how wide its bar is.
@@ -212,33 +211,33 @@ class Replay(Node):
         return self._chunks.get_subscription_count() > 0 and self.is_on_its_clock
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Return 0 when all was played, 1 if the robot stopped following, 2 for a refused input."""
-    parser = argparse.ArgumentParser(prog="replay", description=__doc__)
-    parser.add_argument("source", help="BAG, DATASET or DATASET:EPISODE")
-    parser.add_argument("embodiment", nargs="?", default="", help="the robot (name or path)")
-    parser.add_argument("--speed", type=float, default=1.0)
-    parser.add_argument("--namespace", default="/")
-    parser.add_argument("--use-sim-time", choices=("auto", "true", "false"), default="auto")
-    given = parser.parse_args(words)
-    try:
-        recorded = read_actions(given.source)
-        robot = _robot(given.embodiment, recorded)
-    except (RecordingError, EmbodimentError) as error:
-        sys.stderr.write(f"replay: {error}\n")
-        return _REFUSED
-    remaps = ["--ros-args", "-r", f"__ns:={'/' + given.namespace.strip('/')}"]
+def replay_episode(
+    source: str,
+    *,
+    embodiment: str = "",
+    speed: float = 1.0,
+    namespace: str = "/",
+    use_sim_time: str = "auto",
+) -> int:
+    """Return 0 when all was played, 1 if the robot stopped following, 130 if interrupted.
+
+    Raises :class:`RecordingError` or :class:`~pi0_ros.embodiment.EmbodimentError` for an episode
+    that cannot be played to this robot.
+    """
+    recorded = read_actions(source)
+    robot = _robot(embodiment, recorded)
+    remaps = ["--ros-args", "-r", f"__ns:={'/' + namespace.strip('/')}"]
     rclpy.init(args=remaps, signal_handler_options=SignalHandlerOptions.NO)
-    node = Replay(recorded, robot, given.speed)
+    node = Replay(recorded, robot, speed)
     with StopSignals() as signals:  # a second one does not cut the halt short
         try:
-            return _play(node, given.use_sim_time, signals.check)
+            return _play(node, use_sim_time, signals.check)
         except ReplayError as error:
-            sys.stderr.write(f"replay: {error}\n")
+            sys.stderr.write(f"pi0: {error}\n")
             return _FAILED
         except KeyboardInterrupt:
             node.halt()
-            sys.stderr.write("replay: interrupted; the executor holds\n")
+            sys.stderr.write("pi0: interrupted; the executor holds\n")
             return _INTERRUPTED
         except BaseException:  # a closed pipe, say: the robot does not go on without us
             node.halt()
@@ -302,7 +301,3 @@ def _spin_until(spin: Callable[[float], None], condition: Callable[[], bool]) ->
 
 def _stamp(now_ns: int) -> Time:
     return time_message(now_ns)
-
-
-if __name__ == "__main__":
-    sys.exit(while_read(main))

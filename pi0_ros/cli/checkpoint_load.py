@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pi0_ros.cli.program import become, ros_name
-
-_CLIENT = "pi0_ros.clients.load_checkpoint"
+from pi0_ros.cli.ros_names import add_node
 
 
 def add_load_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,20 +18,7 @@ def add_load_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "(exit code 1).",
     )
     load.add_argument("directory", type=Path, metavar="DIR", help="folder of the checkpoint")
-    load.add_argument(
-        "--node",
-        type=ros_name,
-        default="policy",
-        metavar="NAME",
-        help="policy node (default: %(default)s)",
-    )
-    load.add_argument(
-        "--namespace",
-        type=ros_name,
-        default="/",
-        metavar="NS",
-        help="its namespace (default: %(default)s)",
-    )
+    add_node(load, "policy")
     load.add_argument(
         "--timeout",
         type=float,
@@ -44,6 +29,12 @@ def add_load_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     load.set_defaults(func=_load)
 
 
-def _load(args: argparse.Namespace) -> int:
-    words = [str(args.directory.absolute()), "--node", args.node, "--namespace", args.namespace]
-    become(_CLIENT, [*words, "--timeout", str(args.timeout)])
+def _load(given: argparse.Namespace) -> int:
+    from pi0_ros.clients.load_checkpoint import load_checkpoint
+
+    return load_checkpoint(
+        str(given.directory.absolute()),  # the policy runs in another folder
+        node=given.node,
+        namespace=given.namespace,
+        timeout_s=given.timeout,
+    )
