@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import sys
@@ -13,8 +14,6 @@ from typing import TextIO
 
 _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 _RESET = "\033[0m"
-# Where lines cannot be rewritten, each one stays.
-_PERIOD_S = 5.0
 
 _NOBODY_READS = 141
 
@@ -70,17 +69,23 @@ class TerminalSink:
 class TerminalLine:
     """One line that says how far something is; a context manager that ends it.
 
-    On a terminal it is rewritten every ``period_s``; elsewhere a new one comes every 5 s.
+    On a terminal the line is rewritten every ``period_s``. Elsewhere a new line is written every
+    ``elsewhere_s``, or none with infinity.
     """
 
     def __init__(
-        self, stream: TextIO, period_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO,
+        period_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        elsewhere_s: float = 5.0,
     ) -> None:
         self._stream = stream
         self._clock = clock
         self._rewrite = stream.isatty()
-        self._period_s = period_s if self._rewrite else _PERIOD_S
-        self._next_s = clock()
+        self._period_s = period_s if self._rewrite else elsewhere_s
+        self._next_s = clock() if math.isfinite(self._period_s) else math.inf
         self._written = 0
 
     def tell(self, line: Callable[[], str]) -> None:
@@ -95,6 +100,14 @@ class TerminalLine:
             self._written = len(text)
         else:
             self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def say(self, text: str) -> None:
+        """Write a line that stays, in place of the one that is rewritten."""
+        if self._written:
+            self._stream.write("\r" + " " * self._written + "\r")
+            self._written = 0
+        self._stream.write(text + "\n")
         self._stream.flush()
 
     def __enter__(self) -> TerminalLine:

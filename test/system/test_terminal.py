@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 from pi0_ros.system.terminal import TerminalLine
 
@@ -43,3 +44,20 @@ def test_elsewhere_every_line_stays_and_they_are_far_apart():
 
 def test_where_nothing_was_said_nothing_is_ended():
     assert _told(Terminal(), [], 1.0) == ""
+
+
+def test_a_line_that_stays_takes_the_place_of_the_rewritten_one():
+    stream = Terminal()
+    line = TerminalLine(stream, 0.5, Clock())
+    line.tell(lambda: "1 of 2")
+    line.say("one")
+    line.say("two")
+    assert stream.getvalue() == "\r1 of 2\r      \rone\ntwo\n"
+
+
+def test_elsewhere_there_may_be_no_line_but_those_that_stay():
+    stream = io.StringIO()
+    line = TerminalLine(stream, 0.5, elsewhere_s=math.inf)
+    line.tell(lambda: "1 of 2")
+    line.say("one")
+    assert stream.getvalue() == "one\n"
