@@ -39,17 +39,22 @@ OWN_NAME = "pi0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grace:
-    """How long a process may take to end [s] after SIGINT and after SIGTERM."""
+    """How long a process may take to end [s] after SIGINT and after SIGTERM.
+
+    A further Ctrl-C cuts these times short, unless ``patient``.
+    """
 
     interrupt_s: float = 10.0
     terminate_s: float = 5.0
+    patient: bool = False
 
 
 class Supervisor:
     """The running graph. A context manager: leaving it stops everything.
 
     ``failure`` is the reason the graph cannot go on, or None; ``unclean`` lists
-    what did not end as it should while stopping.
+    what did not end as it should while stopping. ``signals`` are those that the caller
+    has entered; without them the supervisor enters its own.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Supervisor:
         *,
         grace: Grace | None = None,
         environment: Mapping[str, str] | None = None,
+        signals: StopSignals | None = None,
     ) -> None:
         self.failure: str | None = None
         self.unclean: list[str] = []
@@ -68,7 +74,8 @@ class Supervisor:
         self._environment = dict(os.environ if environment is None else environment)
         self._running: list[Child] = []
         self._stopping = False
-        self._signals = StopSignals()
+        self._owns_signals = signals is None
+        self._signals = signals or StopSignals()
         self._selector = selectors.DefaultSelector()
         self._guardian: subprocess.Popen[bytes] | None = None
 
@@ -91,7 +98,8 @@ class Supervisor:
         return 1 if self.failure is not None or self.unclean else 0
 
     def __enter__(self) -> Supervisor:
-        self._signals.__enter__()
+        if self._owns_signals:
+            self._signals.__enter__()
         self._selector.register(self._signals, selectors.EVENT_READ, self._signals.clear)
         self._start_guardian()
         return self
@@ -105,7 +113,8 @@ class Supervisor:
         self.stop()
         self._end_guardian()
         self._selector.close()
-        self._signals.__exit__(kind, error, trace)
+        if self._owns_signals:
+            self._signals.__exit__(kind, error, trace)
 
     def start(self) -> None:
         """Start every process.
@@ -147,7 +156,8 @@ class Supervisor:
                 if number is not signal.SIGINT:
                     self._say(f"{child.name} is still running; sending {number.name}")
                 child.send(number)
-            self._wait_for(level, grace_s, impatient=number is not signal.SIGKILL)
+            impatient = number is not signal.SIGKILL and not self._grace.patient
+            self._wait_for(level, grace_s, impatient=impatient)
 
     def _wait_for(self, children: Sequence[Child], grace_s: float, *, impatient: bool) -> None:
         """Wait for their end, for the grace time, or (impatient) for one more signal."""

@@ -37,10 +37,9 @@ def record(process: Process, request: RecordingRequest) -> int:
     executor = EventsExecutor()
     executor.add_node(node)
     try:
-        # Told to end, it ends in order, and the recorder it started with it.
+        # A stop signal raises KeyboardInterrupt, so that the recorder started here is stopped too.
         with StopSignals() as signals:
-            link = RecorderLink(node, executor, _node_name(process), signals.check)
-            return _record(request, process, link)
+            return _record(request, process, node, executor, signals)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -49,8 +48,20 @@ def record(process: Process, request: RecordingRequest) -> int:
         rclpy.try_shutdown()
 
 
-def _record(request: RecordingRequest, process: Process, link: RecorderLink) -> int:
-    with OwnRecorder(process) as own:
+def _record(
+    request: RecordingRequest,
+    process: Process,
+    node: Node,
+    executor: EventsExecutor,
+    signals: StopSignals,
+) -> int:
+    with OwnRecorder(process, signals) as own:
+
+        def check() -> None:
+            signals.check()
+            own.poll()
+
+        link = RecorderLink(node, executor, _node_name(process), check)
         if not link.await_(lambda: link.connected, _DISCOVERY_S):
             own.start()
             link.await_(lambda: link.connected or own.ended, _START_S)
