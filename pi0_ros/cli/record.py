@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pi0_ros.cli.launch_arguments import add_launch_argument
-from pi0_ros.graph.arguments import RECORDER_ARGUMENTS
+from pi0_ros.graph.arguments import RECORDER_ARGUMENTS, parse_options
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,7 +46,6 @@ def run(given: argparse.Namespace) -> int:
     from pi0_ros.clients.record.client import record
     from pi0_ros.clients.record.request import RecordingRequest
     from pi0_ros.graph.declaration import declare_recorder
-    from pi0_ros.graph.options import parse_options
 
     values = {argument.name: getattr(given, argument.name) for argument in RECORDER_ARGUMENTS}
     (recorder,) = declare_recorder(parse_options(values, RECORDER_ARGUMENTS))

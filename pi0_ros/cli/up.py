@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from pi0_ros.cli.launch_arguments import add_launch_argument
-from pi0_ros.graph.arguments import ARGUMENTS
+from pi0_ros.graph.arguments import ARGUMENTS, parse_options
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +25,6 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(given: argparse.Namespace) -> int:
     """Start the graph and wait; exit code 1 if a process died."""
     from pi0_ros.graph.declaration import declare
-    from pi0_ros.graph.options import parse_options
     from pi0_ros.graph.supervisor import Supervisor
     from pi0_ros.system.terminal import TerminalSink
 

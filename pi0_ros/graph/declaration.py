@@ -17,8 +17,7 @@ from types import MappingProxyType
 import yaml
 
 from pi0_ros.embodiment import Embodiment, load
-from pi0_ros.graph.arguments import HARDWARE
-from pi0_ros.graph.options import GraphError, GraphOptions
+from pi0_ros.graph.options import HARDWARE, GraphError, GraphOptions
 from pi0_ros.system.ament_index import find_share_file
 
 #: What one node parameter may hold.

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pi0_ros.graph.arguments import ARGUMENTS, Argument
+from pi0_ros.graph.arguments import ARGUMENTS, Argument, parse_options
 from pi0_ros.graph.child import describe_exit
 from pi0_ros.graph.declaration import Process
-from pi0_ros.graph.options import GraphOptions, parse_options
+from pi0_ros.graph.options import GraphOptions
 
 if TYPE_CHECKING:
     from launch import LaunchContext, LaunchDescription
