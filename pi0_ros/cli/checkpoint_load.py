@@ -1,4 +1,4 @@
-"""``pi0 checkpoint load``: have a running policy switch to another checkpoint."""
+"""``pi0 checkpoint load``: make a running policy switch to another checkpoint."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pi0_ros.cli.ros_names import add_node
 
 
 def add_load_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds ``load`` to the verbs of ``pi0 checkpoint``."""
+    """Add ``load`` to the verbs of ``pi0 checkpoint``."""
     load = verbs.add_parser(
         "load",
-        help="have a running policy switch to a checkpoint",
-        description="Loads the checkpoint beside the one that serves and switches between two "
-        "inferences. Whatever fails, the one that serves goes on and the reason is printed "
-        "(exit code 1).",
+        help="make a running policy switch to a checkpoint",
+        description="Loads the checkpoint beside the current one and switches between two "
+        "inferences. If anything fails, the current one stays in use, the reason is printed and "
+        "the exit code is 1.",
     )
     load.add_argument("directory", type=Path, metavar="DIR", help="folder of the checkpoint")
     add_node(load, "policy")

@@ -9,19 +9,18 @@ from pi0_ros.graph.arguments import RECORDER_ARGUMENTS, parse_options
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb; the options of the recorder are its launch arguments."""
+    """Add the verb, with the launch arguments of the recorder as options."""
     parser = verbs.add_parser(
         "record",
-        help="record demonstrations, one rosbag2 bag per episode",
-        description="Uses the recorder that runs, or starts one, and shows every stream. Keys: "
-        "space starts and stops, s and f stop as success and failure, d discards, r records "
+        description="Uses the running recorder, or starts one, and shows every stream. Keys: "
+        "space starts and stops, s and f stop and mark success or failure, d discards, r records "
         "again, i changes the instruction, q quits. With --episodes it needs no keyboard. "
-        "Exit code 1 if an episode could not be recorded whole.",
+        "Exit code 1 if an episode is incomplete.",
     )
     for argument in RECORDER_ARGUMENTS:
         add_launch_argument(parser, argument)
     parser.add_argument("--task", required=True, help="what the robot is to do")
-    parser.add_argument("--notes", default="", help="kept with every episode")
+    parser.add_argument("--notes", default="", help="text that is stored with every episode")
     parser.add_argument(
         "--episodes",
         type=int,
@@ -30,13 +29,17 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="record N episodes, then end",
     )
     parser.add_argument(
-        "--duration", type=float, default=10.0, metavar="S", help="of each such episode [s]"
+        "--duration",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="length of each episode [s]",
     )
     parser.add_argument(
         "--outcome",
         choices=("unmarked", "succeeded", "failed"),
         default="unmarked",
-        help="mark of each such episode (default: %(default)s)",
+        help="mark of each episode (default: %(default)s)",
     )
     parser.set_defaults(func=run)
 

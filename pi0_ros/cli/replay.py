@@ -11,9 +11,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Add the verb."""
     parser = verbs.add_parser(
         "replay",
-        help="play a recorded episode to a robot, within its limits",
         description="Sends the actions of one episode as chunks to a running chunk_executor, which"
-        " limits them as it does a policy's. The robot first moves slowly to the first recorded"
+        " limits them like those of a policy. The robot first moves slowly to the first recorded"
         " pose. Ctrl-C and a stop of the executor end the replay; the robot then holds.",
     )
     parser.add_argument(
@@ -24,21 +23,21 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         nargs="?",
         default="",
         metavar="EMBODIMENT",
-        help="the robot (default: the one it was recorded on); another one is refused",
+        help="the robot (default: that of the recording); another robot is refused",
     )
     parser.add_argument(
         "--speed",
         type=float,
         default=1.0,
-        metavar="SHARE",
-        help="of the recorded speed, above 0 and at most 1 (default: %(default)g)",
+        metavar="RATIO",
+        help="ratio to the recorded speed, above 0 and at most 1 (default: %(default)g)",
     )
     add_namespace(parser)
     parser.add_argument(
         "--use-sim-time",
         choices=("auto", "true", "false"),
         default="auto",
-        help="whether to follow /clock (default: auto, if the executor does)",
+        help="whether to follow /clock; auto: if the executor does (default: auto)",
     )
     parser.set_defaults(func=run)
 

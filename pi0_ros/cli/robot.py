@@ -1,4 +1,4 @@
-"""``pi0 robot``: the operator's five verbs."""
+"""``pi0 robot``: start, stop, e-stop, reset or home."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Add the verb."""
     parser = verbs.add_parser(
         "robot",
-        help="start, stop, e-stop, reset or send home a robot that the suite drives",
         description="Calls a service of the running chunk_executor, prints its answer and ends "
         "with 0 if it was done, 1 if it was refused, 2 without an answer. It takes a second to "
         "find the node; to stop the robot at once, use its own e-stop.",

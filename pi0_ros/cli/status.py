@@ -11,10 +11,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Add the verb."""
     parser = verbs.add_parser(
         "status",
-        help="show what a running suite does, on one live screen",
         description="Shows state, chunks, ticks, streams, limits and every node's diagnostics "
-        "until Ctrl-C. With --once or --json: exit code 0 if all is well, 1 if something is "
-        "not, 2 if nothing was heard. Only listens; nothing on the robot waits for it.",
+        "until Ctrl-C. With --once or --json: exit code 0 if every node is OK, 1 if one is "
+        "not, 2 if nothing was received. It only listens and does not slow the robot down.",
     )
     add_namespace(parser)
     parser.add_argument("--once", action="store_true", help="print one frame and end")

@@ -10,12 +10,11 @@ from pi0_ros.graph.arguments import ARGUMENTS, parse_options
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb; its options are the launch arguments."""
+    """Add the verb, with the launch arguments as options."""
     parser = verbs.add_parser(
         "up",
-        help="start a robot (simulated, mock or real) and the policy that drives it",
         description="Starts every process of the suite and runs until Ctrl-C, which stops them "
-        "in order with the arm left holding. A process that dies takes the others down.",
+        "in order; the arm holds its pose. If a process dies, the others are stopped.",
     )
     for argument in ARGUMENTS:
         add_launch_argument(parser, argument)

@@ -1,4 +1,4 @@
-"""The options of the graph as arguments of both front ends.
+"""The options of the graph as arguments of the command line and of launch.
 
 ``pi0 up`` writes them ``--num-steps``, ``pi0.launch.py`` ``num_steps:=``. Both receive text, which
 :func:`parse_options` reads.
@@ -65,7 +65,7 @@ RECORDER_ARGUMENTS = (
 def parse_options(
     values: Mapping[str, str], arguments: Sequence[Argument] = ARGUMENTS
 ) -> GraphOptions:
-    """The options that a front end received; absent ones get their default.
+    """Make options of received text; absent arguments get their default.
 
     Raises :class:`GraphError` naming argument, value and fix.
     """
@@ -84,7 +84,7 @@ def parse_options(
 
 
 def _value(name: str, text: str) -> bool | int | str | None:
-    """The text as the type of the option's default."""
+    """Convert the text to the type of the option's default."""
     default = _OPTIONS[name].default
     if default is MISSING or isinstance(default, str):
         return text

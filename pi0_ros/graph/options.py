@@ -1,4 +1,4 @@
-"""What to start. Each option is declared once, with its default and description."""
+"""The options of a graph. Each one is declared once, with its default and description."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pi0_ros.extensions import STRATEGIES
 from pi0_ros.policy.options import INFERENCE_DEFAULTS
 
-#: Sources of sensor data and sinks of commands.
+#: What sends the sensor data and receives the commands.
 HARDWARE = ("mujoco", "mock", "real")
 
 
@@ -25,11 +25,11 @@ def _option(
     choices: tuple[str, ...] = (),
     part: Literal["hardware", "suite", "recorder"] = "suite",
 ) -> Any:
-    """A field that both front ends offer; see :mod:`pi0_ros.graph.arguments`.
+    """A field that is also an argument of both front ends (:mod:`pi0_ros.graph.arguments`).
 
-    With ``default`` MISSING it must be given; ``choices`` () allows any text. ``part``: the robot
-    alone takes the options of "hardware", the suite those of "hardware" and "suite"; only the
-    recorder takes those of "recorder".
+    A field with ``default`` MISSING must be given; ``choices`` () allows any text. The simulated or
+    mock robot alone takes the ``part`` "hardware", the whole suite "hardware" and "suite", and the
+    recorder "recorder".
     """
     declared = {"description": description, "choices": choices, "part": part}
     return field(default=default, metadata=declared)
@@ -39,8 +39,8 @@ def _option(
 class GraphOptions:
     """The options of robot, suite and recorder.
 
-    ``use_sim_time`` None follows the hardware,
-    because the simulation publishes its clock. ``caller`` is the environment of the caller.
+    ``use_sim_time`` None is true with the simulation, which publishes /clock. ``caller`` is the
+    environment of the caller.
     """
 
     embodiment: str = _option(

@@ -1,4 +1,4 @@
-"""Single keys from a terminal, without waiting for Enter."""
+"""Reading single keys from a terminal, without waiting for Enter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tty
 from types import TracebackType
 from typing import Any
 
-#: What a terminal sends for Ctrl-D; stands for the end of the input.
+#: The character of Ctrl-D, which also marks the end of the input.
 END_OF_INPUT = "\x04"
 
 
@@ -61,5 +61,8 @@ class KeyReader:
 
 
 def without_special_keys(typed: str) -> str:
-    """``typed``, or "" for arrow keys and other escape sequences; a lone escape is kept."""
+    """``typed``, or "" if it begins with an escape sequence such as an arrow key.
+
+    A lone escape is kept.
+    """
     return "" if typed.startswith("\x1b") and len(typed) > 1 else typed

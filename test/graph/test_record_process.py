@@ -12,11 +12,11 @@ from stand_ins import POLITE, STUBBORN, Prefix
 from pi0_ros.clients.record.process import OwnRecorder
 from pi0_ros.graph import supervisor
 from pi0_ros.graph.child import Child
-from pi0_ros.graph.supervisor import Grace, Supervisor
+from pi0_ros.graph.supervisor import GracePeriods, Supervisor
 from pi0_ros.system.stop_signals import StopSignals
 
-IMPATIENT = Grace(interrupt_s=0.05, terminate_s=0.0, patient=True)
-PATIENT = Grace(interrupt_s=60.0, terminate_s=60.0, patient=True)
+IMPATIENT = GracePeriods(interrupt_s=0.05, terminate_s=0.0, patient=True)
+PATIENT = GracePeriods(interrupt_s=60.0, terminate_s=60.0, patient=True)
 
 
 @pytest.fixture
@@ -24,7 +24,9 @@ def started(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ow
     """Starts a stand-in, and waits until it is ready."""
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix.root))
 
-    def start(source: str, *, signals: StopSignals | None = None, grace: Grace) -> OwnRecorder:
+    def start(
+        source: str, *, signals: StopSignals | None = None, grace: GracePeriods
+    ) -> OwnRecorder:
         own = OwnRecorder(prefix.process("recorder", source), signals, grace)
         own.start()
         while "ready" not in own.lines():

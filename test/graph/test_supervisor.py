@@ -14,16 +14,16 @@ from stand_ins import POLITE, STUBBORN, Prefix
 
 from pi0_ros.graph.declaration import Process
 from pi0_ros.graph.options import GraphError
-from pi0_ros.graph.supervisor import Grace, Supervisor
+from pi0_ros.graph.supervisor import GracePeriods, Supervisor
 
-FOREVER = Grace(interrupt_s=60.0, terminate_s=60.0)
-IMPATIENT = Grace(interrupt_s=0.05, terminate_s=0.05)
+FOREVER = GracePeriods(interrupt_s=60.0, terminate_s=60.0)
+IMPATIENT = GracePeriods(interrupt_s=0.05, terminate_s=0.05)
 
 
 class Stage:
     """A supervisor whose output is kept and acted upon."""
 
-    def __init__(self, prefix: Prefix, *processes: Process, grace: Grace = FOREVER) -> None:
+    def __init__(self, prefix: Prefix, *processes: Process, grace: GracePeriods = FOREVER) -> None:
         self.lines: list[tuple[str, str]] = []
         self.cues: dict[tuple[str, str], Callable[[], None]] = {}
         self._waiting = {process.name for process in processes}

@@ -21,7 +21,7 @@ class Progress:
 
     def __init__(self, stream: TextIO, episodes: int) -> None:
         self._line = TerminalLine(stream, _TERMINAL_PERIOD_S, elsewhere_s=math.inf)
-        self.say = self._line.say
+        self.say = self._line.write_line
         self._episodes = episodes
         self._begin_s = time.monotonic()
         self._kept = 0
@@ -35,7 +35,7 @@ class Progress:
 
     def tell(self, doing: str) -> None:
         """Say what is going on, if it is time."""
-        self._line.tell(lambda: self._moving_line(doing))
+        self._line.update(lambda: self._moving_line(doing))
 
     def _moving_line(self, doing: str) -> str:
         done = round(_BAR * self._kept / self._episodes)

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from pi0_ros.graph.declaration import Process
-from pi0_ros.graph.supervisor import Grace, Supervisor
+from pi0_ros.graph.supervisor import GracePeriods, Supervisor
 from pi0_ros.system.stop_signals import StopSignals
 
 #: Writing an episode to its end takes time, which a second Ctrl-C does not cut short.
-_GRACE = Grace(interrupt_s=60.0, terminate_s=0.0, patient=True)
+_GRACE = GracePeriods(interrupt_s=60.0, terminate_s=0.0, patient=True)
 _LINES = 20
 
 
@@ -22,7 +22,7 @@ class OwnRecorder:
     """
 
     def __init__(
-        self, process: Process, signals: StopSignals | None = None, grace: Grace = _GRACE
+        self, process: Process, signals: StopSignals | None = None, grace: GracePeriods = _GRACE
     ) -> None:
         self._lines: list[str] = []
         self._supervisor = Supervisor((process,), self._keep, grace=grace, signals=signals)

@@ -280,7 +280,7 @@ def _play(node: Replay, use_sim_time: str, check: Callable[[], None]) -> int:
         while not node.finished:
             spin(0.01)
             node.step()
-            line.tell(lambda: _progress_line(*node.progress))
+            line.update(lambda: _progress_line(*node.progress))
     sys.stdout.write("replayed; the executor holds the last pose\n")
     executor.remove_node(node)
     return 0

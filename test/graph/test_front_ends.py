@@ -130,7 +130,7 @@ def test_launch_hands_over_what_is_declared(processes: tuple[Process, ...]) -> N
     from launch.actions import RegisterEventHandler, Shutdown
     from launch.event_handlers import OnProcessIO
 
-    from pi0_ros.graph.launch_front import node_actions
+    from pi0_ros.graph.launch_description import node_actions
 
     notes: dict[str, Any] = {}
 
@@ -161,7 +161,7 @@ def test_launch_reports_a_death_by_name_and_ends_with_code_1(
     pytest.importorskip("launch_ros", reason=WITHOUT_LAUNCH)
     from launch import LaunchDescription, LaunchService
 
-    from pi0_ros.graph.launch_front import node_actions
+    from pi0_ros.graph.launch_description import node_actions
 
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix.root))
     robot = prefix.process("robot")
