@@ -24,8 +24,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the verb ``serve``."""
     parser = subparsers.add_parser(
         "serve",
-        description="Speaks the openpi websocket protocol, for `pi0 up --remote ws://HOST:PORT` and "
-        "for every openpi client. GET /healthz answers OK. Runs until Ctrl-C.",
+        description="Speaks the openpi websocket protocol, for `pi0 up --remote ws://HOST:PORT` "
+        "and for every openpi client. GET /healthz answers OK. Runs until Ctrl-C.",
     )
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR")
     parser.add_argument("--embodiment", required=True, help="name, or path of a YAML file")

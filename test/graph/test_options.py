@@ -1,4 +1,4 @@
-"""From the text a front end received to options."""
+"""Options from the text that a front end received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorder that ``pi0 record`` starts for itself, played by stand-ins."""
+"""The recorder that ``pi0 record`` starts, with stand-in programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENT = GracePeriods(interrupt_s=60.0, terminate_s=60.0, patient=True)
 
 @pytest.fixture
 def started(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> Callable[..., OwnRecorder]:
-    """Starts a stand-in, and waits until it is ready."""
+    """A function that starts a stand-in and waits until it is ready."""
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix.root))
 
     def start(
@@ -37,7 +37,7 @@ def started(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ow
     return start
 
 
-def test_told_to_end_it_ends_in_order_and_its_last_words_are_kept(
+def test_it_is_stopped_in_order_and_its_last_output_is_kept(
     started: Callable[..., OwnRecorder], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with started(POLITE + "sys.stdout.write('half a li')", grace=PATIENT) as own:
@@ -47,7 +47,7 @@ def test_told_to_end_it_ends_in_order_and_its_last_words_are_kept(
     assert capsys.readouterr().err == ""
 
 
-def test_one_that_dies_says_how(started: Callable[..., OwnRecorder]) -> None:
+def test_an_early_exit_is_reported(started: Callable[..., OwnRecorder]) -> None:
     with started("print('ready', flush=True)\ninput()", grace=PATIENT) as own:
         while not own.ended:
             own.poll()
@@ -65,7 +65,7 @@ def test_a_second_signal_does_not_cut_the_writing_short(
     assert own.lines()[-2:] == ["stopped by SIGINT", "None"]
 
 
-def test_one_that_does_not_end_is_killed_and_that_is_said(
+def test_one_that_does_not_end_is_killed_and_reported(
     started: Callable[..., OwnRecorder], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with started(STUBBORN, grace=IMPATIENT) as own:
@@ -75,7 +75,7 @@ def test_one_that_does_not_end_is_killed_and_that_is_said(
     assert error == "pi0: recorder had to be killed; `pi0 bag repair` finishes its last episode\n"
 
 
-def test_one_that_cannot_be_killed_is_given_up(
+def test_one_that_cannot_be_killed_is_abandoned(
     started: Callable[..., OwnRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The guardian would wait for it too.
