@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_convert_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds ``convert`` to the verbs of ``pi0 dataset``."""
+    """Add ``convert`` to the verbs of ``pi0 dataset``."""
     verb = verbs.add_parser(
         "convert",
         help="make a dataset of bags, or append them to one",

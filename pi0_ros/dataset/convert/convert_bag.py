@@ -1,7 +1,8 @@
 """Conversion of one bag to one episode, staged in a folder.
 
-The messages pass through :class:`pi0_ros.sync.ObservationBuilder`, the same code that camera_sync runs, with
-their arrival times as the clock. The observations are therefore those that the policy would see.
+The messages pass through :class:`pi0_ros.sync.ObservationBuilder`, the same code that camera_sync
+runs, with their arrival times as the clock. The observations are therefore those that the policy
+would see.
 """
 
 from __future__ import annotations

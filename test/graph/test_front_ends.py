@@ -1,8 +1,8 @@
 """Both front ends start the same processes with the same parameters.
 
-The stand-in program notes what it was given: its node name, namespace and
-parameters, however they were handed over. launch_ros is asked for, and not
-launch: from the repository root Python takes the folder ``launch`` for a module.
+The stand-in program prints the node name, namespace and parameters that it received. The tests look
+for launch_ros and not for launch, because from the repository root Python imports the folder
+``launch`` as a module.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ signal.sigwait(heard)
 
 
 def noted(process: Process) -> dict[str, Any]:
-    """What a program declared so should note."""
+    """What a program with this declaration should print."""
     return {
         "name": process.name,
         "namespace": process.namespace,
@@ -62,14 +62,14 @@ def noted(process: Process) -> dict[str, Any]:
 
 
 def declared_part(note: dict[str, Any], process: Process) -> dict[str, Any]:
-    """The note without the variables that every program of this session has."""
+    """What a program printed, without the variables that every program has."""
     seen = {k: v for k, v in note["environment"].items() if k in process.environment}
     return {**note, "environment": seen}
 
 
 @pytest.fixture
 def processes(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> tuple[Process, ...]:
-    """The declared graph, every program of it installed as a note taker."""
+    """The declared graph, with stand-ins as programs."""
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix.root))
     index = prefix.root / "share" / "ament_index" / "resource_index" / "packages"
     options = GraphOptions(
@@ -130,7 +130,7 @@ def test_launch_hands_over_what_is_declared(processes: tuple[Process, ...]) -> N
     from launch.actions import RegisterEventHandler, Shutdown
     from launch.event_handlers import OnProcessIO
 
-    from pi0_ros.graph.launch_front import node_actions
+    from pi0_ros.graph.launch_description import node_actions
 
     notes: dict[str, Any] = {}
 
@@ -161,7 +161,7 @@ def test_launch_reports_a_death_by_name_and_ends_with_code_1(
     pytest.importorskip("launch_ros", reason=WITHOUT_LAUNCH)
     from launch import LaunchDescription, LaunchService
 
-    from pi0_ros.graph.launch_front import node_actions
+    from pi0_ros.graph.launch_description import node_actions
 
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix.root))
     robot = prefix.process("robot")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 from pi0_ros.system.terminal import TerminalLine
 
@@ -24,7 +25,7 @@ def _told(stream: io.StringIO, texts: list[str], apart_s: float) -> str:
     clock = Clock()
     with TerminalLine(stream, 0.5, clock) as line:
         for text in texts:
-            line.tell(lambda text=text: text)
+            line.update(lambda text=text: text)
             clock.now_s += apart_s
     return stream.getvalue()
 
@@ -43,3 +44,20 @@ def test_elsewhere_every_line_stays_and_they_are_far_apart():
 
 def test_where_nothing_was_said_nothing_is_ended():
     assert _told(Terminal(), [], 1.0) == ""
+
+
+def test_a_line_that_stays_takes_the_place_of_the_rewritten_one():
+    stream = Terminal()
+    line = TerminalLine(stream, 0.5, Clock())
+    line.update(lambda: "1 of 2")
+    line.write_line("one")
+    line.write_line("two")
+    assert stream.getvalue() == "\r1 of 2\r      \rone\ntwo\n"
+
+
+def test_elsewhere_there_may_be_no_line_but_those_that_stay():
+    stream = io.StringIO()
+    line = TerminalLine(stream, 0.5, elsewhere_s=math.inf)
+    line.update(lambda: "1 of 2")
+    line.write_line("one")
+    assert stream.getvalue() == "one\n"

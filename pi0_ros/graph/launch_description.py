@@ -1,7 +1,7 @@
 """The declared graph as a launch description, for ``ros2 launch``.
 
-launch and launch_ros are imported when a launch file asks, so that the rest of
-this room does without them.
+launch and launch_ros are imported only when a launch file calls :func:`describe`, because the other
+modules of this package work without them.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pi0_ros.graph.arguments import ARGUMENTS, Argument
+from pi0_ros.graph.arguments import ARGUMENTS, Argument, parse_options
 from pi0_ros.graph.child import describe_exit
 from pi0_ros.graph.declaration import Process
-from pi0_ros.graph.options import GraphOptions, parse_options
+from pi0_ros.graph.options import GraphOptions
 
 if TYPE_CHECKING:
     from launch import LaunchContext, LaunchDescription
@@ -23,7 +23,7 @@ def describe(
     declare: Callable[[GraphOptions], tuple[Process, ...]],
     arguments: Sequence[Argument] = ARGUMENTS,
 ) -> LaunchDescription:
-    """A description that takes ``arguments`` and starts what ``declare`` returns."""
+    """A launch description with these ``arguments`` that starts the declared processes."""
     from launch import LaunchDescription
     from launch.actions import OpaqueFunction
 
@@ -37,9 +37,9 @@ def describe(
 
 
 def node_actions(process: Process) -> tuple[Any, ...]:
-    """Start one process; its end, if critical, ends the launch and is reported by name.
+    """The actions that start one process. If a critical process ends, the launch ends and names it.
 
-    The nodes configure and activate themselves, hence Node and not LifecycleNode.
+    The action is Node and not LifecycleNode, because the nodes configure and activate themselves.
     """
     from launch.actions import RegisterEventHandler
     from launch.event_handlers import OnProcessExit
@@ -58,7 +58,7 @@ def node_actions(process: Process) -> tuple[Any, ...]:
         return (node,)
 
     def report(event: ProcessExited, context: LaunchContext) -> None:
-        # An exception is how a launch file makes `ros2 launch` shut down with exit code 1.
+        # Only an exception makes `ros2 launch` shut down with exit code 1.
         if not context.is_shutdown:
             raise RuntimeError(f"{process.name} died: {describe_exit(event.returncode)}")
 
