@@ -51,6 +51,12 @@ ARGUMENTS = (
         of_hardware=True,
     ),
     Argument(
+        name="scene",
+        description="Scene of the MuJoCo simulation; needed where the embodiment has several",
+        default="",
+        of_hardware=True,
+    ),
+    Argument(
         name="prompt",
         description="Instruction the policy starts with; without one it waits for the topic prompt",
         default="",

@@ -16,16 +16,14 @@ from types import MappingProxyType
 
 import yaml
 
-from pi0_ros.embodiment import Embodiment, load
+from pi0_ros.embodiment import load
 from pi0_ros.graph.arguments import HARDWARE
 from pi0_ros.graph.options import GraphError, GraphOptions
+from pi0_ros.graph.scenes import find_scene
 from pi0_ros.system.ament_index import find_share_file
 
 #: What one node parameter may hold.
 ParameterValue = bool | int | float | str
-
-#: Embodiments that the simulation of ``pi0_bringup`` has a model of.
-SIMULATED_EMBODIMENTS = frozenset({"bimanual_trossen"})
 
 #: By which a user names a Fast DDS profile of their own. Jazzy's Fast DDS reads no other one.
 _PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -89,12 +87,13 @@ def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
     Raises as :func:`declare`.
     """
     embodiment = load(options.embodiment)
-    _check_hardware(options.hardware, embodiment)
+    _check_hardware(options)
     if options.hardware == "real":
         return ()
     parameters = _common_parameters(options)
     if options.hardware == "mujoco":  # the source of /clock cannot follow it
         parameters["use_sim_time"] = False
+        parameters["scene"], _ = find_scene(embodiment.name, options.scene)
     executable = f"{options.hardware}_robot"
     return (_process(options, "pi0_bringup", executable, parameters, stop_order=3),)
 
@@ -157,14 +156,13 @@ def _environment(caller: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def _check_hardware(hardware: str, embodiment: Embodiment) -> None:
+def _check_hardware(options: GraphOptions) -> None:
+    hardware, scene = options.hardware, options.scene
     if hardware not in HARDWARE:
         raise GraphError(f"unknown hardware {hardware!r}; give one of {', '.join(HARDWARE)}")
-    if hardware == "mujoco" and embodiment.name not in SIMULATED_EMBODIMENTS:
+    if scene and hardware != "mujoco":
         raise GraphError(
-            f"no MuJoCo simulation of embodiment {embodiment.name!r}; "
-            f"there is one of {', '.join(sorted(SIMULATED_EMBODIMENTS))}. "
-            "Give hardware mock (joints with a lag, test-pattern cameras) or real."
+            f"scene is {scene!r} and hardware is {hardware!r}; only hardware mujoco has a scene"
         )
 
 

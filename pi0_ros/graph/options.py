@@ -18,14 +18,15 @@ class GraphError(ValueError):
 class GraphOptions:
     """One field for each argument of :mod:`pi0_ros.graph.arguments`.
 
-    ``use_sim_time`` None follows the hardware: the simulation brings its clock.
-    ``seed`` -1 draws one. ``strategy`` "auto" leaves it to the policy. ``checkpoint`` is not
-    needed with ``remote``, nor for the hardware alone.
+    ``scene`` "" is the only one of the embodiment. ``use_sim_time`` None follows the hardware:
+    the simulation brings its clock. ``seed`` -1 draws one. ``strategy`` "auto" leaves it
+    to the policy. ``checkpoint`` is not needed with ``remote``, nor for the hardware alone.
     ``caller`` is the environment of the one who starts the graph.
     """
 
     embodiment: str
     hardware: str = "mock"
+    scene: str = ""
     checkpoint: str = ""
     remote: str = ""
     prompt: str = ""

@@ -53,8 +53,8 @@ class Notes:
     def frames(self, stamp_ns: int, frames: Frames) -> None:
         self.frame_sets.append((stamp_ns, frames))
 
-    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
-        self.cubes.append(pose)
+    def objects(self, now_ns: int, poses: Mapping[str, NDArray[np.float64]]) -> None:
+        self.cubes.append(poses["cube"])
 
     def reward(self, now_ns: int, reward: int) -> None:
         self.rewards.append(reward)

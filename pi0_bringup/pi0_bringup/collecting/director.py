@@ -15,14 +15,13 @@ from rclpy.task import Future
 from std_msgs.msg import Int32, String, UInt64
 from std_srvs.srv import Trigger
 
+from pi0_bringup.simulation.scene import Task
 from pi0_msgs.msg import ExecutorStatus
 from pi0_msgs.srv import ResetSimulation, StopEpisode
 from pi0_ros.clients.record.link import RecorderLink
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.stamps import S_PER_NS
 
-#: gym-aloha's reward of a cube taken by the left hand.
-FULL_REWARD = 4
 #: A demonstration lasts about 9 s; a simulation this much slower than real time is stuck.
 _STEP_S = 120.0
 #: The cube falls onto the table and comes to rest in less [simulated s].
@@ -37,25 +36,23 @@ class CollectError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demonstration:
-    """What came of one: reward by gym-aloha, and where the bag is.
+    """The result of one demonstration: the scene's reward, and where the bag is.
 
+    ``succeeded``: whether the best reward is that of the task's last stage, ``max_reward``.
     ``accepted`` and ``problems`` are the quality gate's.
     """
 
     number: int
     seed: int
+    succeeded: bool
     best_reward: int
+    max_reward: int
     last_reward: int
     success_s: float | None
     duration_s: float
     path: str
     accepted: bool
     problems: tuple[str, ...]
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the cube was handed over."""
-        return self.best_reward == FULL_REWARD
 
 
 class Director(Node):
@@ -65,12 +62,18 @@ class Director(Node):
     whether it did in time, and raises if a process has died.
     """
 
-    def __init__(self, wait: Callable[[Callable[[], object], float], bool], executor: Any) -> None:
+    def __init__(
+        self,
+        task: Task,
+        wait: Callable[[Callable[[], object], float], bool],
+        executor: Any,
+    ) -> None:
         super().__init__(
             "demonstration_director",
             parameter_overrides=[Parameter("use_sim_time", value=True)],
             enable_rosout=False,
         )
+        self._task = task
         self._wait = wait
         self.recorder = RecorderLink(self, executor, "/recorder")
         self.doing = "starting"
@@ -98,11 +101,11 @@ class Director(Node):
             timeout_s,
         )
 
-    def demonstrate(self, number: int, seed: int, task: str) -> Demonstration:
+    def demonstrate(self, number: int, seed: int, instruction: str) -> Demonstration:
         """Record one demonstration. Raises :class:`CollectError`."""
         self._begin_episode(seed)
         self.doing = f"seed {seed}: demonstrating"
-        started = self._answer(self.recorder.start(task, f"scripted expert, seed {seed}"))
+        started = self._answer(self.recorder.start(instruction, f"scripted expert, seed {seed}"))
         self._expect(started, "the recorder did not start")
         try:
             self._drive(seed)
@@ -114,14 +117,16 @@ class Director(Node):
         self._sleep(_TAIL_S)
         self.doing = f"seed {seed}: keeping"
         rewards = self._rewards or [0]
-        good = max(rewards) == FULL_REWARD
-        outcome = StopEpisode.Request.SUCCEEDED if good else StopEpisode.Request.FAILED
+        succeeded = self._task.is_solved(max(rewards))
+        outcome = StopEpisode.Request.SUCCEEDED if succeeded else StopEpisode.Request.FAILED
         kept = self._answer(self.recorder.stop(outcome))
         self._expect(kept, "the episode was not kept")
         return Demonstration(
             number=number,
             seed=seed,
+            succeeded=succeeded,
             best_reward=max(rewards),
+            max_reward=self._task.max_reward,
             last_reward=rewards[-1],
             success_s=self._reached_s,
             duration_s=duration_s,
@@ -205,7 +210,7 @@ class Director(Node):
 
     def _on_reward(self, message: Int32) -> None:
         self._rewards.append(message.data)
-        if message.data == FULL_REWARD and self._reached_s is None:
+        if self._task.is_solved(message.data) and self._reached_s is None:
             self._reached_s = self._now_s() - self._begin_s
 
     def _on_end(self, message: UInt64) -> None:

@@ -1,7 +1,7 @@
 """``collect_demonstrations``: record the scripted expert in the simulation, through ROS.
 
 Starts simulation, executor, recorder and expert in a ROS domain of its own, and for every
-episode resets the scene with its seed, records one demonstration and marks it by gym-aloha's
+episode resets the scene with its seed, records one demonstration and marks it by the scene's
 reward. What ``pi0 dataset convert`` then needs is the folder of bags.
 """
 
@@ -21,7 +21,6 @@ from pi0_bringup.collecting.session import CollectionError, collect
 from pi0_ros.graph.options import GraphError
 
 _OUT = Path("out") / "demonstrations"
-_TASK = "transfer the cube to the other arm"
 _ENDED, _REFUSED, _INTERRUPTED = 1, 2, 130
 
 
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = CollectOptions(
             episodes=given.episodes,
             out=given.out,
-            task=given.task,
+            instruction=given.task,
             first_seed=given.first_seed,
             width=given.width,
             real_time_factor=given.real_time_factor,
@@ -66,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=_OUT, metavar="DIR", help="(default: %(default)s)"
     )
-    parser.add_argument("--task", default=_TASK, help="(default: %(default)s)")
+    parser.add_argument(
+        "--task", default="", help="instruction to record (default: that of the scene)"
+    )
     parser.add_argument(
         "--first-seed", type=int, default=0, help="of cube and expert (default: %(default)s)"
     )

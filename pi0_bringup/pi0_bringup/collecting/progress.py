@@ -66,9 +66,10 @@ def episode_line(done: Demonstration, episodes: int) -> str:
     reached = "" if done.success_s is None else f" after {done.success_s:.1f} s"
     verdict = "succeeded" if done.succeeded else "FAILED"
     gate = "" if done.accepted else f"; not accepted: {'; '.join(done.problems)}"
+    reward = f"reward {done.best_reward} of {done.max_reward}{reached}"
     return (
-        f"{done.number:3d}/{episodes}  seed {done.seed}  reward {done.best_reward} of 4{reached}"
-        f"  {done.duration_s:.1f} s  {verdict}  {done.path}{gate}"
+        f"{done.number:3d}/{episodes}  seed {done.seed}  {reward}  {done.duration_s:.1f} s"
+        f"  {verdict}  {done.path}{gate}"
     )
 
 
@@ -81,7 +82,7 @@ def summary_lines(found: list[Demonstration], wall_s: float) -> list[str]:
     failed = [str(d.seed) for d in found if not d.succeeded]
     rows = [
         ("episodes kept", str(count)),
-        ("succeeded by gym-aloha's reward", f"{succeeded} ({succeeded / max(count, 1):.0%})"),
+        ("succeeded by the scene's reward", f"{succeeded} ({succeeded / max(count, 1):.0%})"),
         ("seeds that failed", ", ".join(failed) or "none"),
         ("accepted by the quality gate", str(accepted)),
         ("demonstrated", f"{motion_s:.0f} s in {wall_s:.0f} s"),

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pi0_bringup.collecting.graph import CollectOptions, processes
+from pi0_bringup.collecting.graph import EMBODIMENT, SCENE, CollectOptions, processes
 from pi0_bringup.collecting.progress import Progress
 from pi0_bringup.demo.domain import private_domain
 from pi0_bringup.demo.log import Log, make_folder
+from pi0_ros.embodiment import load
 from pi0_ros.graph.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -66,11 +67,15 @@ class _Session:
         from rclpy.signals import SignalHandlerOptions
 
         from pi0_bringup.collecting.director import CollectError, Director
+        from pi0_bringup.simulation.scene import open_scene
+
+        task = open_scene(load(EMBODIMENT), SCENE).task
+        self._instruction = self._options.instruction or task.instruction
 
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         executor = EventsExecutor()
         self._spin_once = executor.spin_once
-        director = self._director = Director(self._wait, executor)
+        director = self._director = Director(task, self._wait, executor)
         executor.add_node(director)
         try:
             director.connect(_START_TIMEOUT_S)
@@ -100,7 +105,7 @@ class _Session:
         seed = self._options.first_seed + number - 1
         for attempt in range(1, self._options.max_attempts + 1):
             try:
-                return director.demonstrate(number, seed, self._options.task)
+                return director.demonstrate(number, seed, self._instruction)
             except CollectError as error:
                 self._progress.say(f"seed {seed}, attempt {attempt}: {error}")
                 last = error

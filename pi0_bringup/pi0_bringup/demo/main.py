@@ -20,8 +20,8 @@ from pi0_bringup.demo.run import DemoError, DemoOptions, run
 from pi0_bringup.demo.summary import Summary, summarise
 from pi0_bringup.demo.table import table
 from pi0_ros.embodiment import EmbodimentError, load
-from pi0_ros.graph.declaration import SIMULATED_EMBODIMENTS
 from pi0_ros.graph.options import GraphError
+from pi0_ros.graph.scenes import installed_scenes
 
 _DEFAULT_PROMPT = "transfer the cube to the other arm"
 _NOT_CLOSED, _REFUSED, _INTERRUPTED = 1, 2, 130
@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         help="auto: the MuJoCo simulation where there is one, else the mock robot",
     )
     parser.add_argument(
+        "--scene", default="", help="of the simulation, where the embodiment has several"
+    )
+    parser.add_argument(
         "--duration",
         type=float,
         default=20.0,
@@ -84,7 +87,7 @@ def _options(given: argparse.Namespace) -> DemoOptions:
     embodiment = load(given.embodiment)
     hardware = given.hardware
     if hardware == "auto":
-        hardware = "mujoco" if embodiment.name in SIMULATED_EMBODIMENTS else "mock"
+        hardware = "mujoco" if embodiment.name in installed_scenes() else "mock"
     if not 0.0 < given.duration < float("inf"):
         raise GraphError(f"duration is {given.duration:g}; give seconds above zero")
     out = given.out or Path("out") / f"demo-{embodiment.name}"
@@ -92,6 +95,7 @@ def _options(given: argparse.Namespace) -> DemoOptions:
     return DemoOptions(
         embodiment=embodiment,
         hardware=hardware,
+        scene=given.scene,
         duration_s=given.duration,
         out=out,
         checkpoint=given.checkpoint,

@@ -49,6 +49,7 @@ class DemoOptions:
 
     embodiment: Embodiment
     hardware: str
+    scene: str
     duration_s: float
     out: Path
     checkpoint: Path | None
@@ -91,6 +92,7 @@ def _processes(options: DemoOptions, checkpoint: Path) -> tuple[Process, ...]:
     graph = GraphOptions(
         embodiment=str(options.embodiment.path),
         hardware=options.hardware,
+        scene=options.scene,
         checkpoint=str(checkpoint),
         prompt=options.prompt,
         threads=1,  # the tiny network gains nothing from more, and the other nodes lose

@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.pacing import Cadence, Pacer
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
-from pi0_bringup.simulation.transfer_cube import TransferCube, check_seed
+from pi0_bringup.simulation.scene import Scene, check_seed
+from pi0_ros.arrays import FloatArray
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
-#: gym-aloha judges its episodes at 50 Hz.
+#: How often reward and object poses are published; gym-aloha computes its reward at this rate.
 REWARD_HZ = 50.0
 _RESET_TIMEOUT_S = 10.0
 
@@ -68,7 +66,7 @@ class Timing:
 class Sinks(Protocol):
     """Where the time line delivers; called in its threads, stamps in simulated ns."""
 
-    def command(self, now_ns: int) -> NDArray[np.float64]:
+    def command(self, now_ns: int) -> FloatArray:
         """The action to hold during the next tick, shape (A,)."""
 
     def clock(self, now_ns: int) -> None:
@@ -80,11 +78,11 @@ class Sinks(Protocol):
     def frames(self, stamp_ns: int, frames: Frames) -> None:
         """All cameras of one instant, which may lie up to a camera period back."""
 
-    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
-        """Position [m] and quaternion (w, x, y, z) of the cube at this instant, shape (7,)."""
+    def objects(self, now_ns: int, poses: Mapping[str, FloatArray]) -> None:
+        """Position [m] and quaternion (w, x, y, z) of each object at this instant, shape (7,)."""
 
     def reward(self, now_ns: int, reward: int) -> None:
-        """gym-aloha's reward of this instant."""
+        """The scene's reward of this instant."""
 
     def failed(self, error: Exception) -> None:
         """The time line has ended because of this error."""
@@ -101,7 +99,7 @@ class SimulationLoop:
 
     def __init__(
         self,
-        scene: TransferCube,
+        scene: Scene,
         renderer: RenderThread,
         timing: Timing,
         sinks: Sinks,
@@ -176,7 +174,7 @@ class SimulationLoop:
         for lockstep in self._locksteps:
             lockstep.wait(self.now_ns)
         if self._rewards.due(self._ticks):
-            self._sinks.cube(self.now_ns, self._scene.cube_pose)
+            self._sinks.objects(self.now_ns, self._scene.object_poses())
             self._sinks.reward(self.now_ns, self._scene.reward)
 
     def _run(self) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import mujoco
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from gym_aloha.constants import ASSETS_DIR
 from numpy.typing import NDArray
 from std_msgs.msg import String, UInt64
 from std_srvs.srv import Trigger
 
+from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, run
@@ -38,8 +37,7 @@ class ScriptedExpert(TeleopSource):
         self._demonstrations = 0
 
     def prepare(self) -> None:
-        model = mujoco.MjModel.from_xml_path(str(ASSETS_DIR / "bimanual_viperx_transfer_cube.xml"))
-        self._expert = TransferExpert(model, self.robot)
+        self._expert = TransferExpert(TransferCube(self.robot).model, self.robot)
         cube = self.create_subscription(
             PoseStamped, "simulation/cube_pose", self._on_cube, SENSOR_QOS
         )

@@ -22,7 +22,7 @@ _AFTER_S = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What came of one demonstration; rewards are gym-aloha's."""
+    """The result of one demonstration; rewards are the scene's."""
 
     seed: int
     cube: tuple[float, float]
@@ -58,7 +58,7 @@ class TransferTrial:
         cube = self._scene.cube_pose[:3]
         motion = self._expert.plan(cube, self._scene.measured_action(), seed, self._variation)
         rewards, errors = self._demonstrate(motion)
-        best, full = max(rewards), self._scene.max_reward
+        best, full = max(rewards), self._scene.task.max_reward
         reached = rewards.index(full) * self._period_ns * S_PER_NS if full in rewards else None
         commanded = self._executor.commanded
         return Trial(
@@ -66,7 +66,7 @@ class TransferTrial:
             cube=(float(cube[0]), float(cube[1])),
             best_reward=best,
             last_reward=rewards[-1],
-            succeeded=best == full,
+            succeeded=self._scene.task.is_solved(best),
             duration_s=motion.duration_s,
             success_s=reached,
             following_error=max(errors),
