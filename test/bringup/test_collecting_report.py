@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-from pi0_bringup.collecting.director import Demonstration
+from pi0_bringup.collecting.collector import Demonstration
 from pi0_bringup.collecting.progress import Progress, summary_lines
 
 GOOD = Demonstration(

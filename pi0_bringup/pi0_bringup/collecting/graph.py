@@ -1,4 +1,4 @@
-"""The processes that a collection needs, and what is asked of it."""
+"""The options of a collection, and the processes that it starts."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def processes(options: CollectOptions) -> tuple[Process, ...]:
         hardware="mujoco",
         scene=SCENE,
         directory=str(options.out),
-        # A gripper is commanded from the first demonstrated motion on, and not before.
+        # The grippers are not commanded before the first demonstrated motion.
         require_commands=False,
         extra_topics="simulation/reward std_msgs/msg/Int32, "
         "simulation/cube_pose geometry_msgs/msg/PoseStamped",
     )
     (simulation,) = declare_hardware(graph)
     size = {"render_width": options.width, "render_height": options.width * 3 // 4}
-    # No tick is missed then, however busy the machine is, and the pace is free to choose.
+    # In lockstep no tick is missed on a busy machine, at any real-time factor.
     pace = {"real_time_factor": options.real_time_factor, "lockstep": True}
     simulation = replace(simulation, parameters={**simulation.parameters, **size, **pace})
     (executor,) = declare_executor(graph)

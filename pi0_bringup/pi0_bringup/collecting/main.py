@@ -1,8 +1,8 @@
 """``collect_demonstrations``: record the scripted expert in the simulation, through ROS.
 
-Starts simulation, executor, recorder and expert in a ROS domain of its own, and for every
-episode resets the scene with its seed, records one demonstration and marks it by the scene's
-reward. What ``pi0 dataset convert`` then needs is the folder of bags.
+Starts simulation, executor, recorder and expert in a ROS domain of its own. For every episode it
+resets the scene with a seed, records one demonstration and marks it by the scene's reward. ``pi0
+dataset convert`` makes a dataset of the folder of bags.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 
 from pi0_bringup.collecting.graph import CollectOptions
 from pi0_bringup.collecting.progress import Progress, summary_lines
-from pi0_bringup.collecting.session import CollectionError, collect
+from pi0_bringup.collecting.session import collect
+from pi0_bringup.private_graph import GraphRunError
 from pi0_ros.graph.options import GraphError
 
 _OUT = Path("out") / "demonstrations"
@@ -25,7 +26,7 @@ _ENDED, _REFUSED, _INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 if every episode was kept, 1 if not, 2 for a refused input."""
+    """Exit code: 0 if every episode was kept, 1 if not, 2 for a refused input, 130 if stopped."""
     given = _parser().parse_args(arguments)
     talk = sys.stderr if given.json else sys.stdout
     begin_s = time.monotonic()
@@ -38,20 +39,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             width=given.width,
             real_time_factor=given.real_time_factor,
         )
-        found = collect(options, Progress(talk, given.episodes))
+        collected = collect(options, Progress(talk, given.episodes))
     except GraphError as error:
         return _complain(str(error), _REFUSED)
-    except CollectionError as error:
+    except GraphRunError as error:
         return _complain(str(error), _ENDED)
     except KeyboardInterrupt:
         return _complain("interrupted; every process has been stopped", _INTERRUPTED)
     wall_s = time.monotonic() - begin_s
-    talk.writelines(f"{line}\n" for line in summary_lines(found, wall_s))
+    talk.writelines(f"{line}\n" for line in summary_lines(collected, wall_s))
     talk.flush()
     if given.json:
-        sys.stdout.write(json.dumps([asdict(d) for d in found], indent=2) + "\n")
-    if len(found) < given.episodes:
-        return _complain(f"stopped after {len(found)} of {given.episodes} episodes", _INTERRUPTED)
+        sys.stdout.write(json.dumps([asdict(d) for d in collected], indent=2) + "\n")
+    if len(collected) < given.episodes:
+        return _complain(
+            f"stopped after {len(collected)} of {given.episodes} episodes", _INTERRUPTED
+        )
     return 0
 
 

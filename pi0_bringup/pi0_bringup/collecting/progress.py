@@ -1,4 +1,4 @@
-"""What is to be seen while demonstrations are collected, and what came of them."""
+"""The progress of a collection on the terminal, and its summary."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from pi0_bringup.collecting.director import Demonstration
+    from pi0_bringup.collecting.collector import Demonstration
 
 _BAR = 24
-# A terminal's line is rewritten; elsewhere there is a line for each episode only.
+# On a terminal a status line is rewritten; elsewhere only the line of each episode is written.
 _TERMINAL_PERIOD_S = 0.2
 
 
 class Progress:
-    """A line for every episode kept, and on a terminal one that moves."""
+    """Writes a line for every episode and, on a terminal, a status line that is rewritten."""
 
     def __init__(self, stream: TextIO, episodes: int) -> None:
         self._stream = stream
@@ -27,26 +27,26 @@ class Progress:
         self._succeeded = 0
 
     def kept(self, done: Demonstration) -> None:
-        """Say what came of an episode."""
+        """Write the line of an episode."""
         self._kept += 1
         self._succeeded += done.succeeded
         self.say(episode_line(done, self._episodes))
 
-    def tell(self, doing: str) -> None:
-        """Say what is going on, if it is time."""
+    def tell(self, activity: str) -> None:
+        """Rewrite the status line, if it is time."""
         now_s = time.monotonic()
         if not self._rewrite or now_s < self._next_s:
             return
         self._next_s = now_s + _TERMINAL_PERIOD_S
         done = round(_BAR * self._kept / self._episodes)
         line = f"[{'=' * done}{' ' * (_BAR - done)}] {self._kept}/{self._episodes}"
-        line += f"  {self._succeeded} succeeded  {self._left()}  {doing}"
+        line += f"  {self._succeeded} succeeded  {self._left()}  {activity}"
         self._stream.write("\r" + line.ljust(self._width))
         self._width = len(line)
         self._stream.flush()
 
     def say(self, text: str) -> None:
-        """Write a line that stays."""
+        """Write a line that is not rewritten."""
         if self._width:
             self._stream.write("\r" + " " * self._width + "\r")
             self._width = 0
@@ -62,7 +62,7 @@ class Progress:
 
 
 def episode_line(done: Demonstration, episodes: int) -> str:
-    """One episode in one line."""
+    """One episode in one line of text."""
     reached = "" if done.success_s is None else f" after {done.success_s:.1f} s"
     verdict = "succeeded" if done.succeeded else "FAILED"
     gate = "" if done.accepted else f"; not accepted: {'; '.join(done.problems)}"

@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from pi0_bringup.demo.log import make_folder
 from pi0_bringup.demo.recording import Recording
-from pi0_bringup.demo.run import DemoError, DemoOptions, run
+from pi0_bringup.demo.run import DemoOptions, run
 from pi0_bringup.demo.summary import Summary, summarise
 from pi0_bringup.demo.table import table
+from pi0_bringup.private_graph import GraphRunError, make_folder
 from pi0_ros.embodiment import EmbodimentError, load
 from pi0_ros.graph.options import GraphError
 from pi0_ros.graph.scenes import installed_scenes
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _options(given)
         recording = run(options, talk)
-    except DemoError as error:
+    except GraphRunError as error:
         return _complain(str(error), _NOT_CLOSED)
     except (EmbodimentError, GraphError) as error:
         return _complain(str(error), _REFUSED)

@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Joy
 
-from pi0_bringup.teleoperation.hands import declare_jog_parameters, jog_of, strings
+from pi0_bringup.teleoperation.jog_parameters import (
+    declare_jog_parameters,
+    jog_from_parameters,
+    strings,
+)
 from pi0_bringup.teleoperation.layers import Layer, Layers, Pad, default_layers
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
 from pi0_ros.nodes.managed import SENSOR_QOS, run
@@ -42,7 +46,7 @@ class GamepadTeleop(TeleopSource):
         self._timeout_ns = round(self.get_parameter("joy_timeout_s").value * NS_PER_S)
         if self._timeout_ns <= 0:
             raise ValueError("joy_timeout_s is not above 0; the pad's silence must release")
-        self._jog = jog_of(self, self.robot)
+        self._jog = jog_from_parameters(self, self.robot)
         layers = [self._layer(name) for name in strings(self, "layers")]
         self._pad = Pad(
             Layers(layers or default_layers(self.robot), self.robot.action_names, self._jog.check),

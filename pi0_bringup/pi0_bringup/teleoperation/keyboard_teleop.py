@@ -12,7 +12,11 @@ from rclpy.logging import LoggingSeverity
 from rich.console import Console
 from rich.live import Live
 
-from pi0_bringup.teleoperation.hands import declare_jog_parameters, jog_of, strings
+from pi0_bringup.teleoperation.jog_parameters import (
+    declare_jog_parameters,
+    jog_from_parameters,
+    strings,
+)
 from pi0_bringup.teleoperation.keyboard_screen import screen
 from pi0_bringup.teleoperation.keys import Keys, RawTerminal, check_key
 from pi0_bringup.teleoperation.layers import Layer, Layers, default_layers
@@ -34,7 +38,7 @@ class KeyboardTeleop(TeleopSource):
         self.declare_parameter("hold_s", 1.0)
 
     def prepare(self) -> None:
-        self._jog = jog_of(self, self.robot)
+        self._jog = jog_from_parameters(self, self.robot)
         layers = [self._layer(name) for name in strings(self, "layers")]
         self._keys = Keys(
             Layers(layers or default_layers(self.robot), self.robot.action_names, self._jog.check),

@@ -20,7 +20,7 @@ from pi0_ros.embodiment import Embodiment
 
 
 def declare_jog_parameters(node: Node) -> None:
-    """Declare what :func:`jog_of` reads."""
+    """Declare what :func:`jog_from_parameters` reads."""
     for field in fields(JogSpeeds):
         node.declare_parameter(field.name, field.default)
     node.declare_parameter("model", "")
@@ -34,7 +34,7 @@ def strings(node: Node, name: str) -> list[str]:
     return list(node.get_parameter_or(name, Parameter(name, value=[])).value or [])
 
 
-def jog_of(node: Node, embodiment: Embodiment) -> Jog:
+def jog_from_parameters(node: Node, embodiment: Embodiment) -> Jog:
     """The jog that the node's parameters describe. Raises ValueError on a bad one."""
     speeds = JogSpeeds(**{f.name: node.get_parameter(f.name).value for f in fields(JogSpeeds)})
     names = strings(node, "hands")
