@@ -99,10 +99,10 @@ class MujocoRobot(ManagedNode):
 
         def on_status(message: ExecutorStatus) -> None:
             active = message.state != ExecutorStatus.INACTIVE
-            executor.heard(nanoseconds(message.header.stamp), active)
+            executor.acknowledge(nanoseconds(message.header.stamp), active)
 
         def on_command(message: TeleopCommand) -> None:
-            source.heard(nanoseconds(message.header.stamp), message.deadman)
+            source.acknowledge(nanoseconds(message.header.stamp), message.deadman)
 
         for kind, topic, callback, qos in (
             (ExecutorStatus, "executor_status", on_status, LATCHED_QOS),

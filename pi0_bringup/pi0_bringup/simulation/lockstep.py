@@ -11,7 +11,7 @@ _TIMEOUT_S = 1.0
 class Lockstep:
     """Holds the simulation after a control tick until a follower has come as far.
 
-    The physics thread calls :meth:`wait`; whoever hears the follower calls :meth:`heard`. It
+    The physics thread calls :meth:`wait`; whoever hears the follower calls :meth:`acknowledge`. It
     may be ``lag_ns`` behind. Nothing waits for one that is inactive, was never heard, or did
     not answer the last time it was waited for.
     """
@@ -26,7 +26,7 @@ class Lockstep:
         #: Ticks that the follower left unanswered.
         self.unanswered = 0
 
-    def heard(self, stamp_ns: int, active: bool) -> None:
+    def acknowledge(self, stamp_ns: int, active: bool) -> None:
         """The follower has come to ``stamp_ns``, or says that it is inactive."""
         with self._changed:
             self._answered_ns, self._active = stamp_ns, active

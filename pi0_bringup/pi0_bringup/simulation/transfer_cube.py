@@ -20,8 +20,8 @@ from pi0_bringup.simulation.viperx import (
     DRIVER_JOINTS,
     GRIPPER_RAD_PER_M,
     SIDES,
-    command_wiring,
     gripper_angle,
+    joint_mappings,
     state_topics,
     to_gym,
 )
@@ -51,7 +51,7 @@ class TransferCube:
     camera_of_slot: ClassVar[Mapping[str, str]] = CAMERA_OF_SLOT
 
     def __init__(self, embodiment: Embodiment) -> None:
-        self._wires = command_wiring(embodiment)
+        self._mappings = joint_mappings(embodiment)
         self._side_of_topic = state_topics(embodiment)
         scene = ASSETS_DIR / "bimanual_viperx_transfer_cube.xml"
         self._physics = dm_mujoco.Physics.from_xml_path(str(scene))
@@ -88,17 +88,18 @@ class TransferCube:
         """The action, shape (A,), that commands the joints to where they are."""
         readings = {side: self._reading(side) for side in SIDES}
         raw = [
-            readings[wire.side].position[DRIVER_JOINTS.index(wire.joint)] for wire in self._wires
+            readings[mapping.side].position[DRIVER_JOINTS.index(mapping.joint)]
+            for mapping in self._mappings
         ]
-        return np.array([w.scale * r + w.offset for w, r in zip(self._wires, raw, strict=True)])
+        return np.array([w.scale * r + w.offset for w, r in zip(self._mappings, raw, strict=True)])
 
     def set_command(self, action: FloatArray) -> None:
         """Command the actuators: shape (A,), embodiment order and units."""
-        if action.shape != (len(self._wires),) or not np.isfinite(action).all():
+        if action.shape != (len(self._mappings),) or not np.isfinite(action).all():
             raise ValueError(
-                f"command {action!r}: give {len(self._wires)} finite numbers in embodiment order"
+                f"command {action!r}: give {len(self._mappings)} finite numbers in embodiment order"
             )
-        self._task.before_step(to_gym(self._wires, action), self._physics)
+        self._task.before_step(to_gym(self._mappings, action), self._physics)
 
     def step(self, duration_s: float) -> None:
         """Advance by a whole number of physics steps. Raises ValueError on a fraction of one."""

@@ -67,7 +67,7 @@ def side_of(topic: str, embodiment: Embodiment) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandWire:
+class JointMapping:
     """One action dimension on its way to gym-aloha's action vector.
 
     ``gym = convert((value - offset) / scale)``, put at ``index``, and
@@ -83,14 +83,14 @@ class CommandWire:
     invert: Callable[[float], float]
 
 
-def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
-    """One wire for each action dimension, in embodiment order.
+def joint_mappings(embodiment: Embodiment) -> tuple[JointMapping, ...]:
+    """One mapping for each action dimension, in embodiment order.
 
     Raises ValueError naming the dimension whose joint the arms do not have, or
     the joint that two dimensions command.
     """
     topics = {name: c.topic for c in embodiment.controllers for name in c.dimensions}
-    wires: list[CommandWire] = []
+    mappings: list[JointMapping] = []
     for dimension in embodiment.action:
         side = side_of(topics[dimension.name], embodiment)
         if dimension.joint not in DRIVER_JOINTS:
@@ -100,7 +100,7 @@ def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
             )
         is_arm = dimension.joint in ARM_JOINTS
         within = ARM_JOINTS.index(dimension.joint) if is_arm else len(ARM_JOINTS)
-        wire = CommandWire(
+        mapping = JointMapping(
             index=SIDES.index(side) * (len(ARM_JOINTS) + 1) + within,
             side=side,
             joint=dimension.joint,
@@ -109,34 +109,34 @@ def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
             convert=float if is_arm else _OPENING[dimension.joint],
             invert=float if is_arm else _RAW[dimension.joint],
         )
-        wires.append(wire)
-    if sorted(wire.index for wire in wires) != list(range(2 * (len(ARM_JOINTS) + 1))):
+        mappings.append(mapping)
+    if sorted(mapping.index for mapping in mappings) != list(range(2 * (len(ARM_JOINTS) + 1))):
         raise ValueError(
-            f"{embodiment.path}: the actions command {[f'{w.side} {w.joint}' for w in wires]}; "
+            f"{embodiment.path}: the actions command {[f'{w.side} {w.joint}' for w in mappings]}; "
             f"the simulated ViperX pair needs each of {', '.join(ARM_JOINTS)} and one gripper "
             "joint once per side"
         )
-    return tuple(wires)
+    return tuple(mappings)
 
 
-def to_gym(wires: tuple[CommandWire, ...], action: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_gym(mappings: tuple[JointMapping, ...], action: NDArray[np.float64]) -> NDArray[np.float64]:
     """gym-aloha's action vector (A,) of an action (A,) in embodiment order and units."""
-    gym_action = np.zeros(len(wires))
-    for wire, value in zip(wires, action, strict=True):
-        gym_action[wire.index] = wire.convert((value - wire.offset) / wire.scale)
+    gym_action = np.zeros(len(mappings))
+    for mapping, value in zip(mappings, action, strict=True):
+        gym_action[mapping.index] = mapping.convert((value - mapping.offset) / mapping.scale)
     return gym_action
 
 
 def from_gym(
-    wires: tuple[CommandWire, ...], gym_action: NDArray[np.float64]
+    mappings: tuple[JointMapping, ...], gym_action: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Actions (..., A) in embodiment order and units of gym-aloha's (..., A)."""
     columns = []
-    for wire in wires:
+    for mapping in mappings:
         # Every conversion is linear: two points give its line.
-        at_zero = wire.scale * wire.invert(0.0) + wire.offset
-        slope = wire.scale * (wire.invert(1.0) - wire.invert(0.0))
-        columns.append(at_zero + slope * gym_action[..., wire.index])
+        at_zero = mapping.scale * mapping.invert(0.0) + mapping.offset
+        slope = mapping.scale * (mapping.invert(1.0) - mapping.invert(0.0))
+        columns.append(at_zero + slope * gym_action[..., mapping.index])
     return np.stack(columns, axis=-1)
 
 

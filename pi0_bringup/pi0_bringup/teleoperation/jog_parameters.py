@@ -1,9 +1,11 @@
-"""The hands a jogging node can move: kinematics named by its parameters.
+"""Node parameters of jogging: speeds, and the end effectors with their kinematics.
 
-Parameters, beside those of :class:`JogSpeeds`: ``model``, the path of an MJCF or URDF file,
-``gym_aloha`` for the simulated ViperX pair, or empty for joints only; ``hands``, their names;
-and for each hand ``<hand>.dimensions``, ``<hand>.joints`` (in the model), ``<hand>.frame``
-(a body of the model) and ``<hand>.tool`` (from that body to the point that is moved [m]).
+Beside the fields of :class:`JogSpeeds` there are:
+
+- ``model``: path of an MJCF or URDF file, ``gym_aloha`` for the simulated ViperX pair, or "" to
+  jog joints only;
+- ``end_effectors``: names; for each one ``NAME.dimensions``, ``NAME.joints`` (of the model),
+  ``NAME.frame`` (a body of the model) and ``NAME.tool`` (from that body to the moved point [m]).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from pi0_bringup.teleoperation.jogging import Hand, Jog, JogSpeeds
+from pi0_bringup.teleoperation.jogging import EndEffector, Jog, JogSpeeds
 from pi0_ros.embodiment import Embodiment
 
 
@@ -24,11 +26,11 @@ def declare_jog_parameters(node: Node) -> None:
     for field in fields(JogSpeeds):
         node.declare_parameter(field.name, field.default)
     node.declare_parameter("model", "")
-    node.declare_parameter("hands", Parameter.Type.STRING_ARRAY)
+    node.declare_parameter("end_effectors", Parameter.Type.STRING_ARRAY)
 
 
 def strings(node: Node, name: str) -> list[str]:
-    """A list of strings; empty where it is not set."""
+    """A list of strings; empty if it is not set."""
     if not node.has_parameter(name):
         node.declare_parameter(name, Parameter.Type.STRING_ARRAY)
     return list(node.get_parameter_or(name, Parameter(name, value=[])).value or [])
@@ -37,20 +39,20 @@ def strings(node: Node, name: str) -> list[str]:
 def jog_from_parameters(node: Node, embodiment: Embodiment) -> Jog:
     """The jog that the node's parameters describe. Raises ValueError on a bad one."""
     speeds = JogSpeeds(**{f.name: node.get_parameter(f.name).value for f in fields(JogSpeeds)})
-    names = strings(node, "hands")
+    names = strings(node, "end_effectors")
     path = node.get_parameter("model").value
     if not names:
         return Jog(embodiment, {}, speeds)
     if not path:
         raise ValueError(
-            f"hands are {', '.join(names)} and model is empty; give the path of an MJCF or URDF "
-            "file, or gym_aloha for the simulated ViperX pair"
+            f"end_effectors are {', '.join(names)} and model is empty; give the path of an MJCF "
+            "or URDF file, or gym_aloha for the simulated ViperX pair"
         )
-    # MuJoCo is loaded where hands are asked for: joints can be jogged without it.
+    # MuJoCo is imported for end effectors only: joints can be jogged without it.
     from pi0_bringup.teleoperation.kinematics import load_model
 
     model = load_model(_resolved(path))
-    return Jog(embodiment, {name: _hand(node, model, name) for name in names}, speeds)
+    return Jog(embodiment, {name: _end_effector(node, model, name) for name in names}, speeds)
 
 
 def _resolved(path: str) -> Path:
@@ -61,7 +63,7 @@ def _resolved(path: str) -> Path:
     return Path(ASSETS_DIR) / "bimanual_viperx_transfer_cube.xml"
 
 
-def _hand(node: Node, model: Any, name: str) -> Hand:
+def _end_effector(node: Node, model: Any, name: str) -> EndEffector:
     from pi0_bringup.teleoperation.kinematics import ArmKinematics
 
     dimensions = strings(node, f"{name}.dimensions")
@@ -78,4 +80,4 @@ def _hand(node: Node, model: Any, name: str) -> Hand:
     tool = list(node.get_parameter(f"{name}.tool").value)
     if len(tool) != 3:
         raise ValueError(f"{name}.tool is {tool}; give x, y and z in m")
-    return Hand(tuple(dimensions), ArmKinematics(model, joints, frame, tool))
+    return EndEffector(tuple(dimensions), ArmKinematics(model, joints, frame, tool))

@@ -1,4 +1,4 @@
-"""What the operator at the keyboard sees."""
+"""The terminal screen of ``keyboard_teleop``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def screen(
     moving: Set[str],
     state: str,
 ) -> RenderableType:
-    """Keys of the layer on the left, the commanded pose (A,) within its limits on the right."""
+    """On the left the keys of the layer, on the right the commanded pose (A,) within its limits."""
     driving = state == "driving"
     title = Text.assemble(
         (f" {robot.name} ", "bold"), (f" {state} ", "black on green" if driving else "reverse")
     )
     grid = Table.grid(padding=(0, 3))
     grid.add_row(_keys(layers, moving), _pose(robot, layers, commanded, moving))
-    fixed = f"tab: next layer   {', '.join(RELEASE_KEYS)}: let go   Ctrl-C: end"
+    fixed = f"tab: next layer   {', '.join(RELEASE_KEYS)}: release   Ctrl-C: end"
     return Panel(Group(grid, Text(fixed, style="dim")), title=title, title_align="left")
 
 

@@ -1,4 +1,4 @@
-"""The node ``keyboard_teleop``: jogs joints, hands and base from the keys of its terminal."""
+"""The node ``keyboard_teleop``: jogs joints, end effectors and base by the keys of its terminal."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from pi0_bringup.teleoperation.jog_parameters import (
 from pi0_bringup.teleoperation.keyboard_screen import screen
 from pi0_bringup.teleoperation.keys import Keys, RawTerminal, check_key
 from pi0_bringup.teleoperation.layers import Layer, Layers, default_layers
-from pi0_bringup.teleoperation.source import TeleopSource, Wanted
+from pi0_bringup.teleoperation.source import Setpoint, TeleopSource
 from pi0_ros.nodes.managed import run
 
 _SCREEN_PERIOD_S = 0.1
 
 
 class KeyboardTeleop(TeleopSource):
-    """Parameters are in the reference. The terminal is restored however the node ends."""
+    """Parameters are in the reference. The terminal is restored, however the node ends."""
 
-    declares_in_setup = True  # those of every hand and layer that is named
+    declares_in_setup = True  # the parameters of each named end effector and layer
 
     def __init__(self, **options: Any) -> None:
         super().__init__("keyboard_teleop", **options)
@@ -73,7 +73,7 @@ class KeyboardTeleop(TeleopSource):
 
     def start(self) -> None:
         super().start()
-        # The screen says what is going on; log lines would be drawn across it.
+        # Log lines would be drawn across the screen, which shows the state.
         self.get_logger().set_level(LoggingSeverity.ERROR)
 
     def held(self, now_ns: int) -> bool:
@@ -84,12 +84,12 @@ class KeyboardTeleop(TeleopSource):
     def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
         self._jog.engage(commanded)
 
-    def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
+    def advance(self, now_ns: int, elapsed_s: float) -> Setpoint:
         commanded = self.commanded
         assert commanded is not None  # problem() saw it
         shares = self._keys.shares(now_ns)
         position, velocity = self._jog.advance(shares, elapsed_s, commanded)
-        return Wanted(self.robot.action_names, position, velocity)
+        return Setpoint(self.robot.action_names, position, velocity)
 
     def _draw(self) -> None:
         moving = frozenset(self._keys.shares(self._now_ns()))

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from transforms3d.euler import euler2mat
 
-from pi0_bringup.simulation.viperx import ARM_JOINTS, SIDES, command_wiring, from_gym, to_gym
+from pi0_bringup.simulation.viperx import ARM_JOINTS, SIDES, from_gym, joint_mappings, to_gym
 from pi0_bringup.teleoperation.expert.waypoints import (
     Variation,
     Waypoint,
@@ -59,7 +59,7 @@ class Motion:
         return position, rate
 
 
-class ViperXHand:
+class ViperXArm:
     """One arm of gym-aloha's model; its hand points away from its base wherever it is."""
 
     def __init__(self, model: mujoco.MjModel, side: str) -> None:
@@ -104,9 +104,9 @@ class TransferExpert:
     """
 
     def __init__(self, model: mujoco.MjModel, embodiment: Embodiment) -> None:
-        self._wires = command_wiring(embodiment)
+        self._mappings = joint_mappings(embodiment)
         self._period_s = 1.0 / embodiment.rates.control_hz
-        self._hands = {side: ViperXHand(model, side) for side in SIDES}
+        self._arms = {side: ViperXArm(model, side) for side in SIDES}
 
     def plan(
         self,
@@ -119,10 +119,10 @@ class TransferExpert:
 
         Raises :class:`UnreachableError`.
         """
-        start = to_gym(self._wires, action)
+        start = to_gym(self._mappings, action)
         begin = {side: start[7 * k : 7 * k + 6] for k, side in enumerate(SIDES)}
         left, right = (
-            self._hands[side].waypoint(begin[side], float(start[7 * k + 6]))
+            self._arms[side].waypoint(begin[side], float(start[7 * k + 6]))
             for k, side in enumerate(SIDES)
         )
         script = transfer_script(cube, left, right, seed, variation)
@@ -131,8 +131,8 @@ class TransferExpert:
         columns = []
         for side, waypoints in zip(SIDES, (script.left, script.right), strict=True):
             poses, openings = _sampled(waypoints, times, random)
-            columns += [self._hands[side].follow(poses, begin[side]), openings[:, None]]
-        positions = from_gym(self._wires, np.hstack(columns))
+            columns += [self._arms[side].follow(poses, begin[side]), openings[:, None]]
+        positions = from_gym(self._mappings, np.hstack(columns))
         positions[0] = action
         return Motion(self._period_s, positions, np.gradient(positions, self._period_s, axis=0))
 

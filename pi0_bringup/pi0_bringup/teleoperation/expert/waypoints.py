@@ -67,7 +67,7 @@ class Variation:
     pace: float = 0.15
 
 
-class _Hand:
+class _WaypointPath:
     """Appends waypoints of one hand, each relative to the one before."""
 
     def __init__(self, start: Waypoint) -> None:
@@ -102,7 +102,7 @@ def transfer_script(
     """
     draw = _Draw(np.random.default_rng(seed), variation or Variation())
     meeting = _MEETING + draw.around(draw.variation.meeting_m)
-    right = _Hand(right_home)
+    right = _WaypointPath(right_home)
     grip = cube + draw.around(draw.variation.fine_m)
     # Straight above, more or less: a hand that comes down aslant touches the cube.
     above = grip + _UP * _ABOVE_M + draw.around(draw.variation.near_m)
@@ -114,7 +114,7 @@ def transfer_script(
     right.go(draw.lasting(0.6), position=lifted)
     met_s = right.go(draw.lasting(1.0), position=meeting, pitch=_MEET_PITCH + draw.tilt())
 
-    left = _Hand(left_home)
+    left = _WaypointPath(left_home)
     left.go(draw.lasting(0.6))
     aside = meeting + _ASIDE + draw.around(draw.variation.coarse_m)
     left.go(draw.lasting(1.6), position=aside, pitch=draw.tilt(), roll=_LEFT_ROLL, opening=OPEN)
