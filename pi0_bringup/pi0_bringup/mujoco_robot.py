@@ -37,12 +37,12 @@ from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedN
 from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.stamps import NS_PER_S, S_PER_NS, nanoseconds
 
-#: The camera rate unless one is given: what one core renders beside the physics.
+#: The largest default camera rate: one core renders it beside the physics.
 DEFAULT_CAMERA_HZ = 30.0
-#: Below this share of the real-time factor asked for, diagnostics warn.
+#: Diagnostics warn below this share of the requested real-time factor.
 _SLOW = 0.95
-#: How far a teleoperation source may be behind in lockstep: less than what the executor
-#: takes for its silence, and more than the spacing of a slow one.
+#: How far a teleoperation source may be behind in lockstep: less than the executor's
+#: ``teleop_timeout_s``, more than the period of a slow source.
 _SOURCE_LAG_NS = 100_000_000
 
 
@@ -75,16 +75,17 @@ class MujocoRobot(ManagedNode):
         for camera in self._embodiment.cameras:
             check_aspect(camera, height, width)
         self._scene = open_scene(self._embodiment, self.get_parameter("scene").value)
-        cameras = scene_cameras(self._scene, self._embodiment)
+        views = tuple(scene_cameras(self._scene, self._embodiment).values())
         timing = self._timing()
         self._scene.reset(self.get_parameter("seed").value)
         self._commands = Commands(self._embodiment, self._scene.measured_action())
-        views = tuple(cameras.values())
         self._renderer = RenderThread(self._scene.model, height, width, views)
         self._clean.append(self._renderer.close)
         self._outputs = _Outputs(self, self._embodiment, self._commands, self._scene)
         self._clean.append(self._outputs.destroy)
-        self._locksteps = self._follow() if self.get_parameter("lockstep").value else ()
+        self._locksteps = (
+            self._listen_to_followers() if self.get_parameter("lockstep").value else ()
+        )
         self._loop = SimulationLoop(
             *(self._scene, self._renderer, timing, self._outputs, self._begin_ns, self._locksteps)
         )
@@ -92,8 +93,8 @@ class MujocoRobot(ManagedNode):
         self._target_factor = timing.real_time_factor
         self._listen()
 
-    def _follow(self) -> tuple[Lockstep, ...]:
-        """Wait for the executor at every control tick, and for whoever teleoperates it."""
+    def _listen_to_followers(self) -> tuple[Lockstep, ...]:
+        """The locksteps of the executor and of the teleoperation source."""
         period_ns = round(NS_PER_S / self._embodiment.rates.control_hz)
         executor, source = Lockstep(period_ns), Lockstep(period_ns, _SOURCE_LAG_NS)
 
@@ -152,7 +153,7 @@ class MujocoRobot(ManagedNode):
             self._clean.pop()()
 
     def _keep_time(self) -> None:
-        # The next configuration goes on after this one, on a whole second.
+        # The next configuration continues from here, at a whole second.
         self._begin_ns = -(-self._loop.now_ns // NS_PER_S) * NS_PER_S
 
     def _on_reset(
@@ -200,7 +201,7 @@ class MujocoRobot(ManagedNode):
 
 
 class _Outputs:
-    """Publishes what the simulation delivers; called in the simulation's threads."""
+    """Publishes the outputs of the simulation; called in the threads of the simulation."""
 
     def __init__(
         self, node: Node, embodiment: Embodiment, commands: Commands, scene: Scene
@@ -212,7 +213,7 @@ class _Outputs:
         self._view_of_camera = scene_cameras(scene, embodiment)
         self._joint_states = JointStatePublishers(node, {d.topic: None for d in embodiment.state})
         self._camera_publishers = CameraPublishers(node, embodiment.cameras)
-        # Absolute, because that is where every node's time source listens.
+        # The name is absolute because the time source of every node subscribes to /clock.
         self._clock = node.create_publisher(Clock, "/clock", SENSOR_QOS)
         self._success = node.create_publisher(Bool, "~/success", LATCHED_QOS)
         self._reward = node.create_publisher(UInt8, "~/reward", LATCHED_QOS)
@@ -227,12 +228,12 @@ class _Outputs:
         self.best_reward = 0
 
     def begin_episode(self) -> None:
-        """Forget the reward reached so far."""
+        """Clear the rewards of the previous episode."""
         self.last_reward = None
         self.best_reward = 0
 
     def command(self, now_ns: int) -> FloatArray:
-        """The setpoint of the controllers."""
+        """The setpoint of the controllers at this time."""
         return self._commands.sample(now_ns * S_PER_NS)
 
     def clock(self, now_ns: int) -> None:
@@ -261,7 +262,7 @@ class _Outputs:
             self._poses[name].publish(message)
 
     def reward(self, now_ns: int, reward: int) -> None:
-        """Publish the reward, and latched, when they change, reward and success."""
+        """Publish the reward, and on a change the latched reward and success."""
         self._rewards.publish(Int32(data=reward))
         if reward == self.last_reward:
             return
@@ -275,12 +276,12 @@ class _Outputs:
             self._success.publish(Bool(data=is_success))
 
     def failed(self, error: Exception) -> None:
-        """A robot without physics is gone: note why and end the process."""
+        """Record the reason and end the process: without physics there is no robot."""
         self.failure = error
         self._node.fail(f"the simulation has ended: {error}")
 
     def destroy(self) -> None:
-        """Stop offering the topics."""
+        """Destroy the publishers."""
         self._joint_states.destroy()
         self._camera_publishers.destroy()
         for publisher in (

@@ -290,7 +290,11 @@ def test_a_leader_far_from_the_robot_starts_nothing(leaders: Rig) -> None:
 @pytest.mark.parametrize(
     ("factory", "parameters", "complaint"),
     [
-        (GamepadTeleop, {"layers": ["arm"], "arm.axes": ["elbow"]}, "layer 'arm': unknown jog target"),
+        (
+            GamepadTeleop,
+            {"layers": ["arm"], "arm.axes": ["elbow"]},
+            "layer 'arm': unknown jog target",
+        ),
         (GamepadTeleop, {"end_effectors": ["left"]}, "end_effectors are left and model is empty"),
         (GamepadTeleop, {"dead_zone": 1.0}, "dead_zone is 1"),
         (GamepadTeleop, {"rate_hz": -1.0}, "rate_hz is -1"),

@@ -1,7 +1,7 @@
-"""``demo``: drive a robot without hardware by an untrained network, and show that it worked.
+"""``demo``: an untrained network drives a robot without hardware; a report shows the result.
 
-Starts the process graph of ``pi0 up`` in a ROS domain of its own, watches it for a
-while and writes figures and pictures. Exits 0 only if the loop really closed.
+Starts the process graph of ``pi0 up`` in a ROS domain of its own, observes it for a while and
+writes figures and pictures. The exit code is 0 only if the control loop has closed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOT_CLOSED, _REFUSED, _INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration; 0 if the loop closed, 1 if not, 2 for a refused input."""
+    """Exit code: 0 if the loop closed, 1 if not, 2 for a refused input, 130 if stopped."""
     given = _parser().parse_args(arguments)
     talk = sys.stderr if given.json else sys.stdout
     try:
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "--hardware",
         choices=("auto", "mujoco", "mock"),
         default="auto",
-        help="auto: the MuJoCo simulation where there is one, else the mock robot",
+        help="auto: the MuJoCo simulation if there is one, else the mock robot",
     )
     parser.add_argument(
         "--scene", default="", help="of the simulation, where the embodiment has several"
@@ -104,7 +104,7 @@ def _options(given: argparse.Namespace) -> DemoOptions:
 
 
 def _report(options: DemoOptions, recording: Recording, summary: Summary, talk: TextIO) -> None:
-    # Imported here: the drawing libraries take a second, and the graph starts without.
+    # Imported here because the drawing libraries take a second to load.
     from pi0_bringup.demo.contact_sheet import draw_contact_sheet
     from pi0_bringup.demo.joint_plot import draw_joint_plot
 

@@ -1,4 +1,4 @@
-"""Start the graph, watch it for a while, stop it."""
+"""Start the graph, observe it for a while, stop it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from pi0_ros.system.terminal import TerminalLine
 if TYPE_CHECKING:
     from pi0_bringup.demo.monitor import Monitor
 
-# A cold start loads torch and, in the simulation, a renderer: seconds on an idle
+# A cold start loads torch and, in the simulation, a renderer. This takes seconds on an idle
 # machine, many on a busy one.
 _START_TIMEOUT_S = 120.0
-# Simulated time slower than this is a standstill.
+# A simulation with a lower real-time factor counts as stuck.
 _SLOWEST_FACTOR = 0.1
-# Between two rewritings of the line on a terminal.
+# Period of the status line on a terminal.
 _LINE_S = 0.5
-# Of the mock robot's 640x480: 224 pixels wide, what the model's view has room for.
+# Scales the mock robot's 640x480 to 224 pixels wide, the width of the model's views.
 _CAMERA_SCALE = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """What to demonstrate.
+    """Options of the demo.
 
-    ``hardware`` is mujoco or mock; without a ``checkpoint`` an untrained one is made.
+    ``hardware`` is mujoco or mock. Without a ``checkpoint`` an untrained one is created.
     """
 
     embodiment: Embodiment
@@ -73,11 +73,11 @@ def _record(options: DemoOptions, graph: PrivateGraph, monitor: Monitor) -> None
         )
     limit_s = options.duration_s / _SLOWEST_FACTOR + 30.0
     if not graph.wait(lambda: recording.robot_s >= options.duration_s, limit_s):
-        raise graph.error(f"only {recording.robot_s:.1f} s went by in {limit_s:.0f} s")
+        raise graph.error(f"only {recording.robot_s:.1f} s of robot time passed in {limit_s:.0f} s")
 
 
 def _untrained_checkpoint(options: DemoOptions, talk: TextIO) -> Path:
-    """Make one, in a process of its own: torch has no place beside the monitor."""
+    """Create one in a separate process, so that torch does not disturb the monitor."""
     path = options.out / "checkpoint"
     talk.write(
         "The network has its real architecture at tiny size and random weights: it is UNTRAINED.\n"
@@ -88,7 +88,7 @@ def _untrained_checkpoint(options: DemoOptions, talk: TextIO) -> Path:
     command = [sys.executable, "-m", "pi0_ros.cli.main", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise GraphRunError(f"no checkpoint could be made: {done.stderr.strip()}")
+        raise GraphRunError(f"the checkpoint could not be created: {done.stderr.strip()}")
     return path
 
 
@@ -99,7 +99,7 @@ def _processes(options: DemoOptions, checkpoint: Path) -> tuple[Process, ...]:
         scene=options.scene,
         checkpoint=str(checkpoint),
         prompt=options.prompt,
-        threads=1,  # the tiny network gains nothing from more, and the other nodes lose
+        threads=1,  # more would slow the other nodes down and not speed up the tiny network
     )
     return tuple(
         replace(process, parameters={**process.parameters, "camera_scale": _CAMERA_SCALE})

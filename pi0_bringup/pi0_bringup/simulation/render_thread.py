@@ -1,4 +1,4 @@
-"""Rendering beside the physics: all cameras of one instant, drawn in a thread of their own."""
+"""Rendering beside the physics: a thread draws all cameras of one instant."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ FramesSink = Callable[[int, Frames], None]
 
 
 class RenderThread:
-    """Draws snapshots handed over by the physics thread, one at a time, dropping none.
+    """Draws every snapshot that the physics thread submits, one at a time.
 
-    :meth:`submit` waits while the previous snapshot is being drawn, so that
-    rendering which cannot keep up slows the simulated time down instead of
-    losing frames. The constructor returns when the OpenGL context stands and
-    raises RuntimeError if it does not.
+    :meth:`submit` waits while the previous snapshot is being drawn. Slow rendering therefore
+    slows simulated time down and loses no frame. The constructor returns when the OpenGL context
+    exists and raises RuntimeError if it cannot be created.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class RenderThread:
         self._raise_failure()
 
     def submit(self, stamp_ns: int, data: mujoco.MjData, sink: FramesSink) -> None:
-        """Draw this instant and hand the frames to ``sink``.
+        """Draw this instant; the thread passes the frames to ``sink``.
 
         Raises RuntimeError if drawing an earlier one failed.
         """
@@ -61,7 +60,7 @@ class RenderThread:
         self._wanted.set()
 
     def wait_idle(self) -> None:
-        """Return when everything submitted has been handed to its sink."""
+        """Return when the frames of every snapshot were passed on."""
         self._idle.wait()
         self._raise_failure()
 
@@ -84,7 +83,7 @@ class RenderThread:
             return
         try:
             self._serve(renderer)
-        except Exception as error:  # handed to the physics thread, which reports it
+        except Exception as error:  # the physics thread reports it
             self.failure = error
         finally:
             renderer.close()

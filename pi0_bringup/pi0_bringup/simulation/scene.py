@@ -1,4 +1,4 @@
-"""What the simulated robot needs to know of a scene, and how a scene is found by its name.
+"""The interface between ``mujoco_robot`` and a scene, and how a scene is found by its name.
 
 A scene is a class in a file of its own and an entry point in the group ``pi0_bringup.scenes``
 (see :mod:`pi0_ros.graph.scenes`), in this package or in any other one.
@@ -60,16 +60,16 @@ class Scene(Protocol):
 
     @property
     def data(self) -> mujoco.MjData:
-        """The live MuJoCo state; copy it before handing it to another thread."""
+        """The live MuJoCo state; copy it before another thread reads it."""
 
     def reset(self, seed: int) -> None:
-        """Put robot and objects back; the same seed gives the same scene.
+        """Reset robot and objects; the same seed gives the same poses.
 
         Raises ValueError if the seed is not in 0 .. 2**32 - 1.
         """
 
     def measured_action(self) -> FloatArray:
-        """The action, shape (A,), that commands the joints to where they are."""
+        """The action, shape (A,), that commands the measured joint positions."""
 
     def set_command(self, action: FloatArray) -> None:
         """Command the actuators: shape (A,), embodiment order and units. Raises ValueError."""
@@ -78,7 +78,7 @@ class Scene(Protocol):
         """Advance by a whole number of physics steps, see :func:`physics_steps`."""
 
     def joint_readings(self) -> Mapping[str, JointReading]:
-        """What the drivers measure now, by joint-state topic."""
+        """Measurements of the drivers, by joint-state topic."""
 
     def object_poses(self) -> Mapping[str, FloatArray]:
         """Position [m] and quaternion (w, x, y, z) of each object, shape (7,), by its name."""

@@ -74,18 +74,18 @@ class TransferCube:
         return self._physics.data.ptr
 
     def reset(self, seed: int) -> None:
-        """Put arms and cube back; the same seed gives the same cube pose.
+        """Reset arms and cube; the same seed gives the same cube pose.
 
         Raises ValueError if the seed is not in 0 .. 2**32 - 1.
         """
         check_seed(seed)
-        # The task takes the pose from this module variable when an episode begins.
+        # At the beginning of an episode the task reads the pose from this module variable.
         sim.BOX_POSE[0] = sample_box_pose(seed)
         self._task.initialize_episode(self._physics)
         self._physics.forward()
 
     def measured_action(self) -> FloatArray:
-        """The action, shape (A,), that commands the joints to where they are."""
+        """The action, shape (A,), that commands the measured joint positions."""
         readings = {side: self._reading(side) for side in SIDES}
         raw = [
             readings[mapping.side].position[DRIVER_JOINTS.index(mapping.joint)]
@@ -106,7 +106,7 @@ class TransferCube:
         self._physics.step(physics_steps(self.model, duration_s))
 
     def joint_readings(self) -> dict[str, JointReading]:
-        """What the drivers of both arms measure now, by joint-state topic."""
+        """Measurements of the drivers of both arms, by joint-state topic."""
         return {topic: self._reading(side) for topic, side in self._side_of_topic.items()}
 
     def _reading(self, side: str) -> JointReading:

@@ -49,7 +49,7 @@ def test_the_motion_begins_where_the_arms_are_and_is_slower_than_the_limits(
     assert 6.0 < motion.duration_s < 12.0
 
 
-def test_says_where_the_hand_cannot_reach(trossen: Embodiment, expert: TransferExpert) -> None:
+def test_says_where_the_gripper_cannot_reach(trossen: Embodiment, expert: TransferExpert) -> None:
     with pytest.raises(UnreachableError, match=r"cannot reach \[.*\] m: it ends .* cm away"):
         expert.plan(np.array((0.1, 1.5, 0.02)), trossen.home, 0)
 
