@@ -8,9 +8,9 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from numpy.typing import NDArray
 
 from pi0_bringup.demo.recording import Recording
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import ActionDimension, Embodiment
 
 _COLUMNS = 4
@@ -80,7 +80,7 @@ def _draw_tracks(
     axis: Any,
     dimension: ActionDimension,
     recording: Recording,
-    commanded: NDArray[np.float64],
+    commanded: FloatArray,
     handles: dict[str, Any],
 ) -> None:
     (line,) = axis.plot(recording.ticks.time_s, commanded, color=_COMMANDED, linewidth=1.4)

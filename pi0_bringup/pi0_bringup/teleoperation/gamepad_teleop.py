@@ -5,33 +5,24 @@ Nothing moves unless the deadman button is held and messages of the gamepad arri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sensor_msgs.msg import Joy
 
-from pi0_bringup.teleoperation.jog_parameters import (
-    declare_jog_parameters,
-    jog_from_parameters,
-    strings,
-)
-from pi0_bringup.teleoperation.layers import Gamepad, Layer, Layers, default_layers
-from pi0_bringup.teleoperation.source import Setpoint, TeleopSource
+from pi0_bringup.teleoperation.jog_source import JogSource
+from pi0_bringup.teleoperation.layers import Gamepad, Layer
 from pi0_ros.nodes.managed import SENSOR_QOS, run
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 _LOG_PERIOD_S = 2.0
 
 
-class GamepadTeleop(TeleopSource):
+class GamepadTeleop(JogSource):
     """Parameters and topics are in the reference."""
-
-    declares_in_setup = True  # the parameters of each named end effector and layer
 
     def __init__(self, **options: Any) -> None:
         super().__init__("gamepad_teleop", **options)
-        declare_jog_parameters(self)
         self.declare_parameter("deadman_button", 5)
         self.declare_parameter("joy_timeout_s", 0.3)
         self.declare_parameter("dead_zone", 0.1)
@@ -48,20 +39,16 @@ class GamepadTeleop(TeleopSource):
             raise ValueError(
                 "joy_timeout_s is not above 0; give the time after which a silent gamepad releases"
             )
-        self._jog = jog_from_parameters(self, self.robot)
-        layers = [self._layer(name) for name in strings(self, "layers")]
-        self._gamepad = Gamepad(
-            Layers(layers or default_layers(self.robot), self.robot.action_names, self._jog.check),
-            self.get_parameter("dead_zone").value,
-        )
+        super().prepare()
+        self._gamepad = Gamepad(self.layers, self.get_parameter("dead_zone").value)
         joy = self.create_subscription(Joy, "joy", self._on_joy, SENSOR_QOS)
         self._clean.append(lambda: self.destroy_subscription(joy))
 
-    def _layer(self, name: str) -> Layer:
+    def layer(self, name: str) -> Layer:
         return Layer(
             name=name,
-            axes=tuple(strings(self, f"{name}.axes")),
-            buttons=tuple(strings(self, f"{name}.buttons")),
+            axes=tuple(self.strings(f"{name}.axes")),
+            buttons=tuple(self.strings(f"{name}.buttons")),
         )
 
     def held(self, now_ns: int) -> bool:
@@ -86,17 +73,11 @@ class GamepadTeleop(TeleopSource):
             )
         return self._gamepad.missing(joy.axes, joy.buttons)
 
-    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
-        self._jog.engage(commanded)
-
-    def advance(self, now_ns: int, elapsed_s: float) -> Setpoint:
-        commanded = self.commanded
-        assert commanded is not None  # problem() saw it
-        position, velocity = self._jog.advance(self._shares, elapsed_s, commanded)
-        return Setpoint(self.robot.action_names, position, velocity)
+    def shares(self, now_ns: int) -> Mapping[str, float]:
+        return self._shares
 
     def _on_joy(self, message: Joy) -> None:
-        before = self._gamepad.layers.layer.name, self._gamepad.layers.selected
+        before = self.layers.layer.name, self.layers.selected
         self._joy, self._joy_ns = message, self._now_ns()
         self._shares = self._gamepad.read(message.axes, message.buttons)
         problem = self._gamepad_problem(self._joy_ns)
@@ -104,7 +85,7 @@ class GamepadTeleop(TeleopSource):
             self.get_logger().warning(
                 f"{problem}: not driving", throttle_duration_sec=_LOG_PERIOD_S
             )
-        after = self._gamepad.layers.layer.name, self._gamepad.layers.selected
+        after = self.layers.layer.name, self.layers.selected
         if after != before:
             self.get_logger().info(f"layer {after[0]}, selected {after[1]}")
 

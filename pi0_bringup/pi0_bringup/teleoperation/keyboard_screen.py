@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Set
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from pi0_bringup.teleoperation.keys import RELEASE_KEYS
 from pi0_bringup.teleoperation.layers import Layers
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
 
 _BAR = 21
@@ -21,7 +21,7 @@ _BAR = 21
 def screen(
     robot: Embodiment,
     layers: Layers,
-    commanded: NDArray[np.float64] | None,
+    commanded: FloatArray | None,
     moving: Set[str],
     state: str,
 ) -> RenderableType:
@@ -47,7 +47,7 @@ def _keys(layers: Layers, moving: Set[str]) -> Table:
 
 
 def _pose(
-    robot: Embodiment, layers: Layers, commanded: NDArray[np.float64] | None, moving: Set[str]
+    robot: Embodiment, layers: Layers, commanded: FloatArray | None, moving: Set[str]
 ) -> Table:
     table = Table(title="commanded", title_style="bold", box=None)
     table.add_column("dimension")

@@ -9,14 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from pi0_bringup.teleoperation.leaders import Approach, GestureSwitch, LeaderArms, check_start
 from pi0_bringup.teleoperation.source import Setpoint, TeleopSource
+from pi0_ros.arrays import FloatArray
 from pi0_ros.nodes.managed import SENSOR_QOS, run
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
@@ -95,7 +94,7 @@ class LeaderArmsNode(TeleopSource):
     def problem(self, now_ns: int) -> str | None:
         return super().problem(now_ns) or self._leaders.problem(now_ns)
 
-    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
+    def engage(self, commanded: FloatArray, now_ns: int) -> None:
         difference = commanded[self._leaders.rows] - self._leaders.at(now_ns)[0]
         check_start(self._leaders, difference, self._tolerance, self._switch_kind == "gesture")
         self._approach = Approach(difference, self._speed)

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from numpy.typing import NDArray
 from std_msgs.msg import String, UInt64
 from std_srvs.srv import Trigger
 
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
 from pi0_bringup.teleoperation.source import Setpoint, TeleopSource
+from pi0_ros.arrays import FloatArray
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, run
 from pi0_ros.stamps import S_PER_NS, nanoseconds
 
@@ -70,7 +70,7 @@ class ScriptedExpert(TeleopSource):
             return False
         return True
 
-    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
+    def engage(self, commanded: FloatArray, now_ns: int) -> None:
         self._begin_ns = now_ns
 
     def advance(self, now_ns: int, elapsed_s: float) -> Setpoint:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pi0_bringup.teleoperation.engagement import Engagement, Phase
 from pi0_msgs.msg import ExecutorStatus, TeleopCommand
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.diagnostics import OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode
@@ -39,8 +39,8 @@ class Setpoint:
     """Setpoint of one tick: position [unit] and rate [unit/s], (N,) each, of N dimensions."""
 
     names: tuple[str, ...]
-    position: NDArray[np.float64]
-    velocity: NDArray[np.float64]
+    position: FloatArray
+    velocity: FloatArray
 
 
 class TeleopSource(ManagedNode):
@@ -69,7 +69,7 @@ class TeleopSource(ManagedNode):
         """Whether the deadman is held."""
         raise NotImplementedError
 
-    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
+    def engage(self, commanded: FloatArray, now_ns: int) -> None:
         """Begin to drive at the commanded pose (A,)."""
 
     def advance(self, now_ns: int, elapsed_s: float) -> Setpoint:
@@ -110,12 +110,12 @@ class TeleopSource(ManagedNode):
             self._clean.pop()()
 
     @property
-    def commanded(self) -> NDArray[np.float64] | None:
+    def commanded(self) -> FloatArray | None:
         """The pose the executor commands, shape (A,) in embodiment order; None if unknown."""
         status = self._status
         if status is None or tuple(status.action_names) != self.robot.action_names:
             return None
-        command: NDArray[np.float64] = np.array(status.command)
+        command: FloatArray = np.array(status.command)
         return command if np.isfinite(command).all() else None
 
     def problem(self, now_ns: int) -> str | None:
