@@ -22,7 +22,7 @@ _LIMITS = ("lower", "upper", "velocity", "acceleration")
 
 
 def cross_check(file: PartialFile) -> list[Problem]:
-    """Return everything the places of a file contradict each other in."""
+    """Every contradiction between two places of a file."""
     return list(
         chain(
             _names(file.state),
