@@ -31,6 +31,7 @@ from pi0_ros.stamps import S_PER_NS
 
 #: Base controllers report odometry at about this rate.
 ODOMETRY_HZ = 50.0
+_BASE_AXES = ("linear.x", "linear.y", "angular.z")
 #: Longest time [s] by which one callback moves the joints, however late it is.
 _MAX_STEP_S = 0.1
 
@@ -164,7 +165,7 @@ class MockRobot(ManagedNode):
             for k, d in enumerate(self._embodiment.action)
             if d.state is None
         }
-        x, y, yaw = (velocity.get(axis, 0.0) for axis in ("linear.x", "linear.y", "angular.z"))
+        x, y, yaw = (velocity.get(axis, 0.0) for axis in _BASE_AXES)
         return x, y, yaw
 
     def _on_joints(self) -> None:
@@ -217,7 +218,7 @@ class MockRobot(ManagedNode):
 
 
 def _odometry_publisher(node: Node, embodiment: Embodiment) -> Any:
-    if all(c.kind != "twist" for c in embodiment.controllers):
+    if not any(d.state is None and d.joint in _BASE_AXES for d in embodiment.action):
         return None
     return node.create_publisher(Odometry, "odom", COMMAND_QOS)
 

@@ -125,9 +125,7 @@ class CameraSync(ManagedNode):
         return int(self.get_clock().now().nanoseconds)
 
     def _on_clock_jump(self, jump: Any) -> None:
-        self.get_logger().warning(
-            "the clock jumped back: all frames and joint states forgotten"
-        )
+        self.get_logger().warning("the clock jumped back: all frames and joint states forgotten")
         self._builder.clear()
 
     def _read_diagnostics(self) -> Reading:
