@@ -137,7 +137,7 @@ def test_datasets_of_different_rates_are_not_merged(dataset: Path, made: Path) -
 
 
 def test_a_folder_with_something_in_it_is_not_written_over(dataset: Path, made: Path) -> None:
-    with pytest.raises(DatasetError, match="no empty folder"):
+    with pytest.raises(DatasetError, match="is not an empty folder"):
         merge([made / "set", made / "set"], dataset)
 
 

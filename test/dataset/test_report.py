@@ -103,7 +103,7 @@ def test_a_part_named_twice_is_refused(
 ) -> None:
     words = ["dataset", "split", str(made / "set"), "--out", str(tmp_path / "parts")]
     assert main([*words, "x=0", "x=1"]) == 2
-    assert "x is named twice" in capsys.readouterr().err
+    assert "x is given twice" in capsys.readouterr().err
     assert not (tmp_path / "parts").exists()
 
 
