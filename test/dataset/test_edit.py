@@ -1,4 +1,4 @@
-"""Merging, splitting and deleting keep every frame with its numbers, pictures and task."""
+"""Merge, split and delete keep the numbers, images and task of each frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page, the recording for Rerun, and the command line in front of it all."""
+"""The report, the Rerun recording, and their commands."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @contextmanager
 def room(largest: int) -> Iterator[None]:
-    """No file may grow beyond this: what a full disk does, without one."""
+    """Limit the file size, to imitate a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
     try:
