@@ -1,7 +1,7 @@
 """The action of a frame: the command in force at its time.
 
 A controller holds a command until the next one arrives. The command in force at a time is
-therefore the last one that arrived before it. Step j of a chunk learned from frame k is the command
+therefore the last one that arrived by then. Step j of a chunk learned from frame k is the command
 in force j frames later, which is what the executor executes at that time.
 """
 
