@@ -17,6 +17,7 @@ from pi0_ros.dataset.convert.actions import (
     CommandTrack,
     StatusTrack,
     reached_states,
+    read_status,
 )
 from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.convert.depth import read_depth
@@ -54,18 +55,6 @@ class BuiltFrames:
     actions: NDArray[np.float64]
     tasks: list[str]
     sizes: dict[str, tuple[int, int]]
-
-
-def read_status(bag: Bag) -> StatusTrack:
-    """All commands that the executor reported; empty if the bag has no status.
-
-    They are read before the other messages, because they count by stamp and may arrive late.
-    """
-    track = StatusTrack(bag.embodiment)
-    if any(topic.source == STATUS_TOPIC and topic.written for topic in bag.info.topics):
-        for _, _, message in bag.messages([STATUS_TOPIC]):
-            track.add(nanoseconds(message.header.stamp), message)
-    return track
 
 
 class NativeFrames:
