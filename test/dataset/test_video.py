@@ -20,7 +20,7 @@ FRAMES = 6
 
 
 def encode(path: Path, codec: Codec, level: int) -> Clip:
-    encoder = VideoEncoder(path, codec, (64, 64), FPS)
+    encoder = VideoEncoder(path, codec, FPS)
     for frame in range(FRAMES):
         encoder.add(np.full((64, 64, 3), level + 10 * frame, dtype=np.uint8))
     encoder.close()
@@ -28,7 +28,7 @@ def encode(path: Path, codec: Codec, level: int) -> Clip:
 
 
 def test_an_encoder_leaves_no_thread_with_real_time_priority(tmp_path: Path) -> None:
-    encoder = VideoEncoder(tmp_path / "clip.mp4", CODECS["av1"], (64, 64), FPS)
+    encoder = VideoEncoder(tmp_path / "clip.mp4", CODECS["av1"], FPS)
     seen = set()
     for level in range(100):
         encoder.add(np.full((64, 64, 3), level, dtype=np.uint8))
@@ -78,7 +78,7 @@ def test_a_repeated_frame_is_the_frame_before(
     times = [2, 2, 1, 1, 3, 1, 2, 2, 1, 4]
     rng = np.random.default_rng(0)
     scene = np.kron(rng.integers(40, 200, (16, 16, 1)), np.ones((4, 4, 3))).astype(np.uint8)
-    encoder = VideoEncoder(tmp_path / "clip.mp4", codec, (64, 64), FPS)
+    encoder = VideoEncoder(tmp_path / "clip.mp4", codec, FPS)
     for index, count in enumerate(times):
         encoder.add(np.roll(scene, 3 * index, axis=1))
         for _ in range(count - 1):

@@ -22,13 +22,14 @@ from pi0_ros.dataset.convert.actions import (
 from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.convert.depth import read_depth
 from pi0_ros.dataset.convert.frames import FrameGrid, StampedObservation
-from pi0_ros.dataset.convert.image_writers import ImageWriter, PngWriter, VideoWriter
+from pi0_ros.dataset.convert.image_writers import ImageWriter, PngWriter
 from pi0_ros.dataset.convert.instructions import INSTRUCTION_TOPIC, InstructionTrack
 from pi0_ros.dataset.convert.options import ConvertOptions
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.features import camera_key, depth_key
 from pi0_ros.dataset.format.staging import video_path
 from pi0_ros.dataset.format.stats import ImageCounter, sample_count
+from pi0_ros.dataset.video.encoder import VideoEncoder
 from pi0_ros.stamps import NS_PER_S, nanoseconds
 from pi0_ros.sync import AlignedObservation, Canvas, ObservationBuilder, Views
 
@@ -96,7 +97,7 @@ class FrameBuilder:
         for camera in robot.cameras:
             key = camera_key(camera.name)
             self.writers[key] = (
-                VideoWriter(video_path(folder, key), codec, self.fps) if codec else PngWriter()
+                VideoEncoder(video_path(folder, key), codec, self.fps) if codec else PngWriter()
             )
         self._depth: dict[str, NDArray[np.uint16]] = {}  # newest by name
         self._depth_stamps: dict[str, int] = {}
