@@ -81,7 +81,7 @@ def overview(robots: Sequence[Embodiment]) -> str:
     """Table with one line per embodiment."""
     rows = [("NAME", "STATE", "ACTION", "CAMERAS", "CHUNK", "STEPS", "CONTROLLERS")]
     for robot in robots:
-        kinds = dict.fromkeys(c.kind.value for c in robot.controllers)
+        kinds = dict.fromkeys(c.kind for c in robot.controllers)
         rows.append(
             (
                 robot.name,
@@ -181,7 +181,7 @@ def _controller_rows(robot: Embodiment) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("NAME", "KIND", "TOPIC", "MESSAGE", "STOP", "DIMENSIONS")]
     for c in robot.controllers:
         names = ", ".join(c.dimensions)
-        rows.append((c.name, c.kind.value, c.topic, c.message_type, c.stop.value, names))
+        rows.append((c.name, c.kind, c.topic, c.message_type, c.stop.value, names))
     return rows
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pi0_ros.policy.errors import PolicyError
-from pi0_ros.policy.wordpiece import WordPieceTokenizer, words
+from pi0_ros.policy.wordpiece import WordPieceTokenizer
 
 #: Pieces of the vocabulary in BERT's own test of its tokenizer, behind the padding.
 PIECES = (
@@ -61,8 +61,26 @@ def test_pieces_are_those_of_bert(vocabulary: Path, text: str, expected: str) ->
         ("no\u00a0break", ["no", "break"]),
     ],
 )
-def test_words_are_those_of_bert(text: str, expected: list[str]) -> None:
-    assert words(text) == expected
+def test_words_are_those_of_bert(tmp_path: Path, text: str, expected: list[str]) -> None:
+    pieces = list(dict.fromkeys(("[PAD]", "[UNK]", "[CLS]", "[SEP]", *expected)))
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    tokenizer = WordPieceTokenizer(tmp_path / "vocab.txt", max_tokens=16, vocab=len(pieces))
+    tokens, mask = tokenizer.encode_task(text)
+    assert [pieces[number] for number in tokens[mask]] == ["[CLS]", *expected, "[SEP]"]
+
+
+def test_a_special_token_in_the_text_is_plain_text(vocabulary: Path) -> None:
+    assert pieces_of(vocabulary, "low [SEP]") == ["[CLS]", "low", *["[UNK]"] * 3, "[SEP]"]
+
+
+def test_a_word_of_more_than_100_characters_is_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n##a\n", encoding="utf-8")
+    tokenizer = WordPieceTokenizer(path, max_tokens=128, vocab=6)
+    tokens, mask = tokenizer.encode_task("a" * 100)
+    assert tokens[mask].tolist() == [2, 4, *[5] * 99, 3]
+    tokens, mask = tokenizer.encode_task("a" * 101)
+    assert tokens[mask].tolist() == [2, 1, 3]
 
 
 def test_refuses_a_prompt_that_is_too_long(vocabulary: Path) -> None:

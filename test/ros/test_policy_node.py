@@ -107,7 +107,8 @@ def test_uses_each_observation_once(scene: Scene) -> None:
 def test_a_new_prompt_takes_effect_at_the_next_inference(scene: Scene) -> None:
     assert scene.first_chunk().prompt == "fold the towel"
     scene.say("open the drawer")
-    scene.ros.spin_until(lambda: scene.node._prompt == "open the drawer", what="the prompt")
+    instructions = scene.node._instructions
+    scene.ros.spin_until(lambda: instructions.text == "open the drawer", what="the prompt")
     scene.report(16)
     scene.observe_until(lambda: len(scene.chunks) == 2, "a second chunk")
     assert scene.chunks[1].prompt == "open the drawer"
@@ -183,7 +184,8 @@ def test_callbacks_go_on_during_an_inference(scene: Scene) -> None:
     scene.backend.answer = wait
     scene.observe_until(begun.is_set, "an inference")
     scene.say("said meanwhile")
-    scene.ros.spin_until(lambda: scene.node._prompt == "said meanwhile", what="the prompt")
+    instructions = scene.node._instructions
+    scene.ros.spin_until(lambda: instructions.text == "said meanwhile", what="the prompt")
     assert scene.chunks == []
     go_on.set()
     scene.ros.spin_until(lambda: scene.chunks, what="the chunk")

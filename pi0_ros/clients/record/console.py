@@ -14,7 +14,7 @@ from rich.live import Live
 from pi0_msgs.srv import StopEpisode
 from pi0_ros.clients.record.link import ANSWER_S, RecorderLink
 from pi0_ros.clients.record.process import OwnRecorder
-from pi0_ros.clients.record.screen import Sight, draw
+from pi0_ros.clients.record.screen import ConsoleView, draw
 from pi0_ros.system.keys import END_OF_INPUT, KeyReader, without_special_keys
 
 _SPIN_S = 0.05
@@ -68,12 +68,12 @@ class Console:
                     break
                 if pressed or time.monotonic() - drawn_s > _DRAW_S:
                     drawn_s = time.monotonic()
-                    live.update(draw(self._link.status, self.sight()), refresh=True)
+                    live.update(draw(self._link.status, self.view()), refresh=True)
         return self._farewell()
 
-    def sight(self) -> Sight:
+    def view(self) -> ConsoleView:
         """What the screen shows beside the status."""
-        return Sight(
+        return ConsoleView(
             task=self._task,
             log=tuple(self._log),
             typing=self._typing,

@@ -14,16 +14,16 @@ from typing import Any
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
-from std_msgs.msg import String
 
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros import embodiment as embodiments
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode, run
 from pi0_ros.nodes.observations import ObservationReader
 from pi0_ros.nodes.policy.checkpoint_swap import CheckpointSwap
 from pi0_ros.nodes.policy.chunk_source import ChunkSource
+from pi0_ros.nodes.policy.instruction_input import InstructionInput
 from pi0_ros.nodes.policy.remote_policy import RemoteSource
 from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.options import INFERENCE_DEFAULTS, InferenceOptions
@@ -47,28 +47,26 @@ class _Job:
 
 
 class PolicyNode(ManagedNode):
-    """Parameters: ``embodiment``, ``checkpoint`` (folder), ``prompt``, ``num_steps`` (10),
-    ``device`` ("cpu" or "cuda"), ``seed`` (-1: random), ``threads`` (of torch, 0: its choice);
-    or instead of a checkpoint those of :class:`RemoteSource`; and those of
-    :class:`ChunkSource`.
+    """Parameters: ``embodiment``; ``checkpoint`` (folder) and :data:`INFERENCE_DEFAULTS`, or
+    instead those of :class:`RemoteSource`; those of :class:`ChunkSource` and
+    :class:`InstructionInput`.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__("policy", **options)
-        for name in ("embodiment", "checkpoint", "prompt"):
+        for name in ("embodiment", "checkpoint"):
             self.declare_parameter(name, "")
         for name, (default, description) in INFERENCE_DEFAULTS.items():
             descriptor = ParameterDescriptor(description=description)
             self.declare_parameter(name, default, descriptor)
         self._remote = RemoteSource(self)
         self._source = ChunkSource(self)
+        self._instructions = InstructionInput(self)
         self._inferring = threading.Lock()  # held for an inference; _policy changes between two
         self._worker: Worker[_Job] | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
         self._swap: CheckpointSwap | None = None
         self._listening: list[Subscription] = []
-        self._prompt = ""
-        self.add_post_set_parameters_callback(self._on_parameters)
 
     def load_policy(self, embodiment: Embodiment, checkpoint: str) -> Policy:
         """The backend named by the parameters, loaded and warmed up, or an error why not.
@@ -91,7 +89,6 @@ class PolicyNode(ManagedNode):
         """Load the checkpoint; there is no fallback."""
         embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._embodiment = embodiment
-        self._prompt = str(self.get_parameter("prompt").value)
         self._source.choice()  # a bad one is said now, not after minutes of loading
         self._policy = self.load_policy(embodiment, self.get_parameter("checkpoint").value)
         self._warn_if_untrained(self._policy)
@@ -104,11 +101,12 @@ class PolicyNode(ManagedNode):
         self._newest: Observation | None = None
         self._source.configure(embodiment, self._policy)
         self._source.listen(self._infer_if_due)
-        for kind, topic, callback, qos in (
-            (ObservationMessage, "observation", self._on_observation, COMMAND_QOS),
-            (String, "prompt", self._on_prompt, LATCHED_QOS),
-        ):
-            self._listening.append(self.create_subscription(kind, topic, callback, qos))
+        self._instructions.configure()
+        self._listening.append(
+            self.create_subscription(
+                ObservationMessage, "observation", self._on_observation, COMMAND_QOS
+            )
+        )
         self._worker = Worker(self._infer, name="inference")
         self._diagnostics = DiagnosticsPublisher(
             self, embodiment.name, "policy", self._read_diagnostics
@@ -124,12 +122,14 @@ class PolicyNode(ManagedNode):
         """Begin to infer, on observations that arrive from now on; sequences go on."""
         self._newest = None
         self._source.start()
-        if not self._prompt.strip():
+        self._instructions.start()
+        if not self._instructions.text:
             self.get_logger().info("no prompt yet: set the parameter or publish on topic prompt")
 
     def stop(self) -> None:
         """Publish nothing more; the result of an inference still running is dropped."""
         self._source.stop()
+        self._instructions.stop()
 
     def teardown(self) -> None:
         """Release what setup created, however far it came; waits for a running inference."""
@@ -147,6 +147,7 @@ class PolicyNode(ManagedNode):
             self._diagnostics = None
         while self._listening:
             self.destroy_subscription(self._listening.pop())
+        self._instructions.close()
         self._source.close()
 
     def _on_observation(self, message: Any) -> None:
@@ -160,28 +161,14 @@ class PolicyNode(ManagedNode):
             return
         self._infer_if_due()
 
-    def _on_prompt(self, message: Any) -> None:
-        self._follow(message.data)
-
-    def _on_parameters(self, parameters: list[Parameter]) -> None:
-        for parameter in parameters:
-            if parameter.name == "prompt":
-                self._follow(parameter.value)
-
-    def _follow(self, prompt: str) -> None:
-        """Use this instruction from the next inference on."""
-        if prompt != self._prompt:
-            self.get_logger().info(f"prompt: {prompt!r}")
-        self._prompt = prompt
-
     def _infer_if_due(self) -> None:
         """Hand the newest observation to the inference thread, once, when a chunk is due."""
         observation, worker = self._newest, self._worker
         if not self._source.active or observation is None or worker is None or worker.busy:
             return
-        if not self._prompt.strip():
+        if not self._instructions.text:
             return
-        request = self._source.request(self._prompt, self._policy)
+        request = self._source.request(self._instructions.text, self._policy)
         if request is not None:
             worker.submit(_Job(replace(observation, prompt=request.prompt), request))
             self._newest = None
@@ -231,8 +218,8 @@ class PolicyNode(ManagedNode):
         values = {
             "checkpoint": self._policy.checkpoint_id,
             "trained": str(self._policy.trained).lower(),
-            "prompt": self._prompt,
         }
+        values |= self._instructions.values()
         values |= self._remote.values() | self._report.values() | self._source.values()
         if self._swap is not None and self._swap.loading is not None:
             values["loading"] = self._swap.loading
@@ -241,7 +228,7 @@ class PolicyNode(ManagedNode):
             return OK, "inactive", values
         if problem is not None:
             return ERROR, problem, values
-        if not self._prompt.strip():
+        if not self._instructions.text:
             return WARN, "no prompt: set the parameter or publish on topic prompt", values
         if not self._policy.trained:
             return WARN, "the checkpoint is untrained", values
