@@ -26,7 +26,7 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {verb}" in text for verb in VERBS)
 
 
-def test_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert output_of(capsys, "--version") == f"pi0 {__version__}\n"
 
 
