@@ -36,7 +36,7 @@ def policy(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalP
 
 @pytest.fixture(scope="module")
 def old(policy: LocalPolicy) -> np.ndarray:
-    """What is left of a chunk."""
+    """The remaining actions of a chunk."""
     return policy.infer(EXAMPLE).actions[STEPS:]
 
 
