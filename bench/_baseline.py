@@ -1,4 +1,4 @@
-"""The plain way to sample π0 or π0.5, to measure against: nothing dropped, nothing shared.
+"""A plain implementation of sampling π0 or π0.5, as a baseline: nothing dropped or shared.
 
 Every camera slot goes through the vision tower on its own, absent ones too; the prompt
 keeps its padding; attention is written out (product, mask, softmax, product) with keys
@@ -15,30 +15,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from pi0_ros.model import Pi0
+from pi0_ros.model import Inputs, Pi0
 from pi0_ros.model.gemma import EPS, ROPE_BASE
 
 _HIDDEN = -2.3819763e38
 
 
 @torch.no_grad()
-def sample_padded(
-    model: Pi0, prefix: tuple[Tensor, ...], state: Tensor, noise: Tensor, times: tuple[float, ...]
-) -> Tensor:
-    """Actions (B, H, D); prefix is (images, image_mask, tokens, token_mask) of Pi0.prefill."""
-    images, image_mask, tokens, token_mask = prefix
-    seen = [look(model, images[:, view]) for view in range(images.shape[1])]
-    text = model.embed_tokens(tokens) * math.sqrt(model.config.backbone.width)
+def sample_padded(model: Pi0, inputs: Inputs, noise: Tensor, times: tuple[float, ...]) -> Tensor:
+    """Actions (B, H, D)."""
+    seen = [look(model, inputs.images[:, view]) for view in range(inputs.images.shape[1])]
+    text = model.embed_tokens(inputs.tokens) * math.sqrt(model.config.backbone.width)
     x = torch.cat((*seen, text.to(seen[0].dtype)), dim=1)
-    shown = image_mask.repeat_interleave(model.config.vision.tokens, dim=1)
-    valid = torch.cat((shown, token_mask), dim=1)
+    shown = inputs.image_mask.repeat_interleave(model.config.vision.tokens, dim=1)
+    valid = torch.cat((shown, inputs.token_mask), dim=1)
     positions = valid.long().cumsum(1) - 1
     _, cache = run(
         model.backbone, x, positions, additive(valid[:, None, :] & valid[:, :, None], x), None, None
     )
     out = noise
     for t, t_next in pairwise(times):
-        out = out + (t_next - t) * velocity(model, cache, valid, state, out, t)
+        out = out + (t_next - t) * velocity(model, cache, valid, inputs.state, out, t)
     return out
 
 

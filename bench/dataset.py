@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from pi0_ros.dataset import Dataset
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
-from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.dataset.export.messages import CommandMessages, image_message, joint_messages
 from pi0_ros.dataset.view.summary import disk_bytes
 from pi0_ros.embodiment import load
@@ -66,7 +66,7 @@ def write_bag(folder: Path, name: str, embodiment: str, duration_s: float, seed:
         end_ns=START_NS + round(duration_s * NS),
         accepted=True,
     )
-    bag = RobotBag(folder, name, robot, info)
+    bag = EpisodeBagWriter(folder, name, robot, info)
     scenes = {camera.topic: pictures(10 * seed + i) for i, camera in enumerate(robot.cameras)}
     commands = CommandMessages(robot)
     due: list[tuple[int, str, Any]] = []

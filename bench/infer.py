@@ -1,8 +1,8 @@
 """Time from an observation to a chunk: the roofline, the stages, and a plain implementation.
 
-All ways run in one process on the same weights and inputs, taken in turns, because a
-shared machine changes its pace; what carries over is the ratio of the medians. Exits
-with 1 if any way's float32 actions differ from the baseline's by more than 1e-4.
+All ways run in one process on the same weights and inputs, in turns, because the speed of a
+shared machine varies. Only ratios of medians are meaningful on another machine. It exits with 1 if
+the float32 actions of any way differ from the baseline's by more than 1e-4.
 
     python bench/infer.py [--size middle] [--device cpu] [--dtype float32] [--no-baseline]
 """
@@ -23,7 +23,16 @@ from _baseline import sample_padded
 from _roofline import Roofline, measure, synchronise
 from torch import Tensor
 
-from pi0_ros.model import GemmaConfig, Pi0, Pi0Config, VisionConfig, flow, random_pi0, variant
+from pi0_ros.model import (
+    GemmaConfig,
+    Inputs,
+    Pi0,
+    Pi0Config,
+    VisionConfig,
+    flow,
+    random_pi0,
+    variant,
+)
 from pi0_ros.model.gemma import AdaRMSNorm
 from pi0_ros.model.inference import GraphCache, Sampler, can_compile, cuda_capture
 
@@ -45,26 +54,25 @@ Samples = dict[str, list[float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """One padded observation on the host; ``prefix`` as of Pi0.prefill."""
+    """One padded observation on the host, and the noise of a chunk."""
 
-    prefix: tuple[Tensor, Tensor, Tensor, Tensor]
-    state: Tensor
+    inputs: Inputs
     noise: Tensor
 
     def to(self, device: torch.device) -> Observation:
-        images, image_mask, tokens, token_mask = (t.to(device) for t in self.prefix)
-        return Observation(
-            prefix=(images, image_mask, tokens, token_mask),
-            state=self.state.to(device),
-            noise=self.noise.to(device),
-        )
+        return Observation(inputs=self.inputs.to(device), noise=self.noise.to(device))
 
     def dropped(self) -> Observation:
         """Without absent cameras and prompt padding (batch 1)."""
-        images, image_mask, tokens, token_mask = self.prefix
-        kept = images[:, image_mask[0]], image_mask[:, image_mask[0]]
-        words = tokens[:, token_mask[0]], token_mask[:, token_mask[0]]
-        return replace(self, prefix=(*kept, *words))
+        views, words = self.inputs.image_mask[0], self.inputs.token_mask[0]
+        inputs = replace(
+            self.inputs,
+            images=self.inputs.images[:, views],
+            image_mask=self.inputs.image_mask[:, views],
+            tokens=self.inputs.tokens[:, words],
+            token_mask=self.inputs.token_mask[:, words],
+        )
+        return replace(self, inputs=inputs)
 
 
 def main() -> int:
@@ -75,7 +83,7 @@ def main() -> int:
     device = torch.device(args.device)
     dtype = torch.bfloat16 if args.dtype == "bfloat16" else torch.float32
     model = build(args.size, device=device, dtype=dtype, pi05=args.pi05)
-    # Packing moves the weights, so it comes before anything else looks at them.
+    # Packing moves the weights, so it comes first.
     packing = Sampler(model, packed=True)
     sampler = Sampler(model, packed=False)
     observation = observe(model.config, views=args.views)
@@ -148,13 +156,13 @@ def observe(config: Pi0Config, *, views: int) -> Observation:
     """Random images in all slots, the first ``views`` of them present; a padded prompt."""
     generator, size = torch.Generator().manual_seed(0), config.vision.image_size
     return Observation(
-        prefix=(
-            torch.rand(1, SLOTS, 3, size, size, generator=generator) * 2 - 1,
-            (torch.arange(SLOTS) < views)[None],
-            torch.randint(0, config.vocab, (1, config.max_tokens), generator=generator),
-            (torch.arange(config.max_tokens) < WORDS)[None],
+        inputs=Inputs(
+            images=torch.rand(1, SLOTS, 3, size, size, generator=generator) * 2 - 1,
+            image_mask=(torch.arange(SLOTS) < views)[None],
+            tokens=torch.randint(0, config.vocab, (1, config.max_tokens), generator=generator),
+            token_mask=(torch.arange(config.max_tokens) < WORDS)[None],
+            state=torch.randn(1, config.action_dim, generator=generator),
         ),
-        state=torch.randn(1, config.action_dim, generator=generator),
         noise=torch.randn(1, config.action_horizon, config.action_dim, generator=generator),
     )
 
@@ -162,20 +170,20 @@ def observe(config: Pi0Config, *, views: int) -> Observation:
 def compared(
     sampler: Sampler, packing: Sampler, x: Observation, *, steps: int, baseline: bool
 ) -> dict[str, Callable[[], Tensor]]:
-    """Ways from a host observation to host actions, from plain to all levers."""
+    """Ways from a host observation to host actions, from the plain to the fastest."""
     model, device = sampler.model, sampler.model.action_in_proj.weight.device
     times = flow.euler_times(steps)
 
     def padded() -> Tensor:
         there = x.to(device)
-        return sample_padded(model, there.prefix, there.state, there.noise, times).cpu()
+        return sample_padded(model, there.inputs, there.noise, times).cpu()
 
     def plain(observation: Observation) -> Tensor:
         there = observation.to(device)
-        return model.sample(*there.prefix, there.state, there.noise, times=times).cpu()
+        return model.sample(there.inputs, there.noise, times=times).cpu()
 
     def fast(sampler: Sampler) -> Tensor:
-        return sampler.sample(*x.prefix, x.state, x.noise, times=times).cpu()
+        return sampler.sample(x.inputs, x.noise, times=times).cpu()
 
     ways: dict[str, Callable[[], Tensor]] = {"baseline": padded} if baseline else {}
     ways["plain network"] = lambda: plain(x)
@@ -198,8 +206,8 @@ def staged(sampler: Sampler, x: Observation, steps: int) -> dict[str, Callable[[
     """The sampler's stages on their own, without graphs; ``host``: there and back."""
     device = sampler.model.action_in_proj.weight.device
     there = x.dropped().to(device)
-    context = sampler.prefill(*there.prefix)
-    images = there.prefix[0].flatten(0, 1)
+    context = sampler.prefill(there.inputs)
+    images = there.inputs.images.flatten(0, 1)
 
     @torch.no_grad()
     def vision() -> Tensor:
@@ -207,8 +215,8 @@ def staged(sampler: Sampler, x: Observation, steps: int) -> dict[str, Callable[[
 
     return {
         "vision": vision,
-        "prefill": lambda: sampler.prefill(*there.prefix),
-        "denoise": lambda: sampler.sample_actions(context, there.state, there.noise, steps),
+        "prefill": lambda: sampler.prefill(there.inputs),
+        "denoise": lambda: sampler.sample_actions(context, there.inputs.state, there.noise, steps),
         "host": lambda: (x.dropped().to(device), there.noise.cpu()),
     }
 

@@ -126,9 +126,9 @@ def measure(directory: Path, steps: int) -> dict[str, float]:
     model = load(directory).model
     load_s = time.perf_counter() - begin
     loaded = peak_bytes()
-    prefix, state, noise = random_inputs(model)
+    inputs, noise = random_inputs(model)
     begin = time.perf_counter()
-    actions = model.sample(*prefix, state, noise, num_steps=steps)
+    actions = model.sample(inputs, noise, num_steps=steps)
     sample_s = time.perf_counter() - begin
     if not actions.isfinite().all():
         raise SystemExit("the sampled chunk is not finite")

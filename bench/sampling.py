@@ -1,8 +1,8 @@
 """Time to sample one chunk: prefix computed once and cached, against computed in every step.
 
-Both ways run in one process on the same weights and inputs and must agree; the
-ratio is what carries over to another machine. Beside them, what it costs to continue
-another chunk: guided, with a backward pass in every step, and by inpainting.
+Both ways run in one process on the same weights and inputs and must agree. Only their
+ratio is meaningful on another machine. The benchmark also times chunks that continue
+another one: guided, with a backward pass in every step, and by inpainting.
 
     python bench/sampling.py [--config tiny] [--steps 10] [--repeats 20] [--threads 1]
     python bench/sampling.py --config pi0 --device cuda       (in bfloat16)
@@ -22,7 +22,7 @@ import torch
 from infer import MIDDLE
 from torch import Tensor
 
-from pi0_ros.model import Pi0, flow, random_pi0, variant
+from pi0_ros.model import Inputs, Pi0, flow, random_pi0, variant
 from pi0_ros.model.guidance import Guidance, Inpainting, prefix_weights
 from pi0_ros.model.inference import Sampler
 
@@ -60,27 +60,28 @@ def main() -> None:
 
 def measure(model: Pi0, steps: int, repeats: int) -> dict[str, float]:
     """Medians in milliseconds, their ratio, and the largest difference of the actions."""
-    prefix_inputs, state, noise = random_inputs(model)
+    inputs, noise = random_inputs(model)
+    state = inputs.state
     times = flow.euler_times(steps)
-    prefix = model.prefill(*prefix_inputs)
+    prefix = model.prefill(inputs)
 
     def uncached() -> Tensor:
         def velocity(x: Tensor, t: float) -> Tensor:
-            return model.velocity(*prefix_inputs, state, x, x.new_full((1,), t))
+            return model.velocity(inputs, x, x.new_full((1,), t))
 
         return flow.euler(velocity, noise, times)
 
     def cached() -> Tensor:
-        return model.sample(*prefix_inputs, state, noise, times=times)
+        return model.sample(inputs, noise, times=times)
 
-    images = prefix_inputs[0].flatten(0, 1)
+    images = inputs.images.flatten(0, 1)
     cached_ms, uncached_ms = alternate(cached, uncached, n=repeats)
     vision_ms, prefill_ms = alternate(
-        lambda: model.vision(images), lambda: model.prefill(*prefix_inputs), n=repeats
+        lambda: model.vision(images), lambda: model.prefill(inputs), n=repeats
     )
     # Last, because on a GPU it packs the weights where they lie.
     sampler = Sampler.on_device(model)
-    context = sampler.prefill(*prefix_inputs)
+    context = sampler.prefill(inputs)
     guidance, inpainting = continuations(noise)
     denoise_ms, fast_ms, guided_ms, inpainted_ms = alternate(
         lambda: model.sample_actions(prefix, state, noise, steps),
@@ -104,7 +105,7 @@ def measure(model: Pi0, steps: int, repeats: int) -> dict[str, float]:
 
 
 def continuations(noise: Tensor) -> tuple[Guidance, Inpainting]:
-    """Half of a chunk is left, six steps of it frozen."""
+    """Continuations of half a chunk, six steps of it frozen."""
     _, horizon, width = noise.shape
     target = torch.randn(noise.shape, generator=torch.Generator().manual_seed(1))
     weights = prefix_weights("exp", delay=6, end=horizon // 2, horizon=horizon)
@@ -115,20 +116,19 @@ def continuations(noise: Tensor) -> tuple[Guidance, Inpainting]:
     )
 
 
-def random_inputs(model: Pi0) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor, Tensor]:
-    """Three cameras and a full prompt, batch 1: (prefix inputs, state, noise)."""
+def random_inputs(model: Pi0) -> tuple[Inputs, Tensor]:
+    """Three cameras and a full prompt at batch 1, and the noise of a chunk."""
     config, g = model.config, torch.Generator().manual_seed(0)
     size, device = config.vision.image_size, model.action_in_proj.weight.device
-    prefix = (
-        torch.rand(1, 3, 3, size, size, generator=g) * 2 - 1,
-        torch.ones(1, 3, dtype=torch.bool),
-        torch.randint(0, config.vocab, (1, config.max_tokens), generator=g),
-        torch.ones(1, config.max_tokens, dtype=torch.bool),
+    inputs = Inputs(
+        images=torch.rand(1, 3, 3, size, size, generator=g) * 2 - 1,
+        image_mask=torch.ones(1, 3, dtype=torch.bool),
+        tokens=torch.randint(0, config.vocab, (1, config.max_tokens), generator=g),
+        token_mask=torch.ones(1, config.max_tokens, dtype=torch.bool),
+        state=torch.randn(1, config.action_dim, generator=g),
     )
-    state = torch.randn(1, config.action_dim, generator=g)
     noise = torch.randn(1, config.action_horizon, config.action_dim, generator=g)
-    images, image_mask, tokens, token_mask = (t.to(device) for t in prefix)
-    return (images, image_mask, tokens, token_mask), state.to(device), noise.to(device)
+    return inputs.to(device), noise.to(device)
 
 
 def alternate(*functions: Callable[[], Tensor | object], n: int) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""A checkpoint's outputs held against those that another implementation recorded.
+"""Compares a checkpoint's outputs with those that another implementation recorded.
 
 The recording is a safetensors file. Inputs, batch B, chunk of H steps, D wide:
 ``image.<slot>`` uint8 (B, 3, size, size), ``image_mask.<slot>`` bool (B,), ``tokens``
@@ -22,7 +22,7 @@ from pi0_ros.checkpoint.files import read_header
 from pi0_ros.checkpoint.fitting import prefix_order
 from pi0_ros.checkpoint.weights import assemble
 from pi0_ros.embodiment.types import CAMERA_SLOTS
-from pi0_ros.model import Pi0
+from pi0_ros.model import Inputs, Pi0
 
 TOLERANCE = 1e-4
 _EXPECTED = "expected."
@@ -31,11 +31,11 @@ _INPUTS = ("tokens", "token_mask", "state", "noise")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One output: its largest absolute error, and what counts against the tolerance.
+    """Largest absolute ``error`` of one output, and ``counted``, which the tolerance bounds.
 
-    They differ for the loss only, which is a square: a velocity that is off by e puts
-    2 e sqrt(loss) on an element, and float32 rounding alone puts more than 1e-4 on a loss of
-    90. So what counts there is e, the error over 2 sqrt(loss) where that is above one.
+    They differ for the loss only, which is a square: an error e of the velocity changes an
+    element by 2 e sqrt(loss), and float32 rounding alone changes a loss of 90 by more than
+    1e-4. So ``counted`` is the error over 2 sqrt(loss) where that divisor is above one.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Comparison:
 def verify(path: Path | str, reference: Path | str) -> tuple[Comparison, ...]:
     """Errors of every recorded output, computed in float32 on the CPU.
 
-    A horizon that the checkpoint leaves open is the recording's. Raises
+    If the checkpoint does not state its horizon, the recording's is used. Raises
     :class:`CheckpointError` for a recording that does not belong to the checkpoint.
     """
     reference = Path(reference)
@@ -105,26 +105,26 @@ def _compute(
     model: Pi0, io: Mapping[str, Tensor], name: str, order: tuple[str, ...], reference: Path
 ) -> Tensor:
     """The output ``name``: an embedding, the loss per element or sampled actions."""
-    prefix, slots = _prefix(io, order, reference)
-    state, noise = io["state"].float(), io["noise"].float()
+    inputs, slots = _inputs(io, order, reference)
+    noise = io["noise"].float()
     tokens = model.config.vision.tokens
     if name == "prefix_embedding":
-        return model.embed_prefix(*prefix)[0]
+        return model.embed_prefix(inputs)[0]
     if name.startswith("image_embedding."):
         slot = name.removeprefix("image_embedding.")
         if slot not in slots:
             raise CheckpointError(f"{reference}: image.{slot} is missing, and {name} needs it")
         start = slots.index(slot) * tokens
-        return model.embed_prefix(*prefix)[0][:, start : start + tokens]
+        return model.embed_prefix(inputs)[0][:, start : start + tokens]
     if name == "suffix_embedding":
         _require(io, ("time",), reference)
-        return model.embed_suffix(state, noise, io["time"].float())[0]
+        return model.embed_suffix(inputs.state, noise, io["time"].float())[0]
     if name == "loss_per_dim":
         _require(io, ("time", "actions"), reference)
-        return model.loss(*prefix, state, io["actions"].float(), noise, io["time"].float())
+        return model.loss(inputs, io["actions"].float(), noise, io["time"].float())
     steps = re.fullmatch(r"actions\.([1-9]\d*)_steps", name)
     if steps:
-        return model.sample(*prefix, state, noise, num_steps=int(steps[1]))
+        return model.sample(inputs, noise, num_steps=int(steps[1]))
     raise CheckpointError(
         f"{reference}: {_EXPECTED}{name} is no output of this model; known are "
         "image_embedding.<slot>, prefix_embedding, suffix_embedding, loss_per_dim and "
@@ -132,10 +132,10 @@ def _compute(
     )
 
 
-def _prefix(
+def _inputs(
     io: Mapping[str, Tensor], order: tuple[str, ...], reference: Path
-) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], list[str]]:
-    """Arguments of the prefix, and the slots whose images are stored, in ``order``."""
+) -> tuple[Inputs, list[str]]:
+    """The recorded inputs, and the slots whose images are stored, in ``order``."""
     stored = [name.removeprefix("image.") for name in io if name.startswith("image.")]
     unknown = sorted(set(stored) - set(CAMERA_SLOTS))
     if unknown or not stored:
@@ -145,13 +145,18 @@ def _prefix(
         )
     slots = [slot for slot in order if slot in stored]
     _require(io, tuple(f"image_mask.{slot}" for slot in slots), reference)
-    images = torch.stack([_pixels(io[f"image.{slot}"]) for slot in slots], dim=1)
-    masks = torch.stack([io[f"image_mask.{slot}"].bool() for slot in slots], dim=1)
-    return (images, masks, io["tokens"].long(), io["token_mask"].bool()), slots
+    inputs = Inputs(
+        images=torch.stack([_pixels(io[f"image.{slot}"]) for slot in slots], dim=1),
+        image_mask=torch.stack([io[f"image_mask.{slot}"].bool() for slot in slots], dim=1),
+        tokens=io["tokens"].long(),
+        token_mask=io["token_mask"].bool(),
+        state=io["state"].float(),
+    )
+    return inputs, slots
 
 
 def _pixels(image: Tensor) -> Tensor:
-    """uint8 to [-1, 1]; floats are there already."""
+    """uint8 to [-1, 1]; floats are already in that range."""
     return image.float() / 255 * 2 - 1 if image.dtype == torch.uint8 else image.float()
 
 

@@ -1,4 +1,4 @@
-"""What this room raises."""
+"""The error that this package raises."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from pi0_ros.recording.errors import RecordingError
 
 
 class DatasetError(RecordingError):
-    """A dataset, or what should go into one, that cannot be used; names the value and the fix."""
+    """A dataset, bag or option cannot be used. The message names the value and the fix."""

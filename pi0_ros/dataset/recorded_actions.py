@@ -1,4 +1,4 @@
-"""The actions of one recorded episode, of a bag or of a dataset, to be played again."""
+"""The actions of one recorded episode, from a bag or a dataset, for replay."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pi0_ros.stamps import NS_PER_S, nanoseconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedActions:
-    """N actions (N, A), in the order of ``names``, ``rate_hz`` of them a second.
+    """N actions (N, A) in the order of ``names``, at ``rate_hz``.
 
-    ``embodiment`` names the robot they were recorded on; ``title`` says what they are.
+    ``embodiment`` names the robot that recorded them; ``title`` names the bag or episode.
     """
 
     embodiment: str
@@ -34,7 +34,7 @@ class RecordedActions:
 
 
 def read_actions(source: str) -> RecordedActions:
-    """Read ``BAG``, ``DATASET`` or ``DATASET:EPISODE``; an episode is counted from 0.
+    """Read ``BAG``, ``DATASET`` or ``DATASET:EPISODE``; episodes count from 0.
 
     Raises :class:`RecordingError` or :class:`~pi0_ros.embodiment.EmbodimentError`.
     """
@@ -73,7 +73,7 @@ def _of_bag(bag: Bag) -> RecordedActions:
 
 
 def _reported(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
-    """What the executor says it commanded: its stamps do not depend on a busy recorder."""
+    """The commands that the executor reported; a busy recorder does not delay their stamps."""
     track, stamps = StatusTrack(bag.embodiment), []
     for _, _, message in bag.messages([STATUS_TOPIC]):
         stamp = message.header.stamp
@@ -87,7 +87,7 @@ def _reported(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
 
 
 def _commanded(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
-    """What was in force at each step, from the first time that everything was commanded."""
+    """The commands in force at each step, from the time when every controller had a command."""
     robot = bag.embodiment
     tracks = {c.topic: CommandTrack(robot, c) for c in robot.controllers}
     first_ns, last_ns = 0, 0
@@ -107,7 +107,8 @@ def _commanded(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
 
 
 def _steps(robot: Embodiment, first_ns: int, last_ns: int) -> NDArray[np.int64]:
-    # Whole numbers: floats of today's time are 256 ns apart, and may lie before the first command.
+    # Integers, because floats near the present time are 256 ns apart: a rounded first step could
+    # lie before the first command.
     return np.arange(first_ns, last_ns + 1, round(robot.rates.step_duration_s * NS_PER_S))
 
 

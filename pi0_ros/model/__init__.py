@@ -4,6 +4,7 @@ from pi0_ros.model.blank import blank
 from pi0_ros.model.config import ConfigError, GemmaConfig, Pi0Config, VisionConfig, variant
 from pi0_ros.model.flops import Flops
 from pi0_ros.model.initialise import random_pi0
+from pi0_ros.model.inputs import Inputs
 from pi0_ros.model.pi0 import Pi0, Prefix
 from pi0_ros.model.small import Pi0Small
 from pi0_ros.model.small_config import SMALL, SMALL_TINY, SMALL_VARIANTS, Pi0SmallConfig
@@ -16,6 +17,7 @@ __all__ = [
     "ConfigError",
     "Flops",
     "GemmaConfig",
+    "Inputs",
     "Pi0",
     "Pi0Config",
     "Pi0Small",

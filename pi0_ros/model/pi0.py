@@ -1,9 +1,9 @@
 """π0 and π0.5: images, prompt, state and noisy actions in, velocity out.
 
 The sequence is a prefix (image and prompt tokens, through the backbone) and a
-suffix (state and action tokens, through the expert). The prefix never sees the
-suffix, so sampling runs it once and keeps its keys and values (:meth:`Pi0.prefill`);
-training runs both together (:meth:`Pi0.velocity`).
+suffix (state and action tokens, through the expert). The prefix never attends
+to the suffix, so sampling runs it once and keeps its keys and values (:meth:`Pi0.prefill`).
+Training runs both together (:meth:`Pi0.velocity`).
 
 Shapes: B batch, V camera views, T tokens per view, L prompt tokens, P = V * T + L
 prefix tokens, S suffix tokens, H action steps, D padded action width.
@@ -22,13 +22,15 @@ from torch.nn.functional import silu
 from pi0_ros.model import flow
 from pi0_ros.model.config import Pi0Config
 from pi0_ros.model.flops import Flops, sampling_flops
+from pi0_ros.model.flow_model import FlowModel
 from pi0_ros.model.gemma import Gemma, KeysValues, Stream, joint_layers
+from pi0_ros.model.inputs import Inputs, check_shape
 from pi0_ros.model.siglip import SigLip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefix:
-    """What denoising needs to know of the prefix; computed once per observation.
+    """Keys and values of the prefix, computed once per observation.
 
     ``keys_values`` per layer; ``visible`` (B, S, P + S): keys each suffix token
     attends to; ``positions`` (B, S) of the suffix tokens.
@@ -40,11 +42,11 @@ class Prefix:
 
 
 def token_layout(prefix_valid: Tensor, suffix_starts: Sequence[bool]) -> tuple[Tensor, Tensor]:
-    """Who sees whom, and where: visible (B, N, N) and positions (B, N) of all N = P + S tokens.
+    """Attention mask visible (B, N, N) and positions (B, N) of all N = P + S tokens.
 
     prefix_valid (B, P) is false for absent cameras and prompt padding; suffix_starts
-    marks the suffix tokens that open a block. A token sees its own and earlier blocks
-    as far as they are valid; invalid tokens do not advance the position.
+    marks the suffix tokens that open a block. A token attends to the valid tokens of its
+    own block and of earlier ones. Invalid tokens do not advance the position.
     """
     batch, prefix = prefix_valid.shape
     starts = torch.tensor([False] * prefix + list(suffix_starts), device=prefix_valid.device)
@@ -52,19 +54,15 @@ def token_layout(prefix_valid: Tensor, suffix_starts: Sequence[bool]) -> tuple[T
     suffix_valid = prefix_valid.new_ones(batch, len(suffix_starts))
     valid = torch.cat((prefix_valid, suffix_valid), dim=1)
     visible = (block[None, :] <= block[:, None]) & valid[:, None, :] & valid[:, :, None]
-    # An invalid token sees itself, so that no softmax is empty; nobody sees that token.
+    # An invalid token attends to itself, so that no softmax is empty. No other token does.
     visible = visible | torch.eye(len(starts), dtype=torch.bool, device=starts.device)
     return visible, valid.long().cumsum(1) - 1
 
 
-class Pi0(nn.Module):
+class Pi0(FlowModel[Prefix]):
     """The network of a :class:`Pi0Config`, π0 or π0.5.
 
-    Arguments common to its methods:
-    images (B, V, 3, size, size) in [-1, 1], image_mask (B, V) bool, tokens (B, L)
-    int64, token_mask (B, L) bool, state (B, D) normalised and padded (π0.5 reads the
-    state from the prompt and ignores it), noise and actions (B, H, D), time (B,).
-    Wrong shapes raise ValueError.
+    π0.5 reads the state from the prompt and ignores the vector.
     """
 
     def __init__(self, config: Pi0Config) -> None:
@@ -85,17 +83,15 @@ class Pi0(nn.Module):
             self.action_time_mlp_in = nn.Linear(2 * width, width)
             self.action_time_mlp_out = nn.Linear(width, width)
 
-    def embed_prefix(
-        self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def embed_prefix(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Prefix tokens (B, P, backbone width), and which of them are valid (B, P)."""
-        self.check_prefix(images, image_mask, tokens, token_mask)
-        batch, views = image_mask.shape
-        seen = self.vision(images.flatten(0, 1)).unflatten(0, (batch, views))  # (B, V, T, W)
-        text = self.embed_tokens(tokens) * math.sqrt(self.config.backbone.width)
-        seen_valid = image_mask[:, :, None].expand(-1, -1, self.config.vision.tokens)
+        inputs.check_prefix(self.config.vision.image_size)
+        shown = inputs.image_mask
+        seen = self.vision(inputs.images.flatten(0, 1)).unflatten(0, shown.shape)  # (B, V, T, W)
+        text = self.embed_tokens(inputs.tokens) * math.sqrt(self.config.backbone.width)
+        seen_valid = shown[:, :, None].expand(-1, -1, self.config.vision.tokens)
         embedded = torch.cat((seen.flatten(1, 2), text.to(seen.dtype)), dim=1)
-        return embedded, torch.cat((seen_valid.flatten(1, 2), token_mask), dim=1)
+        return embedded, torch.cat((seen_valid.flatten(1, 2), inputs.token_mask), dim=1)
 
     def embed_suffix(
         self, state: Tensor, noisy_actions: Tensor, time: Tensor
@@ -115,11 +111,9 @@ class Pi0(nn.Module):
         return torch.cat((self.state_proj(state)[:, None], actions), dim=1), None
 
     @torch.no_grad()
-    def prefill(
-        self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
-    ) -> Prefix:
-        """Runs the prefix through the backbone and keeps what denoising needs of it."""
-        embedded, valid = self.embed_prefix(images, image_mask, tokens, token_mask)
+    def prefill(self, inputs: Inputs) -> Prefix:
+        """Runs the prefix through the backbone and keeps its keys and values."""
+        embedded, valid = self.embed_prefix(inputs)
         visible, positions = token_layout(valid, self._suffix_starts())
         end = embedded.shape[1]
         stream = Stream(stack=self.backbone, x=embedded)
@@ -154,54 +148,14 @@ class Pi0(nn.Module):
 
         return flow.euler(velocity, noise, flow.euler_times(num_steps) if times is None else times)
 
-    def sample(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        state: Tensor,
-        noise: Tensor,
-        num_steps: int = 10,
-        times: Sequence[float] | None = None,
-    ) -> Tensor:
-        """Normalised actions (B, H, D) from an observation and noise."""
-        prefix = self.prefill(images, image_mask, tokens, token_mask)
-        return self.sample_actions(prefix, state, noise, num_steps, times)
-
-    def velocity(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        state: Tensor,
-        noisy_actions: Tensor,
-        time: Tensor,
-    ) -> Tensor:
+    def velocity(self, inputs: Inputs, noisy_actions: Tensor, time: Tensor) -> Tensor:
         """Velocity (B, H, D) by one joint pass over prefix and suffix, without a cache."""
-        embedded, valid = self.embed_prefix(images, image_mask, tokens, token_mask)
+        embedded, valid = self.embed_prefix(inputs)
         visible, positions = token_layout(valid, self._suffix_starts())
-        suffix = self._suffix_stream(state, noisy_actions, time)
+        suffix = self._suffix_stream(inputs.state, noisy_actions, time)
         prefix = Stream(stack=self.backbone, x=embedded)
         (_, hidden), _ = joint_layers([prefix, suffix], positions, visible)
         return self._read_velocity(hidden, suffix.condition)
-
-    def loss(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        state: Tensor,
-        actions: Tensor,
-        noise: Tensor,
-        time: Tensor,
-    ) -> Tensor:
-        """Squared error of the velocity per element, (B, H, D); the caller reduces it."""
-        noisy = flow.interpolate(actions, noise, time)
-        predicted = self.velocity(images, image_mask, tokens, token_mask, state, noisy, time)
-        return (predicted - flow.target_velocity(actions, noise)).square()
 
     def estimate_flops(
         self, *, views: int = 3, num_steps: int = 10, prompt_tokens: int | None = None
@@ -211,15 +165,11 @@ class Pi0(nn.Module):
             self.config, views=views, num_steps=num_steps, prompt_tokens=prompt_tokens
         )
 
-    def weight_bytes(self) -> int:
-        """Bytes of all parameters at their present dtypes."""
-        return sum(p.numel() * p.element_size() for p in self.parameters())
-
     def to_bfloat16(self) -> Pi0:
         """Casts the transformers for inference; returns self.
 
-        In float32 stay: patch and position embeddings, the stacks' norms, and the
-        projections of state, actions and time. Activations follow the weights.
+        Patch and position embeddings, the stacks' norms, and the projections of state,
+        actions and time stay in float32. Activations have the dtype of the weights.
         """
         self.vision.layers.bfloat16()
         self.vision.post_layernorm.bfloat16()
@@ -245,27 +195,8 @@ class Pi0(nn.Module):
         velocity: Tensor = self.action_out_proj(normed.to(self.action_out_proj.weight.dtype))
         return velocity
 
-    def check_prefix(
-        self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
-    ) -> None:
-        """Raises ValueError for an input of another shape than the others and the network."""
-        size = self.config.vision.image_size
-        if images.ndim != 5 or images.shape[2:] != (3, size, size):
-            raise ValueError(
-                f"images have shape {tuple(images.shape)}: expected (B, V, 3, {size}, {size})"
-            )
-        batch = images.shape[0]
-        _check_shape("image_mask", image_mask, (batch, images.shape[1]))
-        _check_shape("tokens", tokens, (batch, tokens.shape[-1]))
-        _check_shape("token_mask", token_mask, tuple(tokens.shape))
-
     def check_suffix(self, state: Tensor, noisy_actions: Tensor, batch: int) -> None:
         """Raises ValueError for a state or actions of another shape or batch."""
         config = self.config
-        _check_shape("state", state, (batch, config.action_dim))
-        _check_shape("actions", noisy_actions, (batch, config.action_horizon, config.action_dim))
-
-
-def _check_shape(name: str, tensor: Tensor, expected: tuple[int, ...]) -> None:
-    if tuple(tensor.shape) != expected:
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}: expected {expected}")
+        check_shape("state", state, (batch, config.action_dim))
+        check_shape("actions", noisy_actions, (batch, config.action_horizon, config.action_dim))

@@ -1,8 +1,8 @@
 """π0-small: the ablation of the π0 paper, an encoder-decoder without a vision-language model.
 
-Images, each through its camera's own hybrid, the prompt through DistilBERT and the state
-meet in an observation encoder; the action expert cross-attends to what it makes of them.
-Flow, time convention and the methods' arguments are those of :class:`~pi0_ros.model.pi0.Pi0`.
+One ResNet-ViT hybrid per camera encodes the images, and DistilBERT encodes the prompt. The
+observation encoder joins both with the state, and the action expert cross-attends to its
+output. Flow and time convention are those of :class:`~pi0_ros.model.pi0.Pi0`.
 
 Shapes: B batch, V camera views, T tokens per view, L prompt tokens, P = V * T + L
 prefix tokens, M = P + 1 memory tokens (with the state), H action steps, D padded
@@ -20,6 +20,8 @@ from torch.nn.functional import silu
 
 from pi0_ros.model import flow
 from pi0_ros.model.flops import Flops
+from pi0_ros.model.flow_model import FlowModel
+from pi0_ros.model.inputs import Inputs, check_shape
 from pi0_ros.model.small_blocks import Dit, KeysValues, TextEncoder
 from pi0_ros.model.small_config import Pi0SmallConfig
 from pi0_ros.model.small_flops import sampling_flops
@@ -28,7 +30,7 @@ from pi0_ros.model.small_vision import Hybrid, pre_norm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallPrefix:
-    """Image and prompt tokens before they meet the state; computed once per observation.
+    """Image and prompt tokens, without the state; computed once per observation.
 
     ``tokens`` (B, P, encoder width); ``valid`` (B, P), false for absent cameras and
     prompt padding.
@@ -49,14 +51,12 @@ class Memory:
     visible: Tensor
 
 
-class Pi0Small(nn.Module):
+class Pi0Small(FlowModel[SmallPrefix]):
     """The network of a :class:`Pi0SmallConfig`.
 
-    Arguments common to its methods: images (B, V, 3, size, size) in [-1, 1], image_mask
-    (B, V) bool, tokens (B, L) int64 WordPiece with [CLS] and [SEP], token_mask (B, L)
-    bool, state (B, D) normalised and padded, noise and actions (B, H, D), time (B,).
-    ``slots`` names the camera slot of each image where absent cameras are left out, by
-    default all slots in order. Wrong shapes raise ValueError.
+    Prompts are WordPiece tokens with [CLS] and [SEP]. Absent cameras may be left out of the
+    inputs: ``slots`` then names the camera slot of each image. By default the images fill all
+    slots in order.
     """
 
     def __init__(self, config: Pi0SmallConfig) -> None:
@@ -77,28 +77,21 @@ class Pi0Small(nn.Module):
         self.expert = Dit(config)
         self.action_out_proj = nn.Linear(width, dim)
 
-    def embed_prefix(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        slots: Sequence[int] | None = None,
-    ) -> SmallPrefix:
+    def embed_prefix(self, inputs: Inputs, slots: Sequence[int] | None = None) -> SmallPrefix:
         """Image and prompt tokens in the observation encoder's width."""
         chosen = range(self.config.views) if slots is None else slots
-        self._check_prefix(images, image_mask, tokens, token_mask, chosen)
-        seen = [self.vision[slot](images[:, i]) for i, slot in enumerate(chosen)]
-        text = self.text_projector(self.text(tokens, token_mask))
-        seen_valid = image_mask.repeat_interleave(self.config.vision.tokens, dim=1)
+        self._check_prefix(inputs, chosen)
+        seen = [self.vision[slot](inputs.images[:, i]) for i, slot in enumerate(chosen)]
+        text = self.text_projector(self.text(inputs.tokens, inputs.token_mask))
+        seen_valid = inputs.image_mask.repeat_interleave(self.config.vision.tokens, dim=1)
         return SmallPrefix(
             tokens=torch.cat((*seen, text), dim=1),
-            valid=torch.cat((seen_valid, token_mask), dim=1),
+            valid=torch.cat((seen_valid, inputs.token_mask), dim=1),
         )
 
     def encode(self, prefix: SmallPrefix, state: Tensor) -> Memory:
-        """Merges prefix and state; once per chunk."""
-        _check_shape("state", state, (prefix.valid.shape[0], self.config.action_dim))
+        """Joins prefix and state; called once per chunk."""
+        check_shape("state", state, (prefix.valid.shape[0], self.config.action_dim))
         state_token = self.state_proj(state)[:, None].to(prefix.tokens.dtype)
         tokens = torch.cat((prefix.tokens, state_token), dim=1)
         visible = torch.cat((prefix.valid, prefix.valid.new_ones(len(state), 1)), dim=1)
@@ -106,16 +99,9 @@ class Pi0Small(nn.Module):
         return Memory(keys_values=self.expert.keys_values(encoded), visible=visible)
 
     @torch.no_grad()
-    def prefill(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        slots: Sequence[int] | None = None,
-    ) -> SmallPrefix:
-        """What sampling needs of cameras and prompt."""
-        return self.embed_prefix(images, image_mask, tokens, token_mask, slots)
+    def prefill(self, inputs: Inputs, slots: Sequence[int] | None = None) -> SmallPrefix:
+        """:meth:`embed_prefix` without gradients."""
+        return self.embed_prefix(inputs, slots)
 
     def denoise_step(
         self, prefix: SmallPrefix, state: Tensor, noisy_actions: Tensor, time: Tensor
@@ -139,8 +125,8 @@ class Pi0Small(nn.Module):
         """Normalised actions (B, H, D) by ``num_steps`` Euler steps, or those of ``times``."""
         times = flow.euler_times(num_steps) if times is None else times
         memory = self.encode(prefix, state)
-        # A third of the expert's weights turn times into modulations: read them once, not
-        # once per step.
+        # A third of the expert's weights compute modulations from times: read them once per
+        # chunk, not once per step.
         steps = self._modulations(torch.tensor(times[:-1], device=noise.device))
         row = {t: i for i, t in enumerate(times[:-1])}
 
@@ -150,50 +136,9 @@ class Pi0Small(nn.Module):
 
         return flow.euler(velocity, noise, times)
 
-    def sample(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        state: Tensor,
-        noise: Tensor,
-        num_steps: int = 10,
-        times: Sequence[float] | None = None,
-    ) -> Tensor:
-        """Normalised actions (B, H, D) from an observation and noise."""
-        prefix = self.prefill(images, image_mask, tokens, token_mask)
-        return self.sample_actions(prefix, state, noise, num_steps, times)
-
-    def velocity(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        state: Tensor,
-        noisy_actions: Tensor,
-        time: Tensor,
-    ) -> Tensor:
+    def velocity(self, inputs: Inputs, noisy_actions: Tensor, time: Tensor) -> Tensor:
         """Velocity (B, H, D), differentiable in all weights."""
-        prefix = self.embed_prefix(images, image_mask, tokens, token_mask)
-        return self.denoise_step(prefix, state, noisy_actions, time)
-
-    def loss(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        state: Tensor,
-        actions: Tensor,
-        noise: Tensor,
-        time: Tensor,
-    ) -> Tensor:
-        """Squared error of the velocity per element, (B, H, D); the caller reduces it."""
-        noisy = flow.interpolate(actions, noise, time)
-        predicted = self.velocity(images, image_mask, tokens, token_mask, state, noisy, time)
-        return (predicted - flow.target_velocity(actions, noise)).square()
+        return self.denoise_step(self.embed_prefix(inputs), inputs.state, noisy_actions, time)
 
     def estimate_flops(
         self, *, views: int | None = None, num_steps: int = 10, prompt_tokens: int | None = None
@@ -206,18 +151,10 @@ class Pi0Small(nn.Module):
             prompt_tokens=prompt_tokens,
         )
 
-    def parameter_count(self) -> int:
-        """Number of weights."""
-        return sum(p.numel() for p in self.parameters())
-
-    def weight_bytes(self) -> int:
-        """Bytes of all parameters at their present dtypes."""
-        return sum(p.numel() * p.element_size() for p in self.parameters())
-
     def to_bfloat16(self) -> Pi0Small:
         """Casts hybrids, text encoder, observation encoder and expert; returns self.
 
-        In float32 stay the projections of state, actions and time.
+        The projections of state, actions and time stay in float32.
         """
         for part in (self.vision, self.text, self.text_projector, self.encoder, self.expert):
             part.bfloat16()
@@ -238,39 +175,20 @@ class Pi0Small(nn.Module):
     def _velocity(self, memory: Memory, noisy: Tensor, modulations: Sequence[Tensor]) -> Tensor:
         config = self.config
         batch = memory.visible.shape[0]
-        _check_shape("actions", noisy, (batch, config.action_horizon, config.action_dim))
+        check_shape("actions", noisy, (batch, config.action_horizon, config.action_dim))
         x = (self.action_in_proj(noisy) + self.action_position).to(self._dtype)
         hidden = self.expert(x, modulations, memory.keys_values, memory.visible)
         velocity: Tensor = self.action_out_proj(hidden.to(self.action_out_proj.weight.dtype))
         return velocity
 
-    def _check_prefix(
-        self,
-        images: Tensor,
-        image_mask: Tensor,
-        tokens: Tensor,
-        token_mask: Tensor,
-        slots: Sequence[int],
-    ) -> None:
-        size, views = self.config.vision.image_size, self.config.views
+    def _check_prefix(self, inputs: Inputs, slots: Sequence[int]) -> None:
+        views, positions = self.config.views, self.config.text.positions
         if any(not 0 <= slot < views for slot in slots) or len(set(slots)) < len(slots):
             raise ValueError(f"slots are {list(slots)}: use each of 0 to {views - 1} at most once")
-        if images.ndim != 5 or images.shape[1:] != (len(slots), 3, size, size):
+        length = inputs.tokens.shape[-1]
+        if length > positions:
             raise ValueError(
-                f"images have shape {tuple(images.shape)}: "
-                f"expected (B, {len(slots)}, 3, {size}, {size})"
+                f"tokens have length {length}: the text encoder knows {positions} positions, "
+                "cut the prompt"
             )
-        batch, length = images.shape[0], tokens.shape[-1]
-        if length > self.config.text.positions:
-            raise ValueError(
-                f"tokens have length {length}: the text encoder knows "
-                f"{self.config.text.positions} positions, cut the prompt"
-            )
-        _check_shape("image_mask", image_mask, (batch, len(slots)))
-        _check_shape("tokens", tokens, (batch, length))
-        _check_shape("token_mask", token_mask, tuple(tokens.shape))
-
-
-def _check_shape(name: str, tensor: Tensor, expected: tuple[int, ...]) -> None:
-    if tuple(tensor.shape) != expected:
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}: expected {expected}")
+        inputs.check_prefix(self.config.vision.image_size, len(slots))

@@ -28,7 +28,7 @@ Check = Callable[[Evidence, Embodiment, QualityLimits], Iterator[Finding]]
 def assess(
     evidence: Evidence, embodiment: Embodiment, limits: QualityLimits | None = None
 ) -> QualityReport:
-    """Judge a take, or the last seconds of one that goes on."""
+    """Judge an episode, or the last seconds of a running one."""
     limits = limits or QualityLimits()
     findings = [finding for check in CHECKS for finding in check(evidence, embodiment, limits)]
     return QualityReport(
@@ -39,7 +39,7 @@ def assess(
 
 
 def too_short(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iterator[Finding]:
-    """The take ended before anything can have happened."""
+    """The episode is too short to contain a task."""
     if not evidence.live and evidence.duration_s < limits.shortest_s:
         text = f"{evidence.duration_s:.1f} s long, at least {limits.shortest_s:g} s wanted"
         yield Finding(kind=Kind.SHORT, source="", text=text)
@@ -85,7 +85,7 @@ def rates_and_gaps(
         longest = float(intervals_s.max())
         if longest > max(limits.gap_periods / wanted, limits.gap_s):
             when_s = (int(stamps[int(intervals_s.argmax())]) - evidence.start_ns) / NS_PER_S
-            text = f"{stream.source}: nothing for {longest:.2f} s, {when_s:.1f} s into the take"
+            text = f"{stream.source}: nothing for {longest:.2f} s, {when_s:.1f} s into the episode"
             yield Finding(kind=Kind.GAP, source=stream.source, text=text)
         jitter = float(np.percentile(np.abs(intervals_s - 1.0 / rate), 95)) if rate else 0.0
         if stream.role in _SENSED and jitter > limits.jitter_share / wanted:

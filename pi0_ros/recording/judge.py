@@ -1,4 +1,4 @@
-"""Judging a bag that is already on disk, by the checks that judge a take that goes on."""
+"""Judging a bag that is already on disk, by the checks that judge a running episode."""
 
 from __future__ import annotations
 

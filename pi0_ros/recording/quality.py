@@ -1,4 +1,4 @@
-"""Is this take any good? One judgement for the live screen, the report and the converter.
+"""Is this episode any good? One judgement for the live screen, the report and the converter.
 
 :func:`assess` looks at :class:`Evidence`, whoever collected it: the recorder during the
 take (then of its last seconds), the recorder after it, or the converter from the bag.
@@ -22,7 +22,7 @@ Stamps = NDArray[np.int64]
 
 
 class Kind(str, Enum):
-    """What may be wrong with a take."""
+    """What may be wrong with an episode."""
 
     MISSING = "missing"
     DEAD = "dead"
@@ -87,7 +87,7 @@ class StreamEvidence:
 class Evidence:
     """All topics between ``start_ns`` and ``end_ns`` (ROS clock).
 
-    ``live``: the take goes on, so that it may still be short or at rest.
+    ``live``: the episode goes on, so that it may still be short or at rest.
     """
 
     start_ns: int
@@ -103,7 +103,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong; ``refuse``: enough to refuse the take."""
+    """One thing that is wrong; ``refuse``: enough to refuse the episode."""
 
     kind: Kind
     source: str
@@ -135,7 +135,7 @@ class QualityReport:
 
     @property
     def accepted(self) -> bool:
-        """Whether the take may go into a dataset without anybody's override."""
+        """Whether the episode may go into a dataset without anybody's override."""
         return not any(finding.refuse for finding in self.findings)
 
     @property

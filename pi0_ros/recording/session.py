@@ -13,14 +13,14 @@ from typing import Protocol
 
 from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import Outcome
+from pi0_ros.recording.episode_recording import EpisodeRecording, FinishedEpisode, RecordingPlan
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.metadata import BagTopic
 from pi0_ros.recording.streams import StreamState, not_ready
-from pi0_ros.recording.take import Ended, Take, TakePlan
 from pi0_ros.stamps import NS_PER_S
 
 
-class State(Enum):
+class RecordingState(Enum):
     """As in pi0_msgs/RecorderStatus."""
 
     IDLE = 0
@@ -40,12 +40,12 @@ class Source(Protocol):
     def fault(self) -> str:
         """Why no message comes any more, or empty."""
 
-    def deliver_to(self, take: Take | None) -> None:
-        """Offer messages to this take from now on; returns when no other gets any."""
+    def deliver_to(self, recording: EpisodeRecording | None) -> None:
+        """Offer messages to this episode from now on; returns when no other gets any."""
 
 
 class Session:
-    """Starts and ends takes. Every verb may be called from any thread, and raises
+    """Starts and ends episodes. Every method may be called from any thread, and raises
     :class:`RecordingError` if it cannot be done now.
 
     ``now_ns``: the ROS clock. ``reserve_bytes`` stay free on the disk: an episode is ended
@@ -54,18 +54,18 @@ class Session:
 
     def __init__(
         self,
-        plan: TakePlan,
+        plan: RecordingPlan,
         source: Source,
         now_ns: Callable[[], int],
         *,
         reserve_bytes: int = 512 << 20,
     ) -> None:
         self.plan = plan
-        self.state = State.IDLE
+        self.state = RecordingState.IDLE
         self.reason = ""
         self.kept = 0
-        self.take: Take | None = None
-        self.last: tuple[Take, Ended | None] | None = None
+        self.recording: EpisodeRecording | None = None
+        self.last: tuple[EpisodeRecording, FinishedEpisode | None] | None = None
         self._source = source
         self._now_ns = now_ns
         self._reserve = reserve_bytes
@@ -83,8 +83,12 @@ class Session:
     @property
     def elapsed_s(self) -> float:
         """Length of the episode so far; 0 without one."""
-        take = self.take
-        return 0.0 if take is None else max(0, self._now_ns() - take.info.start_ns) / NS_PER_S
+        recording = self.recording
+        return (
+            0.0
+            if recording is None
+            else max(0, self._now_ns() - recording.info.start_ns) / NS_PER_S
+        )
 
     def obstacles(self) -> tuple[str, ...]:
         """What keeps an episode from starting, one sentence each."""
@@ -99,10 +103,10 @@ class Session:
             found = (*found, f"{text} GB wanted")
         return found
 
-    def start(self, task: str, notes: str = "") -> Take:
+    def start(self, task: str, notes: str = "") -> EpisodeRecording:
         """Begin an episode."""
         with self._lock:
-            if self.take is not None:
+            if self.recording is not None:
                 raise RecordingError("an episode is being recorded; stop or discard it first")
             if not task.strip():
                 raise RecordingError("the task is empty; say what the robot is to do")
@@ -110,56 +114,60 @@ class Session:
             if obstacles:
                 raise RecordingError("not ready: " + "; ".join(obstacles))
             try:
-                take = Take(self.plan, self._name(), self._topics(), task, notes, self._now_ns())
+                recording = EpisodeRecording(
+                    self.plan, self._name(), self._topics(), task, notes, self._now_ns()
+                )
             except OSError as error:
                 raise RecordingError(f"no bag in {self.plan.directory}: {error}") from error
             self._started += 1
-            self.take = take
-            self.state, self.reason = State.RECORDING, ""
-            self._source.deliver_to(take)
-            return take
+            self.recording = recording
+            self.state, self.reason = RecordingState.RECORDING, ""
+            self._source.deliver_to(recording)
+            return recording
 
-    def stop(self, outcome: Outcome = Outcome.UNMARKED, notes: str = "", fault: str = "") -> Ended:
+    def stop(
+        self, outcome: Outcome = Outcome.UNMARKED, notes: str = "", fault: str = ""
+    ) -> FinishedEpisode:
         """End the episode and keep it; ``fault``: because the recorder cannot go on."""
         with self._lock:
-            take = self._running()
-            self.state = State.FINISHING
+            recording = self._running()
+            self.state = RecordingState.FINISHING
             end_ns = self._now_ns()
             self._source.deliver_to(None)
             try:
-                ended = take.stop(outcome, notes, end_ns, fault or self._source.fault)
+                ended = recording.stop(outcome, notes, end_ns, fault or self._source.fault)
             except Exception as error:  # nothing may keep the next episode from starting
-                self.state = State.FAILED
-                self.reason = f"{take.folder}: {error!r}; `pi0 bag repair` it"
+                self.state = RecordingState.FAILED
+                self.reason = f"{recording.folder}: {error!r}; `pi0 bag repair` it"
                 raise RecordingError(self.reason) from error
             finally:
-                self.take = None
-            self.last = take, ended
+                self.recording = None
+            self.last = recording, ended
             if ended.finished and ended.info.complete:
                 self.kept += 1
-                self.state, self.reason = State.IDLE, ""
+                self.state, self.reason = RecordingState.IDLE, ""
             else:
-                self.state = State.FAILED
+                self.state = RecordingState.FAILED
                 self.reason = f"{ended.path.name}: {ended.info.reason}"
             return ended
 
     def discard(self) -> str:
         """End the episode and remove it; its task."""
         with self._lock:
-            take = self._running()
+            recording = self._running()
             self._source.deliver_to(None)
-            self.take = None
-            self.last = take, None
+            self.recording = None
+            self.last = recording, None
             try:
-                take.discard()
+                recording.discard()
             except OSError as error:  # nothing may keep the next episode from starting
-                self.state = State.FAILED
-                self.reason = f"{take.folder} cannot be removed: {error.strerror or error}"
+                self.state = RecordingState.FAILED
+                self.reason = f"{recording.folder} cannot be removed: {error.strerror or error}"
                 raise RecordingError(self.reason) from error
-            self.state, self.reason = State.IDLE, ""
-            return take.info.task
+            self.state, self.reason = RecordingState.IDLE, ""
+            return recording.info.task
 
-    def rerecord(self) -> Take:
+    def rerecord(self) -> EpisodeRecording:
         """Remove the episode and begin it again."""
         with self._lock:
             notes = self._running().info.notes
@@ -174,10 +182,10 @@ class Session:
 
     def watch(self) -> None:
         """End an episode that cannot go on; call it a few times a second."""
-        take = self.take
-        if take is None:
+        recording = self.recording
+        if recording is None:
             return
-        error = take.spool.error
+        error = recording.queue.error
         free = self.bytes_free
         fault = self._source.fault
         if error is not None:
@@ -186,18 +194,18 @@ class Session:
             fault = f"the disk is nearly full: {free / 1e6:.0f} MB left"
         if fault:
             with self._lock, contextlib.suppress(RecordingError):  # it is in `reason`
-                if self.take is take:
+                if self.recording is recording:
                     self.stop(Outcome.FAILED, fault=fault)
 
-    def close(self) -> Ended | None:
+    def close(self) -> FinishedEpisode | None:
         """End whatever runs, keeping it unmarked; what was kept."""
         with self._lock:
-            return None if self.take is None else self.stop()
+            return None if self.recording is None else self.stop()
 
-    def _running(self) -> Take:
-        if self.take is None:
+    def _running(self) -> EpisodeRecording:
+        if self.recording is None:
             raise RecordingError("no episode is being recorded; start one first")
-        return self.take
+        return self.recording
 
     def _name(self) -> str:
         now = datetime.now().astimezone()

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from pi0_ros.checkpoint import Supplement, convert, load, verify
 from pi0_ros.embodiment import load as robot
+from pi0_ros.model import Inputs
 from pi0_ros.policy.backends.local import LocalPolicy
 from pi0_ros.policy.options import InferenceOptions
 from pi0_ros.policy.pipeline import Pipeline
@@ -44,15 +45,14 @@ def sampled(folder: Path, order: list[int]) -> np.ndarray:
     noise = torch.randn(
         (1, loaded.manifest.horizon, 32), generator=torch.Generator().manual_seed(0)
     )
-    output = loaded.model.sample(
-        views[None],
-        torch.ones(1, 2, dtype=torch.bool),
-        torch.from_numpy(inputs.tokens)[None],
-        torch.from_numpy(inputs.token_mask)[None],
-        torch.from_numpy(inputs.state)[None],
-        noise,
-        STEPS,
+    sample = Inputs(
+        images=views,
+        image_mask=torch.ones(2, dtype=torch.bool),
+        tokens=torch.from_numpy(inputs.tokens),
+        token_mask=torch.from_numpy(inputs.token_mask),
+        state=torch.from_numpy(inputs.state),
     )
+    output = loaded.model.sample(Inputs.stack([sample]), noise, STEPS)
     return pipeline.actions(output[0].numpy(), seen.state)
 
 
@@ -92,9 +92,14 @@ def test_a_recording_is_verified_in_the_checkpoint_s_order(tmp_path: Path) -> No
         "state": torch.randn(1, 32, generator=generator),
         "noise": torch.randn(1, model.config.action_horizon, 32, generator=generator),
     }
-    present = torch.ones(1, 2, dtype=torch.bool)
-    prefix = (images, present, io["tokens"], io["token_mask"])
-    io["expected.actions.2_steps"] = model.sample(*prefix, io["state"], io["noise"], 2)
+    inputs = Inputs(
+        images=images,
+        image_mask=torch.ones(1, 2, dtype=torch.bool),
+        tokens=io["tokens"],
+        token_mask=io["token_mask"],
+        state=io["state"],
+    )
+    io["expected.actions.2_steps"] = model.sample(inputs, io["noise"], 2)
     for index, slot in enumerate((LEFT, BASE)):
         io[f"image.{slot}"] = images[:, index].contiguous()
         io[f"image_mask.{slot}"] = torch.ones(1, dtype=torch.bool)

@@ -14,6 +14,7 @@ from torch import Tensor
 from pi0_ros.checkpoint import CheckpointError, verify
 from pi0_ros.checkpoint.tensors import LazyTensor
 from pi0_ros.checkpoint.weights import assemble
+from pi0_ros.model import Inputs
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SLOTS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
@@ -43,17 +44,21 @@ def record(path: Path, *, batch: int = 1, slots: tuple[str, ...] = SLOTS) -> dic
     )
     images = torch.stack([io[f"image.{s}"].float() / 127.5 - 1 for s in slots], dim=1)
     masks = torch.stack([io[f"image_mask.{s}"] for s in slots], dim=1)
-    prefix = (images, masks, io["tokens"], io["token_mask"])
+    inputs = Inputs(
+        images=images,
+        image_mask=masks,
+        tokens=io["tokens"],
+        token_mask=io["token_mask"],
+        state=io["state"],
+    )
     with torch.no_grad():
-        embedded = model.embed_prefix(*prefix)[0]
+        embedded = model.embed_prefix(inputs)[0]
         io["expected.prefix_embedding"] = embedded
         io[f"expected.image_embedding.{slots[-1]}"] = embedded[:, -9:-5].clone()
         suffix, _ = model.embed_suffix(io["state"], io["noise"], io["time"])
         io["expected.suffix_embedding"] = suffix
-        io["expected.loss_per_dim"] = model.loss(
-            *prefix, io["state"], io["actions"], io["noise"], io["time"]
-        )
-        io["expected.actions.4_steps"] = model.sample(*prefix, io["state"], io["noise"], 4)
+        io["expected.loss_per_dim"] = model.loss(inputs, io["actions"], io["noise"], io["time"])
+        io["expected.actions.4_steps"] = model.sample(inputs, io["noise"], 4)
     save_file({k: t.contiguous() for k, t in io.items()}, path)
     return io
 

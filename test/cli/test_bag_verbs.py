@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_take import SECOND, START_NS, begin, plan, play
+from test_episode_recording import SECOND, START_NS, begin, plan, play
 
 from pi0_ros.cli.main import main
 from pi0_ros.recording.episode import Outcome
@@ -14,13 +14,13 @@ from pi0_ros.recording.episode import Outcome
 @pytest.fixture
 def episodes(tmp_path: Path) -> Path:
     """Two episodes: a good one, and one that was never finished."""
-    take = begin(plan(tmp_path), "good")
-    play(take)
-    take.set_instruction("left sleeve", START_NS + SECOND)
-    take.stop(Outcome.SUCCEEDED, "first try", START_NS + 2 * SECOND)
+    recording = begin(plan(tmp_path), "good")
+    play(recording)
+    recording.set_instruction("left sleeve", START_NS + SECOND)
+    recording.stop(Outcome.SUCCEEDED, "first try", START_NS + 2 * SECOND)
     killed = begin(plan(tmp_path), "killed")
     play(killed)
-    killed.spool.close()
+    killed.queue.close()
     return tmp_path
 
 
@@ -59,7 +59,7 @@ def test_repair_finishes_what_was_killed(
     assert "the recorder ended before the episode did" in capsys.readouterr().out
 
 
-def test_a_bag_of_somebody_else_is_named(
+def test_a_bag_of_another_program_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {custom_data: ~}\n")

@@ -11,16 +11,16 @@ import pytest
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bags ``a``, ``b``, ``c`` of different lengths and tasks, and their dataset ``set``."""
-    from synthetic import Take, write_bag
+    from synthetic import SyntheticEpisode, write_bag
 
+    from pi0_ros.dataset.convert.convert_bags import convert_bags
     from pi0_ros.dataset.convert.options import ConvertOptions
-    from pi0_ros.dataset.convert.pool import convert_bags
 
     folder = tmp_path_factory.mktemp("made")
     takes = {
-        "a": Take(duration_s=0.5, task="stack the cups", then="put them away"),
-        "b": Take(duration_s=0.75, seed=3, task="wipe the table"),
-        "c": Take(duration_s=0.4, seed=5, task="stack the cups"),
+        "a": SyntheticEpisode(duration_s=0.5, task="stack the cups", then="put them away"),
+        "b": SyntheticEpisode(duration_s=0.75, seed=3, task="wipe the table"),
+        "c": SyntheticEpisode(duration_s=0.4, seed=5, task="stack the cups"),
     }
     bags = [write_bag(folder, name, take) for name, take in takes.items()]
     convert_bags(bags, folder / "set", ConvertOptions(size=64), jobs=1)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.dataset import Dataset
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
-from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.dataset.export.messages import CommandMessages, image_message, joint_messages
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.embodiment import load as load_embodiment
@@ -27,7 +27,7 @@ load = cache(load_embodiment)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Take:
+class SyntheticEpisode:
     """What a synthetic bag holds. Cameras run freely, each with a phase of its own."""
 
     embodiment: str = "ur5e"
@@ -68,7 +68,7 @@ class Take:
         )
 
 
-def picture(take: Take, camera: int, time_s: float) -> NDArray[np.uint8]:
+def picture(take: SyntheticEpisode, camera: int, time_s: float) -> NDArray[np.uint8]:
     """A camera's view: a smooth background and a bright square that moves."""
     height, width = take.size
     rows, columns = np.mgrid[:height, :width]
@@ -87,18 +87,18 @@ def wave(count: int, seed: int, time_s: float) -> NDArray[np.float64]:
     return 0.4 * np.sin(2.0 * time_s + phases)
 
 
-def action_at(take: Take, time_s: float) -> NDArray[np.float64]:
+def action_at(take: SyntheticEpisode, time_s: float) -> NDArray[np.float64]:
     """Commands within the limits."""
     limits = take.robot.limits
     middle, half = (limits.lower + limits.upper) / 2, (limits.upper - limits.lower) / 2
     return middle + half * wave(len(middle), take.seed + 7, time_s)
 
 
-def state_at(take: Take, time_s: float) -> NDArray[np.float64]:
+def state_at(take: SyntheticEpisode, time_s: float) -> NDArray[np.float64]:
     return 0.5 + wave(len(take.robot.state), take.seed, time_s)
 
 
-def events(take: Take) -> Iterator[tuple[int, str, Any]]:
+def events(take: SyntheticEpisode) -> Iterator[tuple[int, str, Any]]:
     """(time of arrival, topic, message) in order: what drivers and controllers would send."""
     robot = take.robot
     due: list[tuple[int, int, str, int]] = []
@@ -128,10 +128,10 @@ def events(take: Take) -> Iterator[tuple[int, str, Any]]:
             yield log_ns, what, image_message(camera, stamp, picture(take, index, time_s))
 
 
-def write_bag(directory: Path, name: str, take: Take | None = None) -> Path:
+def write_bag(directory: Path, name: str, take: SyntheticEpisode | None = None) -> Path:
     """Write a take as a bag; its folder."""
-    take = take or Take()
-    bag = RobotBag(directory, name, take.robot, take.info())
+    take = take or SyntheticEpisode()
+    bag = EpisodeBagWriter(directory, name, take.robot, take.info())
     for log_ns, topic, message in events(take):
         bag.add(topic, log_ns, message)
     return bag.finish(take.end_ns)
@@ -139,7 +139,7 @@ def write_bag(directory: Path, name: str, take: Take | None = None) -> Path:
 
 #: The cheapest options, and a bag of few frames.
 SMALL = ConvertOptions(size=32, codec="images")
-SHORT = Take(duration_s=0.4)
+SHORT = SyntheticEpisode(duration_s=0.4)
 
 
 def convert(bags: list[Path], out: Path, **options: object) -> Dataset:

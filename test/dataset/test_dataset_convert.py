@@ -11,14 +11,24 @@ import numpy as np
 import pytest
 from rclpy.serialization import serialize_message
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from synthetic import SHORT, SMALL, START_NS, Take, action_at, convert, events, state_at, write_bag
+from synthetic import (
+    SHORT,
+    SMALL,
+    START_NS,
+    SyntheticEpisode,
+    action_at,
+    convert,
+    events,
+    state_at,
+    write_bag,
+)
 
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.dataset import DatasetError
 from pi0_ros.dataset.convert.bags import find_bags, fingerprint
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
-from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.dataset.export.messages import depth_message
 from pi0_ros.dataset.format.validate import validate
 from pi0_ros.embodiment import measured_action
@@ -41,7 +51,7 @@ STATUS = "pi0_msgs/msg/ExecutorStatus"
     ],
 )
 def test_refuses_what_gate_or_operator_rejected_unless_told(
-    tmp_path: Path, take: Take, option: str, reason: str
+    tmp_path: Path, take: SyntheticEpisode, option: str, reason: str
 ) -> None:
     bag = write_bag(tmp_path, "bad", take)
     good = write_bag(tmp_path, "good", SHORT)
@@ -82,7 +92,7 @@ def test_bags_of_two_robots_are_not_mixed(tmp_path: Path) -> None:
 
 
 def test_without_commands_says_what_to_do(tmp_path: Path) -> None:
-    bag = RobotBag(tmp_path, "watched", SHORT.robot, SHORT.info())
+    bag = EpisodeBagWriter(tmp_path, "watched", SHORT.robot, SHORT.info())
     commanded = {controller.topic for controller in SHORT.robot.controllers}
     for log_ns, topic, message in events(SHORT):
         if topic not in commanded:
@@ -112,7 +122,7 @@ def status_types() -> Any:
 
 def test_the_executors_stamps_count_more_than_a_busy_recorders(tmp_path: Path) -> None:
     robot = SHORT.robot
-    bag = RobotBag(
+    bag = EpisodeBagWriter(
         tmp_path,
         "busy",
         robot,
@@ -143,8 +153,8 @@ def test_the_executors_stamps_count_more_than_a_busy_recorders(tmp_path: Path) -
 
 
 def test_a_hole_in_the_observations_is_refused_with_its_place(tmp_path: Path) -> None:
-    take = Take(duration_s=1.6)
-    bag = RobotBag(tmp_path, "hole", take.robot, take.info())
+    take = SyntheticEpisode(duration_s=1.6)
+    bag = EpisodeBagWriter(tmp_path, "hole", take.robot, take.info())
     camera = take.robot.cameras[0].topic
     for log_ns, topic, message in events(take):
         if topic != camera or not 0.4e9 < log_ns - START_NS < 1.2e9:
@@ -156,8 +166,8 @@ def test_a_hole_in_the_observations_is_refused_with_its_place(tmp_path: Path) ->
 
 
 def test_a_clock_that_was_set_is_no_hour_of_still_frames(tmp_path: Path) -> None:
-    take = Take(duration_s=0.6)
-    bag = RobotBag(tmp_path, "set", take.robot, take.info())
+    take = SyntheticEpisode(duration_s=0.6)
+    bag = EpisodeBagWriter(tmp_path, "set", take.robot, take.info())
     for log_ns, topic, message in events(take):
         later_ns = 3_600_000_000_000 if log_ns - START_NS > 0.3e9 else 0
         if later_ns and hasattr(message, "header"):
@@ -180,8 +190,10 @@ DEPTH = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) + 900
 
 def write_deep_bag(folder: Path, topic: str, duration_s: float = 0.4) -> Path:
     """A bag with depth once on a topic; its robot starts elsewhere than those of other tests."""
-    take = Take(duration_s=duration_s, seed=4)
-    bag = RobotBag(folder, "deep", take.robot, take.info(), extra={topic: "sensor_msgs/msg/Image"})
+    take = SyntheticEpisode(duration_s=duration_s, seed=4)
+    bag = EpisodeBagWriter(
+        folder, "deep", take.robot, take.info(), extra={topic: "sensor_msgs/msg/Image"}
+    )
     bag.add(topic, START_NS, depth_message("base", START_NS, DEPTH))
     for log_ns, name, message in events(take):
         bag.add(name, log_ns, message)
@@ -220,7 +232,7 @@ def test_finds_bags_in_folders_and_names_what_is_none(tmp_path: Path) -> None:
     bags = [write_bag(tmp_path / "all", name, SHORT) for name in "ba"]
     assert find_bags([tmp_path / "all", bags[0]]) == (bags[1], bags[0])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="no bag and no folder of bags"):
+    with pytest.raises(DatasetError, match="is neither a bag nor a folder of bags"):
         find_bags([tmp_path / "empty"])
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from synthetic import START_NS, Take, action_at
+from synthetic import START_NS, SyntheticEpisode, action_at
 
 from pi0_ros.dataset import Dataset, DatasetError
-from pi0_ros.dataset.convert.frames import frame_offset_ns
+from pi0_ros.dataset.format.info import frame_offset_ns
 from pi0_ros.dataset.format.validate import validate
 from pi0_ros.dataset.video.clips import frame_times
 
@@ -109,7 +109,7 @@ def test_frames_come_in_any_order_the_same(made: Path) -> None:
 
 def test_an_action_is_the_command_in_force_at_its_frame(made: Path) -> None:
     dataset = Dataset.open(made / "set")
-    take = Take(duration_s=0.75, seed=3)
+    take = SyntheticEpisode(duration_s=0.75, seed=3)
     start_ns = dataset.source(1).start_ns
     control_ns = 1e9 / take.robot.rates.control_hz
     for frame, action in enumerate(dataset.episode(1).action):
@@ -158,5 +158,5 @@ def test_an_older_dataset_is_refused_by_its_version(dataset: Path) -> None:
 
 
 def test_a_folder_that_is_no_dataset_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no dataset"):
+    with pytest.raises(DatasetError, match="is not a dataset"):
         Dataset.open(tmp_path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from synthetic import Take, write_bag
+from synthetic import SyntheticEpisode, write_bag
 
 from pi0_ros.cli.main import main
 from pi0_ros.dataset import Dataset, DatasetError
@@ -115,7 +115,9 @@ def test_a_full_disk_is_said_in_a_line_and_leaves_everything_as_it_was(
     capsys: pytest.CaptureFixture[str],
     verb: str,
 ) -> None:
-    bag = write_bag(tmp_path_factory.mktemp("bags"), "new", Take(duration_s=0.4, seed=8))
+    bag = write_bag(
+        tmp_path_factory.mktemp("bags"), "new", SyntheticEpisode(duration_s=0.4, seed=8)
+    )
     words = {
         "convert": [str(bag), "--size=64", "--jobs=1"],
         "merge": [str(dataset), str(made / "set")],
@@ -162,7 +164,7 @@ def test_a_dataset_without_an_episode_is_one_line(
     words = [] if verb == "stats" else ["--out", str(tmp_path / "out")]
     assert main(["dataset", verb, str(dataset), *words]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"pi0: {dataset}: no episode in it; convert a bag into it first"
+    assert last == f"pi0: {dataset}: has no episode; convert a bag into it first"
 
 
 def test_says_lengths_as_a_person_does() -> None:

@@ -7,21 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
-from synthetic import Take, write_bag
+from synthetic import SyntheticEpisode, write_bag
 
 from pi0_ros.dataset import Dataset, DatasetError
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.dataset.export.to_bags import to_bags
 from pi0_ros.recording.read import read_episode
 
 TAKES = {
-    "ur5e": Take(then="put them away"),
-    "mobile_trossen": Take(embodiment="mobile_trossen", duration_s=0.6),
+    "ur5e": SyntheticEpisode(then="put them away"),
+    "mobile_trossen": SyntheticEpisode(embodiment="mobile_trossen", duration_s=0.6),
 }
 
 
-def both(tmp_path: Path, take: Take, codec: str) -> tuple[Dataset, Dataset, Path]:
+def both(tmp_path: Path, take: SyntheticEpisode, codec: str) -> tuple[Dataset, Dataset, Path]:
     """The dataset of a bag, the one of the bag made from it, and that bag."""
     options = ConvertOptions(codec=codec)
     bag = write_bag(tmp_path / "first", "take", take)
@@ -31,7 +31,7 @@ def both(tmp_path: Path, take: Take, codec: str) -> tuple[Dataset, Dataset, Path
     return Dataset.open(tmp_path / "one"), Dataset.open(tmp_path / "two"), again
 
 
-def assert_robot_topics(bag: Path, take: Take) -> None:
+def assert_robot_topics(bag: Path, take: SyntheticEpisode) -> None:
     """The bag opens with rosbags, and every topic of the robot has a message per frame."""
     robot = take.robot
     with AnyReader([bag]) as reader:
@@ -75,7 +75,7 @@ def test_with_video_images_differ_by_the_encoding_only(tmp_path: Path) -> None:
 
 
 def test_an_episode_that_is_not_there_is_named(tmp_path: Path) -> None:
-    bag = write_bag(tmp_path, "take", Take(duration_s=0.3))
+    bag = write_bag(tmp_path, "take", SyntheticEpisode(duration_s=0.3))
     convert_bags([bag], tmp_path / "set", ConvertOptions(codec="images"), jobs=1)
     with pytest.raises(DatasetError, match="no episode 4; it has 1"):
         to_bags(tmp_path / "set", tmp_path / "out", [4])

@@ -13,7 +13,7 @@ import pytest
 
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.video.clips import Clip, ClipJoiner, VideoReader
-from pi0_ros.dataset.video.video import CODECS, Codec, VideoEncoder, codec_named
+from pi0_ros.dataset.video.encoder import CODECS, Codec, VideoEncoder, codec_named
 
 FPS = 50
 FRAMES = 6

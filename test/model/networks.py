@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pi0_ros.model import GemmaConfig, Pi0, Pi0Config, VisionConfig, random_pi0
+from pi0_ros.model import GemmaConfig, Inputs, Pi0, Pi0Config, VisionConfig, random_pi0
 
 
 def small_config(*, pi05: bool = False, kv_heads: int = 2) -> Pi0Config:
@@ -35,29 +35,26 @@ def perturbed(config: Pi0Config, seed: int = 0) -> Pi0:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """One batch; ``prefix`` is (images, image_mask, tokens, token_mask)."""
+class Batch:
+    """Inputs of a batch, and everything else that training and sampling take."""
 
-    prefix: tuple[Tensor, Tensor, Tensor, Tensor]
-    state: Tensor
+    inputs: Inputs
     noise: Tensor
     actions: Tensor
     time: Tensor
 
-    def row(self, index: int) -> Inputs:
+    def row(self, index: int) -> Batch:
         """One sample, as a batch of one."""
         cut = slice(index, index + 1)
-        images, image_mask, tokens, token_mask = (t[cut] for t in self.prefix)
-        return Inputs(
-            prefix=(images, image_mask, tokens, token_mask),
-            state=self.state[cut],
+        return Batch(
+            inputs=self.inputs.map(lambda t: t[cut]),
             noise=self.noise[cut],
             actions=self.actions[cut],
             time=self.time[cut],
         )
 
 
-def random_inputs(config: Pi0Config, *, batch: int = 2, views: int = 3, seed: int = 0) -> Inputs:
+def random_inputs(config: Pi0Config, *, batch: int = 2, views: int = 3, seed: int = 0) -> Batch:
     """Sample 0 lacks its second camera and pads its prompt; the others are complete."""
     g = torch.Generator().manual_seed(seed)
     size = config.vision.image_size
@@ -66,14 +63,14 @@ def random_inputs(config: Pi0Config, *, batch: int = 2, views: int = 3, seed: in
     token_mask = torch.ones(batch, config.max_tokens, dtype=torch.bool)
     token_mask[0, config.max_tokens // 2 :] = False
     chunk = (batch, config.action_horizon, config.action_dim)
-    return Inputs(
-        prefix=(
-            torch.rand(batch, views, 3, size, size, generator=g) * 2 - 1,
-            image_mask,
-            torch.randint(0, config.vocab, (batch, config.max_tokens), generator=g),
-            token_mask,
+    return Batch(
+        inputs=Inputs(
+            images=torch.rand(batch, views, 3, size, size, generator=g) * 2 - 1,
+            image_mask=image_mask,
+            tokens=torch.randint(0, config.vocab, (batch, config.max_tokens), generator=g),
+            token_mask=token_mask,
+            state=torch.randn(batch, config.action_dim, generator=g),
         ),
-        state=torch.randn(batch, config.action_dim, generator=g),
         noise=torch.randn(chunk, generator=g),
         actions=torch.randn(chunk, generator=g),
         time=torch.rand(batch, generator=g),

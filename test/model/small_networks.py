@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from networks import Inputs
+from networks import Batch
 
+from pi0_ros.model import Inputs
 from pi0_ros.model.small import Pi0Small
 from pi0_ros.model.small_config import (
     HybridConfig,
@@ -46,7 +47,7 @@ def perturbed(seed: int = 0) -> Pi0Small:
     return model.requires_grad_(False)
 
 
-def inputs(dimensions: Pi0SmallConfig, *, batch: int = 2, seed: int = 0) -> Inputs:
+def inputs(dimensions: Pi0SmallConfig, *, batch: int = 2, seed: int = 0) -> Batch:
     """Sample 0 lacks its second camera and pads its prompt; the others are complete."""
     g = torch.Generator().manual_seed(seed)
     size = dimensions.vision.image_size
@@ -55,14 +56,14 @@ def inputs(dimensions: Pi0SmallConfig, *, batch: int = 2, seed: int = 0) -> Inpu
     token_mask = torch.ones(batch, dimensions.max_tokens, dtype=torch.bool)
     token_mask[0, dimensions.max_tokens // 2 :] = False
     chunk = (batch, dimensions.action_horizon, dimensions.action_dim)
-    return Inputs(
-        prefix=(
-            torch.rand(batch, dimensions.views, 3, size, size, generator=g) * 2 - 1,
-            image_mask,
-            torch.randint(0, dimensions.vocab, (batch, dimensions.max_tokens), generator=g),
-            token_mask,
+    return Batch(
+        inputs=Inputs(
+            images=torch.rand(batch, dimensions.views, 3, size, size, generator=g) * 2 - 1,
+            image_mask=image_mask,
+            tokens=torch.randint(0, dimensions.vocab, (batch, dimensions.max_tokens), generator=g),
+            token_mask=token_mask,
+            state=torch.randn(batch, dimensions.action_dim, generator=g),
         ),
-        state=torch.randn(batch, dimensions.action_dim, generator=g),
         noise=torch.randn(chunk, generator=g),
         actions=torch.randn(chunk, generator=g),
         time=torch.rand(batch, generator=g),

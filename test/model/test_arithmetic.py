@@ -30,8 +30,8 @@ def test_compiled_it_gives_the_actions_of_the_plain_network(traced: None, pi05: 
     sampler = Sampler(model, compile=True)
     for seed in range(2):  # another prompt: another shape
         x = random_inputs(model.config, batch=1, seed=seed)
-        expected = model.sample(*x.prefix, x.state, x.noise, num_steps=2)
-        actual = sampler.sample(*x.prefix, x.state, x.noise, num_steps=2)
+        expected = model.sample(x.inputs, x.noise, num_steps=2)
+        actual = sampler.sample(x.inputs, x.noise, num_steps=2)
         torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import Inputs, perturbed, random_inputs, small_config
+from networks import Batch, perturbed, random_inputs, small_config
 
 from pi0_ros.model import Pi0, flow
 from pi0_ros.model.guidance import Continuation, Guidance, Inpainting, prefix_weights
@@ -26,7 +26,7 @@ def model(request: pytest.FixtureRequest) -> Pi0:
     return perturbed(KINDS[request.param])
 
 
-def guided(x: Inputs) -> Guidance:
+def guided(x: Batch) -> Guidance:
     """Towards the actions of ``x``, in seven of nine dimensions."""
     _, horizon, dim = x.actions.shape
     weights = prefix_weights("exp", delay=2, end=5, horizon=horizon)[:, None].repeat(1, dim)
@@ -34,18 +34,18 @@ def guided(x: Inputs) -> Guidance:
     return Guidance(target=x.actions, weights=weights)
 
 
-def inpainted(x: Inputs) -> Inpainting:
+def inpainted(x: Batch) -> Inpainting:
     """The first two rows of the actions of ``x``, in seven of nine dimensions."""
     mask = torch.zeros(x.actions.shape[1:], dtype=torch.bool)
     mask[:2, :7] = True
     return Inpainting(target=x.actions, mask=mask)
 
 
-def plain(model: Pi0, x: Inputs, continuation: Continuation) -> torch.Tensor:
+def plain(model: Pi0, x: Batch, continuation: Continuation) -> torch.Tensor:
     """The same without any cache: the whole network in every step."""
 
     def velocity(noisy: torch.Tensor, t: float) -> torch.Tensor:
-        return model.velocity(*x.prefix, x.state, noisy, noisy.new_full(noisy.shape[:1], t))
+        return model.velocity(x.inputs, noisy, noisy.new_full(noisy.shape[:1], t))
 
     return continuation.integrate(velocity, x.noise, flow.euler_times(STEPS))
 
@@ -54,22 +54,24 @@ def plain(model: Pi0, x: Inputs, continuation: Continuation) -> torch.Tensor:
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("kind", [guided, inpainted])
 def test_continues_as_the_uncached_network_does(
-    model: Pi0, batch: int, packed: bool, kind: Callable[[Inputs], Continuation]
+    model: Pi0, batch: int, packed: bool, kind: Callable[[Batch], Continuation]
 ) -> None:
     x = random_inputs(model.config, batch=batch)
     expected = plain(model, x, kind(x)).detach()
     sampler = Sampler(model, packed=packed)
-    actual = sampler.continue_actions(sampler.prefill(*x.prefix), x.state, x.noise, kind(x), STEPS)
+    actual = sampler.continue_actions(
+        sampler.prefill(x.inputs), x.inputs.state, x.noise, kind(x), STEPS
+    )
     torch.testing.assert_close(actual, expected, atol=2e-5, rtol=0)
     assert not actual.requires_grad
 
 
 def test_guidance_changes_the_chunk_and_brings_it_nearer_to_the_old_one(model: Pi0) -> None:
     x, sampler = random_inputs(model.config), Sampler(model)
-    context = sampler.prefill(*x.prefix)
-    free = sampler.sample_actions(context, x.state, x.noise, STEPS)
-    held = sampler.continue_actions(context, x.state, x.noise, guided(x), STEPS)
-    again = sampler.sample_actions(context, x.state, x.noise, STEPS)
+    context = sampler.prefill(x.inputs)
+    free = sampler.sample_actions(context, x.inputs.state, x.noise, STEPS)
+    held = sampler.continue_actions(context, x.inputs.state, x.noise, guided(x), STEPS)
+    again = sampler.sample_actions(context, x.inputs.state, x.noise, STEPS)
     assert torch.equal(free, again)
 
     def distance(chunk: torch.Tensor) -> torch.Tensor:
@@ -80,11 +82,11 @@ def test_guidance_changes_the_chunk_and_brings_it_nearer_to_the_old_one(model: P
 
 def test_weights_of_zero_leave_plain_sampling(model: Pi0) -> None:
     x, sampler = random_inputs(model.config), Sampler(model)
-    context = sampler.prefill(*x.prefix)
+    context = sampler.prefill(x.inputs)
     idle = Guidance(target=x.actions, weights=torch.zeros(x.actions.shape[1:]))
     torch.testing.assert_close(
-        sampler.continue_actions(context, x.state, x.noise, idle, STEPS),
-        sampler.sample_actions(context, x.state, x.noise, STEPS),
+        sampler.continue_actions(context, x.inputs.state, x.noise, idle, STEPS),
+        sampler.sample_actions(context, x.inputs.state, x.noise, STEPS),
         atol=5e-6,
         rtol=0,
     )
@@ -93,7 +95,7 @@ def test_weights_of_zero_leave_plain_sampling(model: Pi0) -> None:
 def test_parameters_that_could_be_trained_collect_no_gradients(model: Pi0) -> None:
     model.requires_grad_(True)
     x, sampler = random_inputs(model.config), Sampler(model)
-    sampler.continue_actions(sampler.prefill(*x.prefix), x.state, x.noise, guided(x), STEPS)
+    sampler.continue_actions(sampler.prefill(x.inputs), x.inputs.state, x.noise, guided(x), STEPS)
     assert all(p.grad is None for p in model.parameters())
 
 
@@ -103,7 +105,9 @@ def test_bfloat16_differs_by_rounding_only() -> None:
     exact = plain(model, x, guided(x)).detach()
     model.to_bfloat16()
     sampler = Sampler(model)
-    rough = sampler.continue_actions(sampler.prefill(*x.prefix), x.state, x.noise, guided(x), STEPS)
+    rough = sampler.continue_actions(
+        sampler.prefill(x.inputs), x.inputs.state, x.noise, guided(x), STEPS
+    )
     assert rough.dtype == torch.float32
     assert (rough - exact).abs().mean() < 0.05
 
@@ -130,12 +134,12 @@ def test_recordings_of_a_kind_are_replayed_on_other_tensors(model: Pi0) -> None:
     x = random_inputs(model.config, batch=1)
     capture = Replay()
     sampler = Sampler(model, graphs=GraphCache(capture))
-    context = sampler.prefill(*x.prefix)
+    context = sampler.prefill(x.inputs)
     first = guided(x)
     second = Guidance(target=-first.target, weights=first.weights / 2)
     for onward in (first, second, inpainted(x), first):
         expected = plain(model, x, onward).detach()
-        actual = sampler.continue_actions(context, x.state, x.noise, onward, STEPS)
+        actual = sampler.continue_actions(context, x.inputs.state, x.noise, onward, STEPS)
         torch.testing.assert_close(actual, expected, atol=2e-5, rtol=0)
     assert capture.captures == 3  # of the prefix, of guidance and of inpainting
 
@@ -143,7 +147,7 @@ def test_recordings_of_a_kind_are_replayed_on_other_tensors(model: Pi0) -> None:
 def test_an_overwritten_context_is_refused(model: Pi0) -> None:
     x = random_inputs(model.config, batch=1)
     sampler = Sampler(model, graphs=GraphCache(Replay()))
-    old = sampler.prefill(*x.prefix)
-    sampler.prefill(*x.prefix)
+    old = sampler.prefill(x.inputs)
+    sampler.prefill(x.inputs)
     with pytest.raises(ValueError, match="prefill again"):
-        sampler.continue_actions(old, x.state, x.noise, guided(x), STEPS)
+        sampler.continue_actions(old, x.inputs.state, x.noise, guided(x), STEPS)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pi0_ros.checkpoint import load_openpi
-from pi0_ros.model import Pi0
+from pi0_ros.model import Inputs, Pi0
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SLOTS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
@@ -25,19 +25,19 @@ class Recorded:
         self.io = load_file(FIXTURES / name / "io.safetensors")
         images = [self.io[f"image.{slot}"].float() / 255 * 2 - 1 for slot in SLOTS]
         masks = [self.io[f"image_mask.{slot}"] for slot in SLOTS]
-        self.prefix = (
-            torch.stack(images, dim=1),
-            torch.stack(masks, dim=1),
-            self.io["tokens"],
-            self.io["token_mask"],
+        self.inputs = Inputs(
+            images=torch.stack(images, dim=1),
+            image_mask=torch.stack(masks, dim=1),
+            tokens=self.io["tokens"],
+            token_mask=self.io["token_mask"],
+            state=self.io["state"],
         )
 
     def expected(self, name: str) -> Tensor:
         return self.io[f"expected.{name}"]
 
     def loss(self) -> Tensor:
-        names = ("state", "actions", "noise", "time")
-        return self.model.loss(*self.prefix, *(self.io[name] for name in names))
+        return self.model.loss(self.inputs, *(self.io[n] for n in ("actions", "noise", "time")))
 
 
 @pytest.fixture(scope="module", params=["openpi_pi0_tiny", "openpi_pi05_tiny"])
@@ -46,7 +46,7 @@ def recorded(request: pytest.FixtureRequest) -> Recorded:
 
 
 def test_embeds_the_prefix_as_recorded(recorded: Recorded) -> None:
-    embedded, _ = recorded.model.embed_prefix(*recorded.prefix)
+    embedded, _ = recorded.model.embed_prefix(recorded.inputs)
     views = recorded.model.config.vision.tokens
     _close(embedded, recorded.expected("prefix_embedding"))
     _close(embedded[:, :views], recorded.expected("image_embedding.base_0_rgb"))
@@ -73,7 +73,7 @@ def test_computes_the_loss_as_recorded(recorded: Recorded) -> None:
 def test_computes_the_recorded_loss_itself_where_products_round_as_recorded(
     recorded: Recorded,
 ) -> None:
-    embedded, _ = recorded.model.embed_prefix(*recorded.prefix)
+    embedded, _ = recorded.model.embed_prefix(recorded.inputs)
     if not torch.equal(embedded, recorded.expected("prefix_embedding")):
         pytest.skip("this processor's matrix library rounds otherwise than the recording's")
     _close(recorded.loss(), recorded.expected("loss_per_dim"))
@@ -82,7 +82,7 @@ def test_computes_the_recorded_loss_itself_where_products_round_as_recorded(
 @pytest.mark.parametrize("steps", [3, 10])
 def test_samples_the_recorded_actions(recorded: Recorded, steps: int) -> None:
     io = recorded.io
-    actions = recorded.model.sample(*recorded.prefix, io["state"], io["noise"], num_steps=steps)
+    actions = recorded.model.sample(recorded.inputs, io["noise"], num_steps=steps)
     _close(actions, recorded.expected(f"actions.{steps}_steps"))
 
 

@@ -15,7 +15,7 @@ from pi0_ros.model import SMALL_TINY, Pi0, Pi0Small, blank, random_pi0, variant
 def test_a_fresh_network_is_finite_and_of_unit_scale(pi05: bool) -> None:
     config = replace(variant("tiny"), pi05=pi05)
     x = random_inputs(config)
-    actions = random_pi0(config).sample(*x.prefix, x.state, x.noise)
+    actions = random_pi0(config).sample(x.inputs, x.noise)
     assert actions.isfinite().all()
     assert 0.3 < actions.std() < 3
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import Inputs, perturbed, random_inputs, small_config
+from networks import Batch, perturbed, random_inputs, small_config
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,15 +34,15 @@ def model(request: pytest.FixtureRequest) -> Pi0:
     return perturbed(KINDS[request.param])
 
 
-def agree(model: Pi0, sampler: Sampler, x: Inputs, num_steps: int = 3) -> None:
-    expected = model.sample(*x.prefix, x.state, x.noise, num_steps=num_steps)
-    actual = sampler.sample(*x.prefix, x.state, x.noise, num_steps=num_steps)
+def agree(model: Pi0, sampler: Sampler, x: Batch, num_steps: int = 3) -> None:
+    expected = model.sample(x.inputs, x.noise, num_steps=num_steps)
+    actual = sampler.sample(x.inputs, x.noise, num_steps=num_steps)
     torch.testing.assert_close(actual, expected, **EXACT)
 
 
-def masked(x: Inputs, cameras: list[list[bool]], words: list[list[bool]]) -> Inputs:
-    prefix = (x.prefix[0], torch.tensor(cameras), x.prefix[2], torch.tensor(words))
-    return replace(x, prefix=prefix)
+def masked(x: Batch, cameras: list[list[bool]], words: list[list[bool]]) -> Batch:
+    masks = {"image_mask": torch.tensor(cameras), "token_mask": torch.tensor(words)}
+    return replace(x, inputs=replace(x.inputs, **masks))
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -62,8 +62,8 @@ def test_takes_any_number_of_steps(pi05: bool, num_steps: int) -> None:
 def test_follows_named_times(model: Pi0) -> None:
     x = random_inputs(model.config)
     times = (1.0, 0.7, 0.65, 0.2, 0.0)
-    expected = model.sample(*x.prefix, x.state, x.noise, times=times)
-    actual = Sampler(model).sample(*x.prefix, x.state, x.noise, times=times)
+    expected = model.sample(x.inputs, x.noise, times=times)
+    actual = Sampler(model).sample(x.inputs, x.noise, times=times)
     torch.testing.assert_close(actual, expected, **EXACT)
 
 
@@ -120,48 +120,47 @@ def test_agrees_at_any_dimensions(data: st.DataObject, pi05: bool) -> None:
 
 def test_one_context_serves_many_chunks(model: Pi0) -> None:
     x, sampler = random_inputs(model.config), Sampler(model)
-    context = sampler.prefill(*x.prefix)
-    first = sampler.sample_actions(context, x.state, x.noise, num_steps=3)
-    other = sampler.sample_actions(context, x.state + 1, -x.noise, num_steps=2)
-    again = sampler.sample_actions(context, x.state, x.noise, num_steps=3)
+    context = sampler.prefill(x.inputs)
+    first = sampler.sample_actions(context, x.inputs.state, x.noise, num_steps=3)
+    other = sampler.sample_actions(context, x.inputs.state + 1, -x.noise, num_steps=2)
+    again = sampler.sample_actions(context, x.inputs.state, x.noise, num_steps=3)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 def test_takes_bytes_for_images(model: Pi0) -> None:
     x, sampler = random_inputs(model.config), Sampler(model)
-    images = torch.randint(0, 256, x.prefix[0].shape, dtype=torch.uint8)
-    scaled = replace(x, prefix=(images / 255 * 2 - 1, *x.prefix[1:]))
-    expected = sampler.sample(*scaled.prefix, x.state, x.noise, num_steps=2)
-    actual = sampler.sample(images, *x.prefix[1:], x.state, x.noise, num_steps=2)
+    images = torch.randint(0, 256, x.inputs.images.shape, dtype=torch.uint8)
+    scaled = replace(x.inputs, images=images / 255 * 2 - 1)
+    expected = sampler.sample(scaled, x.noise, num_steps=2)
+    actual = sampler.sample(replace(x.inputs, images=images), x.noise, num_steps=2)
     torch.testing.assert_close(actual, expected, **EXACT)
 
 
 def test_embeds_a_prompt_once_and_forgets_old_ones(model: Pi0) -> None:
     x, sampler = random_inputs(model.config).row(0), Sampler(model)
-    images, image_mask, tokens, token_mask = x.prefix
-    sampler.prefill(*x.prefix)
+    sampler.prefill(x.inputs)
     (known,) = sampler._prompts.values()
-    sampler.prefill(*x.prefix)
+    sampler.prefill(x.inputs)
     assert next(iter(sampler._prompts.values())) is known
     for word in range(20):
-        sampler.prefill(images, image_mask, torch.full_like(tokens, word), token_mask)
+        sampler.prefill(replace(x.inputs, tokens=torch.full_like(x.inputs.tokens, word)))
     assert len(sampler._prompts) == 16
 
 
 def test_runs_the_vision_tower_once_on_the_present_views(model: Pi0) -> None:
     x, sampler, seen = random_inputs(model.config, batch=3), Sampler(model), []
     sampler.vision.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[0]))
-    sampler.prefill(*x.prefix)
+    sampler.prefill(x.inputs)
     assert seen == [8]
 
 
 def test_bfloat16_differs_by_rounding_only(model: Pi0) -> None:
     x = random_inputs(model.config)
-    exact = model.sample(*x.prefix, x.state, x.noise)
+    exact = model.sample(x.inputs, x.noise)
     model.to_bfloat16()
-    plain = model.sample(*x.prefix, x.state, x.noise)
-    fast = Sampler(model).sample(*x.prefix, x.state, x.noise)
+    plain = model.sample(x.inputs, x.noise)
+    fast = Sampler(model).sample(x.inputs, x.noise)
     assert fast.dtype == torch.float32
     assert (fast - exact).abs().mean() < 2 * (plain - exact).abs().mean()
 
@@ -189,11 +188,11 @@ def test_refuses_weights_of_another_network() -> None:
 def test_counts_the_operations_it_spends(pi05: bool) -> None:
     model = perturbed(small_config(pi05=pi05, kv_heads=1))
     x, sampler = random_inputs(model.config, batch=1), Sampler(model)
-    words = int(x.prefix[3].sum())
-    sampler.sample(*x.prefix, x.state, x.noise, num_steps=3)
+    words = int(x.inputs.token_mask.sum())
+    sampler.sample(x.inputs, x.noise, num_steps=3)
     # The counter knows the matrix products of the plain kernel, not the fused one for CPUs.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        sampler.sample(*x.prefix, x.state, x.noise, num_steps=3)
+        sampler.sample(x.inputs, x.noise, num_steps=3)
     estimate = sampler.estimate_flops(views=2, num_steps=3, prompt_tokens=words).total
     assert counter.get_total_flops() == pytest.approx(estimate, rel=1e-3)
     assert estimate < model.estimate_flops(views=2, num_steps=3, prompt_tokens=words).total
@@ -247,18 +246,18 @@ def test_every_shape_is_recorded_once_and_old_ones_are_dropped(model: Pi0) -> No
 def test_a_replayed_context_is_refused_once_it_is_overwritten(model: Pi0) -> None:
     sampler = Sampler(model, graphs=GraphCache(Replay()))
     x = random_inputs(model.config, batch=1)
-    old = sampler.prefill(*x.prefix)
-    sampler.prefill(*x.prefix)
+    old = sampler.prefill(x.inputs)
+    sampler.prefill(x.inputs)
     with pytest.raises(ValueError, match="prefill again"):
-        sampler.sample_actions(old, x.state, x.noise)
+        sampler.sample_actions(old, x.inputs.state, x.noise)
 
 
 def test_actions_outlive_the_next_replay(model: Pi0) -> None:
     sampler = Sampler(model, graphs=GraphCache(Replay()))
     x = random_inputs(model.config, batch=1)
-    first = sampler.sample(*x.prefix, x.state, x.noise, num_steps=2)
+    first = sampler.sample(x.inputs, x.noise, num_steps=2)
     kept = first.clone()
-    sampler.sample(*x.prefix, x.state, -x.noise, num_steps=2)
+    sampler.sample(x.inputs, -x.noise, num_steps=2)
     assert torch.equal(first, kept)
 
 
@@ -306,9 +305,8 @@ def test_batches_are_not_recorded(model: Pi0) -> None:
 
 def test_refuses_inputs_of_other_shapes(model: Pi0) -> None:
     x, sampler = random_inputs(model.config), Sampler(model)
-    images, *rest = x.prefix
     with pytest.raises(ValueError, match=r"images have shape \(2, 3, 3, 32, 31\)"):
-        sampler.prefill(images[..., :-1], *rest)
-    context = sampler.prefill(*x.prefix)
+        sampler.prefill(replace(x.inputs, images=x.inputs.images[..., :-1]))
+    context = sampler.prefill(x.inputs)
     with pytest.raises(ValueError, match=r"state has shape \(1, 9\): expected \(2, 9\)"):
-        sampler.sample_actions(context, x.state[:1], x.noise)
+        sampler.sample_actions(context, x.inputs.state[:1], x.noise)

@@ -70,6 +70,6 @@ def test_operations_agree_with_those_counted_while_sampling(pi05: bool) -> None:
     x = random_inputs(model.config, batch=1)
     # The counter knows the matrix products of the plain kernel, not the fused one for CPUs.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        model.sample(*x.prefix, x.state, x.noise, num_steps=3)
+        model.sample(x.inputs, x.noise, num_steps=3)
     estimate = model.estimate_flops(views=3, num_steps=3).total
     assert counter.get_total_flops() == pytest.approx(estimate, rel=1e-3)

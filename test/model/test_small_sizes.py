@@ -65,7 +65,7 @@ def test_operations_agree_with_those_counted_while_sampling() -> None:
     model = perturbed().train()
     x = inputs(model.config, batch=1)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        model.sample(*x.prefix, x.state, x.noise, num_steps=3)
+        model.sample(x.inputs, x.noise, num_steps=3)
     assert counter.get_total_flops() == model.estimate_flops(num_steps=3).total
 
 

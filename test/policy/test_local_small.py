@@ -11,7 +11,7 @@ import torch
 
 from pi0_ros.checkpoint import create_untrained, load, save
 from pi0_ros.embodiment import load as load_embodiment
-from pi0_ros.policy.backends.local import LocalPolicy, example_observation
+from pi0_ros.policy.backends.local import LocalPolicy, batch_of_one, example_observation
 from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.options import InferenceOptions
 from pi0_ros.policy.types import STAGES, Observation
@@ -70,12 +70,11 @@ def test_the_actions_depend_on_every_part_of_the_observation(trained: Path) -> N
 def test_leaving_the_absent_camera_out_changes_nothing(trained: Path) -> None:
     policy = LocalPolicy(trained, UR5E, OPTIONS)
     model = load(trained).model
-    batch = policy._batch(policy._pipeline.prepare(example_observation(UR5E, 224)))
-    assert batch["image_mask"].tolist() == [[True, True, False]]
-    state = batch.pop("state")
+    inputs = batch_of_one(policy._pipeline.prepare(example_observation(UR5E, 224)))
+    assert inputs.image_mask.tolist() == [[True, True, False]]
     noise = torch.randn(1, 50, 32, generator=torch.Generator().manual_seed(2))
-    masked = model.sample(**batch, state=state, noise=noise, num_steps=2)
-    dropped = policy._model.sample_actions(policy._model.prefill(**batch), state, noise, 2)
+    masked = model.sample(inputs, noise, num_steps=2)
+    dropped = policy._model.sample_actions(policy._model.prefill(inputs), inputs.state, noise, 2)
     torch.testing.assert_close(dropped, masked, atol=1e-5, rtol=1e-4)
 
 

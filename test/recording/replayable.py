@@ -10,7 +10,7 @@ import numpy as np
 from rosbags.typesys import get_types_from_msg
 
 from pi0_ros.dataset.convert.actions import STATUS_TOPIC
-from pi0_ros.dataset.export.bag_out import RobotBag
+from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.dataset.export.messages import STORE, CommandMessages
 from pi0_ros.embodiment import load
 from pi0_ros.recording.definitions import definition
@@ -45,7 +45,7 @@ def write_bag(
         accepted=True,
     )
     extra = {STATUS_TOPIC: _register()} if reported else None
-    bag = RobotBag(folder, name, ROBOT, info, extra)
+    bag = EpisodeBagWriter(folder, name, ROBOT, info, extra)
     commands = CommandMessages(ROBOT)
     left_out = [c.topic for c in ROBOT.controllers if c.name == without]
     for k in range(steps):

@@ -1,4 +1,4 @@
-"""Every finding of the quality gate, and that a good take has none."""
+"""Every finding of the quality gate, and that a good episode has none."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def edit(name: str, **fields: Callable[[StreamEvidence], Any]) -> Callable[[dict
 
 
 def cut(name: str, keep: Callable[[Any], Any]) -> Callable[[dict[str, Any]], None]:
-    """Keep only some of the messages of a camera: ``keep`` of their seconds into the take."""
+    """Keep only some of the messages of a camera: ``keep`` of their seconds into the episode."""
 
     def change(streams: dict[str, StreamEvidence]) -> None:
         stream = streams[name]
@@ -119,7 +119,7 @@ BAD: dict[str, tuple[Callable[[dict[str, StreamEvidence]], None], Kind, str]] = 
     "a_hole": (
         cut(WRIST, lambda t: (t < 1.0) | (t > 1.3)),
         Kind.GAP,
-        "wrist: nothing for 0.37 s, 1.0 s into the take",
+        "wrist: nothing for 0.37 s, 1.0 s into the episode",
     ),
     "a_stamp_that_goes_back": (
         edit(JOINTS, stamp_ns=lambda s: s.stamp_ns - (np.arange(len(s.stamp_ns)) == 99) * S),

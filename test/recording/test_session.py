@@ -7,21 +7,21 @@ import time
 from pathlib import Path
 
 import pytest
-from test_take import EXPECTED, SECOND, START_NS, TOPICS, plan, play
+from test_episode_recording import EXPECTED, SECOND, START_NS, TOPICS, plan, play
 
 from pi0_ros.recording.episode import Outcome
+from pi0_ros.recording.episode_recording import EpisodeRecording
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.metadata import Offered
-from pi0_ros.recording.session import Session, State, prepare_directory
+from pi0_ros.recording.session import RecordingState, Session, prepare_directory
 from pi0_ros.recording.streams import StreamState, not_ready
-from pi0_ros.recording.take import Take
 
 
 class Streams:
-    """Fresh streams of the ur5e, and the take that gets them."""
+    """Fresh streams of the ur5e, and the episode that gets them."""
 
     def __init__(self) -> None:
-        self.take: Take | None = None
+        self.recording: EpisodeRecording | None = None
         self.fault = ""
         self.states = [
             StreamState(topic=topic, name=f"/{topic.name.lstrip('/')}", offered=(Offered(),))
@@ -33,8 +33,8 @@ class Streams:
         for state in self.states:
             state.last_s = now_s
 
-    def deliver_to(self, take: Take | None) -> None:
-        self.take = take
+    def deliver_to(self, recording: EpisodeRecording | None) -> None:
+        self.recording = recording
 
 
 @pytest.fixture
@@ -73,12 +73,12 @@ def test_a_rate_is_that_of_the_last_two_seconds(streams: Streams) -> None:
 
 
 def test_delivers_to_the_take_and_to_no_other(session: Session, streams: Streams) -> None:
-    take = session.start("fold")
-    assert streams.take is take and session.state is State.RECORDING
-    play(take)
+    recording = session.start("fold")
+    assert streams.recording is recording and session.state is RecordingState.RECORDING
+    play(recording)
     ended = session.stop(Outcome.SUCCEEDED)
-    assert streams.take is None and session.take is None
-    assert (session.state, session.kept) == (State.IDLE, 1)
+    assert streams.recording is None and session.recording is None
+    assert (session.state, session.kept) == (RecordingState.IDLE, 1)
     assert ended.info.outcome is Outcome.SUCCEEDED
 
 
@@ -95,7 +95,7 @@ def test_an_episode_whose_messages_cannot_be_received_ends_as_failed_with_the_re
     assert session.last is not None and session.last[1] is not None
     info = session.last[1].info
     assert (info.outcome, info.complete, info.reason) == (Outcome.FAILED, False, streams.fault)
-    assert session.state is State.FAILED and streams.fault in session.reason
+    assert session.state is RecordingState.FAILED and streams.fault in session.reason
     assert session.obstacles() == (streams.fault,)
     with pytest.raises(RecordingError, match="not ready: receiving failed"):
         session.start("fold")
@@ -109,15 +109,15 @@ def test_a_place_that_is_gone_ends_the_episode_and_is_named(
     folder = tmp_path
     shutil.rmtree(folder)
     session.watch()
-    assert session.state is State.FAILED
-    assert session.take is None
+    assert session.state is RecordingState.FAILED
+    assert session.recording is None
     assert any("GB free at" in obstacle for obstacle in session.obstacles())
 
 
 def test_an_episode_that_cannot_be_removed_keeps_no_other_from_starting(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = session.start("fold")
+    recording = session.start("fold")
 
     def refuse(_path: Path) -> None:
         raise PermissionError(13, "Permission denied")
@@ -126,8 +126,8 @@ def test_an_episode_that_cannot_be_removed_keeps_no_other_from_starting(
         patched.setattr("pi0_ros.recording.bag.shutil.rmtree", refuse)
         with pytest.raises(RecordingError, match=r"recording cannot be removed: Permission"):
             session.discard()
-    assert (session.state, session.take) == (State.FAILED, None)
-    assert take.folder.exists()
+    assert (session.state, session.recording) == (RecordingState.FAILED, None)
+    assert recording.folder.exists()
     session.start("fold again")
     session.discard()
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from pi0_msgs.msg import RecorderStatus
-from pi0_ros.clients.record.screen import Sight, draw
+from pi0_ros.clients.record.screen import ConsoleView, draw
 
 
 def status(**fields: Any) -> RecorderStatus:
@@ -27,9 +27,9 @@ def status(**fields: Any) -> RecorderStatus:
     return RecorderStatus(**{**base, **fields})
 
 
-def text(status_: RecorderStatus, **sight: Any) -> list[str]:
+def text(status_: RecorderStatus, **view: Any) -> list[str]:
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(draw(status_, Sight(task="fold the shirt", **sight)))
+    console.print(draw(status_, ConsoleView(task="fold the shirt", **view)))
     return console.export_text().splitlines()
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from harness import Graph
 
 from pi0_msgs.srv import SetInstruction
-from pi0_ros.nodes.recorder.services import RecorderDesk
+from pi0_ros.nodes.recorder.services import RecorderServices
 from pi0_ros.recording.session import Session
 
 
@@ -21,7 +21,7 @@ def test_a_fault_behind_the_desk_is_an_answer_and_the_next_one_is_served(ros: Gr
             raise RuntimeError("nobody thought of this")
 
     session = cast(Session, SimpleNamespace(set_instruction=set_instruction))
-    desk = RecorderDesk(ros.node, session, lambda: None, lambda _: None)
+    desk = RecorderServices(ros.node, session, lambda: None, lambda _: None)
 
     def ask() -> Any:
         request = SetInstruction.Request(instruction="fold")

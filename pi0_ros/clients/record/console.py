@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,10 +12,10 @@ from rclpy.task import Future
 from rich.live import Live
 
 from pi0_msgs.srv import StopEpisode
-from pi0_ros.clients.record.keys import Keys
 from pi0_ros.clients.record.link import ANSWER_S, RecorderLink
 from pi0_ros.clients.record.process import OwnRecorder
-from pi0_ros.clients.record.screen import Sight, draw
+from pi0_ros.clients.record.screen import ConsoleView, draw
+from pi0_ros.system.keys import END_OF_INPUT, KeyReader, without_special_keys
 
 _SPIN_S = 0.05
 _DRAW_S = 0.2
@@ -55,24 +56,24 @@ class Console:
 
     def run(self) -> int:
         """Until q; exit code 1 if an episode could not be recorded whole."""
-        with Keys() as keys, Live(screen=True, auto_refresh=False) as live:
+        with KeyReader(sys.stdin.fileno()) as keys, Live(screen=True, auto_refresh=False) as live:
             drawn_s = 0.0
             while not self._done:
                 self._link.spin(_SPIN_S)
                 self._take_answer()
-                pressed = keys.pressed()
+                pressed = without_special_keys(keys.read())
                 self._ahead += pressed
                 self._work_off()
                 if self._own.ended:
                     break
                 if pressed or time.monotonic() - drawn_s > _DRAW_S:
                     drawn_s = time.monotonic()
-                    live.update(draw(self._link.status, self.sight()), refresh=True)
+                    live.update(draw(self._link.status, self.view()), refresh=True)
         return self._farewell()
 
-    def sight(self) -> Sight:
+    def view(self) -> ConsoleView:
         """What the screen shows beside the status."""
-        return Sight(
+        return ConsoleView(
             task=self._task,
             log=tuple(self._log),
             typing=self._typing,
@@ -102,7 +103,7 @@ class Console:
             self._type(key)
             return
         leaving, self._leaving = self._leaving, False
-        if key in ("q", "\x04"):
+        if key in ("q", END_OF_INPUT):
             self._quit(leaving)
         elif not self.recording:
             if key in (" ", "\n", "\r"):

@@ -32,7 +32,7 @@ _LOG_LINES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class ConsoleView:
     """What the screen shows beside the status (pi0_msgs/RecorderStatus).
 
     ``log``: the last lines, newest last; ``typing``: the text being typed, or None;
@@ -46,31 +46,31 @@ class Sight:
     silent_s: float = 0.0
 
 
-def draw(status: Any, sight: Sight) -> RenderableType:
+def draw(status: Any, view: ConsoleView) -> RenderableType:
     """The whole screen."""
-    parts: list[RenderableType] = [_headline(status, sight), _streams(status)]
+    parts: list[RenderableType] = [_headline(status, view), _streams(status)]
     for lines, style in (
         (status.reason.split("; ") if status.reason else (), "yellow"),
         (status.warnings, "bold yellow"),
-        (sight.log[-_LOG_LINES:], "dim"),
+        (view.log[-_LOG_LINES:], "dim"),
     ):
         if len(lines):
             parts.append(Text("\n" + "\n".join(lines), style))
-    parts += [Text(), _footer(status, sight)]
+    parts += [Text(), _footer(status, view)]
     return Group(*parts)
 
 
-def _headline(status: Any, sight: Sight) -> RenderableType:
-    word, style = _state(status, sight)
+def _headline(status: Any, view: ConsoleView) -> RenderableType:
+    word, style = _state(status, view)
     minutes, seconds = divmod(status.elapsed_s, 60.0)
     top = Text.assemble((f" {word} ", style), f"  {int(minutes):02d}:{seconds:04.1f}")
     top.append(f"   {_room(status)}", "dim")
-    text = Text.assemble(("task         ", "dim"), status.task or sight.task)
+    text = Text.assemble(("task         ", "dim"), status.task or view.task)
     if status.state == status.RECORDING and status.instruction != status.task:
         text.append_text(Text.assemble(("\ninstruction  ", "dim"), (status.instruction, "cyan")))
     if status.episode_path:
         text.append_text(Text.assemble(("\nepisode      ", "dim"), Path(status.episode_path).name))
-    tally = ", ".join(f"{count} {outcome}" for outcome, count in sight.tally if count)
+    tally = ", ".join(f"{count} {outcome}" for outcome, count in view.tally if count)
     text.append_text(
         Text.assemble(
             ("\nkept         ", "dim"), f"{status.episodes_kept}", f"  ({tally})" if tally else ""
@@ -79,8 +79,8 @@ def _headline(status: Any, sight: Sight) -> RenderableType:
     return Panel(Group(top, text), title=f"pi0 record · {status.embodiment}", title_align="left")
 
 
-def _state(status: Any, sight: Sight) -> tuple[str, str]:
-    if sight.silent_s > 3.0:
+def _state(status: Any, view: ConsoleView) -> tuple[str, str]:
+    if view.silent_s > 3.0:
         return _LOST
     if status.state == status.IDLE and not status.ready:
         return _NOT_READY
@@ -119,10 +119,10 @@ def _streams(status: Any) -> Table:
     return table
 
 
-def _footer(status: Any, sight: Sight) -> Text:
-    if sight.typing is not None:
+def _footer(status: Any, view: ConsoleView) -> Text:
+    if view.typing is not None:
         return Text.assemble(
-            ("instruction: ", "bold cyan"), sight.typing, ("▏", "blink"), ("  enter, esc", "dim")
+            ("instruction: ", "bold cyan"), view.typing, ("▏", "blink"), ("  enter, esc", "dim")
         )
     keys = _KEYS_RECORDING if status.state == status.RECORDING else _KEYS_IDLE
     text = Text()

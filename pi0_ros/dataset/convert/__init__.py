@@ -1,1 +1,1 @@
-"""From episode bags to a dataset."""
+"""Conversion of episode bags to a dataset."""

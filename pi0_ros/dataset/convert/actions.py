@@ -1,25 +1,25 @@
 """The action of a frame: the command in force at its time.
 
-A controller holds its last command until the next, so the command in force at a time is
-the last one that arrived by then. Step j of a chunk learned from frame k is what was in
-force j frames later, which is what the executor plays at that time.
+A controller holds a command until the next one arrives. The command in force at a time is
+therefore the last one that arrived before it. Step j of a chunk learned from frame k is the command
+in force j frames later, which is what the executor executes at that time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
+from pi0_ros.controllers import CONTROLLER_KINDS, CommandError
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.embodiment import Controller, ControllerKind, Embodiment, StopBehaviour
-from pi0_ros.embodiment.packing import ControllerPacker, controller_packer, measured_action
+from pi0_ros.embodiment import Controller, Embodiment, StopBehaviour
+from pi0_ros.embodiment.packing import controller_packer, measured_action
 from pi0_ros.stamps import NS_PER_S
 
-#: A base that is not commanded for so long [s] stands: its controller's own timeout.
+#: A base stops after this time [s] without a command; its controller has the same timeout.
 BASE_TIMEOUT_S = 0.5
 STATUS_TOPIC = "executor_status"
 
@@ -30,15 +30,18 @@ class CommandTrack:
     def __init__(self, embodiment: Embodiment, controller: Controller) -> None:
         self.controller = controller
         self.packer = controller_packer(embodiment, controller)
-        # A base at rest is not commanded; every other actuator always holds something.
+        # A base at rest receives no commands. Every other actuator always holds a command.
         self._rests = controller.stop is StopBehaviour.RAMP_TO_ZERO
-        self._read = _READERS[controller.kind]
+        self._kind = CONTROLLER_KINDS.get(controller.kind)
         self._times: list[int] = []
         self._values: list[FloatArray] = []
 
     def add(self, log_ns: int, message: Any) -> None:
-        """Take a command. Raises :class:`DatasetError` if it does not fit the controller."""
-        raw = self._read(self.packer, message)
+        """Add a command. Raises :class:`DatasetError` if it does not fit the controller."""
+        try:
+            raw = self._kind.read(self.packer, message)
+        except CommandError as error:
+            raise DatasetError(f"a command on {self.controller.topic} has {error}") from error
         if len(raw) != len(self.packer.joints) or not np.isfinite(raw).all():
             raise DatasetError(
                 f"a command on {self.controller.topic} is {raw.tolist()}; one finite number for"
@@ -48,7 +51,7 @@ class CommandTrack:
         self._values.append(self.packer.value(raw))
 
     def known_at(self, time_ns: int) -> bool:
-        """Whether there is a command in force at a time."""
+        """Whether a command is in force at a time."""
         return self._rests or (bool(self._times) and self._times[0] <= time_ns)
 
     @property
@@ -57,7 +60,7 @@ class CommandTrack:
         return not self._rests and not self._times
 
     def at(self, times_ns: NDArray[np.int64]) -> FloatArray:
-        """Values in force at each time (N, K), zero for a base nobody drives."""
+        """Values in force at each time (N, K); zero for a base without recent commands."""
         found = np.zeros((len(times_ns), len(self.packer.joints)))
         if not self._times:
             return found
@@ -71,7 +74,7 @@ class CommandTrack:
 
 
 class StatusTrack:
-    """What the executor says it commanded, by its own stamps and names."""
+    """The commands that the executor reported, with its own stamps and names."""
 
     def __init__(self, embodiment: Embodiment) -> None:
         self._names = embodiment.action_names
@@ -79,7 +82,7 @@ class StatusTrack:
         self._values: list[FloatArray] = []
 
     def add(self, stamp_ns: int, message: Any) -> None:
-        """Take a status; one without a command is passed over."""
+        """Add a status; a status without a command is ignored."""
         values = dict(zip(message.action_names, message.command, strict=False))
         missing = [name for name in self._names if name not in values]
         if missing:
@@ -91,11 +94,11 @@ class StatusTrack:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing was ever commanded."""
+        """Whether the executor never reported a command."""
         return not self._times
 
     def known_at(self, time_ns: int) -> bool:
-        """Whether anything was commanded by then."""
+        """Whether the executor reported a command by this time."""
         return bool(self._times) and self._times[0] <= time_ns
 
     def at(self, times_ns: NDArray[np.int64]) -> FloatArray:
@@ -105,40 +108,9 @@ class StatusTrack:
 
 
 def reached_states(embodiment: Embodiment, states: FloatArray) -> FloatArray:
-    """Actions (N, A) that command at each frame what was measured at the next.
+    """Actions (N, A) that command at each frame the state measured at the next frame.
 
-    The last frame commands its own state; base velocities, which no state measures, are 0.
+    The last frame commands its own state. Base velocities are 0, because no state measures them.
     """
     following = np.concatenate([states[1:], states[-1:]])
     return measured_action(embodiment, following)
-
-
-def _position(_packer: ControllerPacker, message: Any) -> FloatArray:
-    return np.asarray(message.data, dtype=np.float64)
-
-
-def _trajectory(packer: ControllerPacker, message: Any) -> FloatArray:
-    """The setpoint: the first point, by joint name; those after it only say how to stop."""
-    places = {name: index for index, name in enumerate(message.joint_names)}
-    missing = [joint for joint in packer.joints if joint not in places]
-    if missing or not message.points:
-        raise DatasetError(
-            f"a trajectory on {packer.controller.topic} has {len(message.points)} points for"
-            f" {', '.join(message.joint_names) or 'no joint'};"
-            f" {', '.join(missing) or 'a point'} missing"
-        )
-    positions = np.asarray(message.points[0].positions, dtype=np.float64)
-    return positions[[places[joint] for joint in packer.joints]]
-
-
-def _twist(packer: ControllerPacker, message: Any) -> FloatArray:
-    axes = (joint.split(".") for joint in packer.joints)
-    return np.array([getattr(getattr(message.twist, group), axis) for group, axis in axes])
-
-
-_READERS: dict[ControllerKind, Callable[[ControllerPacker, Any], FloatArray]] = {
-    ControllerKind.FORWARD_POSITION: _position,
-    ControllerKind.GRIPPER: _position,
-    ControllerKind.JOINT_TRAJECTORY: _trajectory,
-    ControllerKind.TWIST: _twist,
-}

@@ -1,4 +1,4 @@
-"""Point clouds of a bag as NumPy files: an optional export, for datasets have no place for them."""
+"""Export of a bag's point clouds as NumPy files, because a dataset cannot hold them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _TYPE = "sensor_msgs/msg/PointCloud2"
 
 
 def export_clouds(path: Path, topic: str, out: Path) -> int:
-    """Write each cloud of a topic as ``<stamp in ns>.npy``; how many there were.
+    """Write each cloud of a topic as ``<stamp in ns>.npy`` and return their number.
 
-    A file holds one structured array with the cloud's own fields. Raises
-    :class:`DatasetError` where sensor_msgs_py is not installed, or the topic has no clouds.
+    A file holds one structured array with the cloud's own fields. Raises :class:`DatasetError` if
+    sensor_msgs_py is not installed or the topic has no clouds.
     """
     read_points, deserialize, kind = _ros()
     name = Bag.open(path).topic(topic)

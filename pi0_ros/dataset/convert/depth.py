@@ -1,4 +1,4 @@
-"""Depth images: 16 bits per pixel, kept as they are."""
+"""Depth images with 16 bits per pixel; the values stay unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENCODINGS = ("16UC1", "mono16")
 def read_depth(topic: str, message: Any) -> NDArray[np.uint16]:
     """Pixels (H, W) of a sensor_msgs/Image, in the driver's unit.
 
-    Raises :class:`DatasetError` for another encoding or too few bytes.
+    Raises :class:`DatasetError` if the encoding differs or bytes are missing.
     """
     if message.encoding not in _ENCODINGS:
         raise DatasetError(

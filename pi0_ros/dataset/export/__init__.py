@@ -1,1 +1,1 @@
-"""From a dataset back to bags."""
+"""Conversion of a dataset to episode bags."""

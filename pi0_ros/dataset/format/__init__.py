@@ -1,1 +1,1 @@
-"""LeRobot v3.0 on disk: tables, statistics, reading, writing, checking."""
+"""The LeRobot v3.0 format on disk: tables, statistics, reading, writing, validation."""

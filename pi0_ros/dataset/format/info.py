@@ -1,4 +1,4 @@
-"""meta/info.json and where the files of a dataset are."""
+"""meta/info.json, and the paths of a dataset's files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.features import Feature
+from pi0_ros.stamps import NS_PER_S
 
 VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -26,13 +27,13 @@ _BYTES_PER_MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileNumber:
-    """Chunk folder and file in it, both from 0."""
+    """Number of a chunk folder and of a file in it; both count from 0."""
 
     chunk: int = 0
     file: int = 0
 
     def next(self, chunks_size: int) -> FileNumber:
-        """The file after this one; a folder holds ``chunks_size``."""
+        """The next file; a folder holds ``chunks_size`` files."""
         if self.file + 1 < chunks_size:
             return FileNumber(self.chunk, self.file + 1)
         return FileNumber(self.chunk + 1, 0)
@@ -40,7 +41,7 @@ class FileNumber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Info:
-    """Content of meta/info.json; sizes in MB of 1024 * 1024 bytes."""
+    """The content of meta/info.json; one MB is 1024 * 1024 bytes."""
 
     fps: int
     features: Mapping[str, Feature]
@@ -67,26 +68,26 @@ class Info:
 
     @property
     def data_bytes(self) -> float:
-        """A data file ends before it would grow beyond this."""
+        """Largest size of a data file [bytes]."""
         return self.data_files_size_in_mb * _BYTES_PER_MB
 
     @property
     def video_bytes(self) -> float:
-        """A video file ends before it would grow beyond this."""
+        """Largest size of a video file [bytes]."""
         return self.video_files_size_in_mb * _BYTES_PER_MB
 
     def data_file(self, number: FileNumber) -> str:
-        """Path of a data file below the root."""
+        """Path of a data file relative to the root."""
         return self.data_path.format(chunk_index=number.chunk, file_index=number.file)
 
     def video_file(self, key: str, number: FileNumber) -> str:
-        """Path of a video file below the root."""
+        """Path of a video file relative to the root."""
         return (self.video_path or VIDEO_PATH).format(
             video_key=key, chunk_index=number.chunk, file_index=number.file
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Content of the file."""
+        """The content of the file."""
         return {
             "codebase_version": VERSION,
             "robot_type": self.robot_type or None,
@@ -105,15 +106,20 @@ class Info:
 
 
 def episodes_file(number: FileNumber) -> str:
-    """Path of a file of episode records below the root."""
+    """Path of a file of episode records relative to the root."""
     return EPISODES_PATH.format(chunk_index=number.chunk, file_index=number.file)
 
 
+def frame_offset_ns(frame: int, fps: int) -> int:
+    """Time of a frame after frame 0 [ns]."""
+    return (2 * frame * NS_PER_S + fps) // (2 * fps)
+
+
 def read_info(root: Path) -> Info:
-    """Read meta/info.json. Raises :class:`DatasetError` saying what is wrong with it."""
+    """Read meta/info.json. Raises :class:`DatasetError` if it is missing or invalid."""
     path = root / INFO_PATH
     if not path.is_file():
-        raise DatasetError(f"{root}: no dataset: it has no {INFO_PATH}")
+        raise DatasetError(f"{root}: is not a dataset: it has no {INFO_PATH}")
     entries = read_json(path)
     version = str(entries.get("codebase_version"))
     if version.split(".")[0] != "v3":
@@ -150,18 +156,18 @@ def read_info(root: Path) -> Info:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON mapping. Raises :class:`DatasetError` if the file holds none."""
+    """Read a JSON object. Raises :class:`DatasetError` if the file does not hold one."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
     if not isinstance(entries, dict):
-        raise DatasetError(f"{path}: holds no mapping")
+        raise DatasetError(f"{path}: is not a JSON object")
     return entries
 
 
 def write_json(path: Path, entries: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one."""
+    """Write JSON atomically: a reader sees the old file or the complete new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".new")
     beside.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,10 +1,9 @@
-"""Statistics of features: of one episode, of several together, and their JSON.
+"""Statistics of features, for one episode or several, and their JSON form.
 
-Images are counted in histograms of their 256 grey levels, from which everything
-follows exactly for the frames sampled. Of several episodes, mean and deviation
-combine exactly and quantiles to a bound (the least of the low ones, the greatest of
-the high ones), as LeRobot combines them; over vectors the true quantiles are cheap,
-and :func:`vector_stats` of all frames gives them.
+Images are counted in histograms of 256 grey levels, which give exact statistics of the sampled
+frames. When episodes are combined, mean and standard deviation stay exact. Quantiles become bounds
+(the minimum of the low ones, the maximum of the high ones), as in LeRobot. For vectors,
+:func:`vector_stats` over all frames gives the true quantiles.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ from PIL import Image
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 FIELDS = ("min", "max", "mean", "std", "count", *QUANTILES)
 _LEVELS = 256
-#: Images larger than this are thinned to about _SAMPLE_SIDE pixels before counting.
+#: Images larger than this are subsampled to about _SAMPLE_SIDE pixels before counting.
 _LARGE_SIDE = 300
 _SAMPLE_SIDE = 150
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureStats:
-    """``values`` by field name: arrays of one shape, (n,) or (3, 1, 1); ``count`` has (1,)."""
+    """``values`` by field name: arrays of shape (n,) or (3, 1, 1); ``count``: (1,)."""
 
     values: Mapping[str, NDArray[Any]]
 
     @property
     def count(self) -> int:
-        """Frames counted."""
+        """Number of frames counted."""
         return int(self.values["count"][0])
 
     def to_json(self) -> dict[str, Any]:
@@ -42,12 +41,12 @@ class FeatureStats:
 
     @classmethod
     def from_json(cls, entries: Mapping[str, Any]) -> FeatureStats:
-        """From nested lists; fields this suite does not know are left out."""
+        """Read nested lists; unknown fields are ignored."""
         return cls({name: np.asarray(entries[name]) for name in FIELDS if name in entries})
 
 
 def vector_stats(values: NDArray[Any]) -> FeatureStats:
-    """Statistics over the frames of (N, n) or (N,) numbers; N at least 1."""
+    """Statistics over the frames of numbers (N, n) or (N,) with N >= 1."""
     numbers = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
     found: dict[str, NDArray[Any]] = {
         "min": numbers.min(axis=0),
@@ -61,28 +60,28 @@ def vector_stats(values: NDArray[Any]) -> FeatureStats:
 
 
 def sample_count(frames: int) -> int:
-    """Images worth counting in an episode of so many frames (LeRobot's rule)."""
+    """Number of images to count in an episode of this length (LeRobot's rule)."""
     return min(frames, max(100, min(int(frames**0.75), 10_000)))
 
 
 def sample_indices(frames: int) -> list[int]:
-    """Which frames of an episode to count: :func:`sample_count` of them, evenly spread."""
+    """Frames of an episode to count: :func:`sample_count` of them at equal distances."""
     return np.linspace(0, frames - 1, sample_count(frames)).round().astype(int).tolist()
 
 
 class ImageCounter:
-    """Counts the grey levels of sampled RGB images per channel."""
+    """Counts the grey levels of sampled RGB images for each channel."""
 
     def __init__(self) -> None:
         self._histogram = np.zeros((3, _LEVELS), dtype=np.int64)
         self._frames = 0
 
     def add(self, image: NDArray[np.uint8]) -> None:
-        """Count an image (H, W, 3); a large one is thinned first."""
+        """Count an image (H, W, 3); a large one is subsampled first."""
         side = max(image.shape[:2])
         step = side // _SAMPLE_SIDE if side > _LARGE_SIDE else 1
         thinned = np.ascontiguousarray(image[::step, ::step])
-        # Pillow counts bytes ten times faster than np.bincount, which makes them integers first.
+        # Pillow is ten times faster than np.bincount, which converts bytes to integers first.
         counts = Image.fromarray(thinned).histogram()
         self._histogram += np.array(counts, dtype=np.int64).reshape(3, _LEVELS)
         self._frames += 1
@@ -110,7 +109,7 @@ class ImageCounter:
 
 
 def combine(parts: Sequence[FeatureStats]) -> FeatureStats:
-    """Statistics of all parts together: exact but for the quantiles, which are bounds."""
+    """Statistics of all parts together; exact except for the quantiles, which are bounds."""
     counts = np.array([part.count for part in parts], dtype=np.float64)
     weights = (counts / counts.sum()).reshape(-1, *[1] * parts[0].values["mean"].ndim)
     means = np.stack([part.values["mean"] for part in parts])
@@ -140,7 +139,7 @@ def combine_episodes(
 
 
 def stats_to_json(stats: Mapping[str, FeatureStats]) -> dict[str, Any]:
-    """Content of meta/stats.json."""
+    """The content of meta/stats.json."""
     return {name: each.to_json() for name, each in stats.items()}
 
 

@@ -1,4 +1,4 @@
-"""meta/tasks.parquet: the instructions of a dataset, row i for task_index i."""
+"""meta/tasks.parquet: the instructions of a dataset; row i has task_index i."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pi0_ros.dataset.errors import DatasetError
 def write_tasks(path: Path, tasks: Iterable[str]) -> None:
     """Write the tasks so that pandas reads them as an index named ``task``.
 
-    LeRobot looks tasks up by that index; without pandas' own note in the schema the
-    texts would be read as an ordinary column.
+    LeRobot looks up tasks by that index. Without the pandas metadata in the schema, pandas would
+    read the texts as an ordinary column.
     """
     texts = list(tasks)
     table = pa.table(
@@ -30,7 +30,7 @@ def write_tasks(path: Path, tasks: Iterable[str]) -> None:
 
 
 def read_tasks(path: Path) -> tuple[str, ...]:
-    """The tasks by task_index. Raises :class:`DatasetError` if row i is not task i."""
+    """Read the tasks by task_index. Raises :class:`DatasetError` if row i is not task i."""
     try:
         table = pq.read_table(path)
         indices = table["task_index"].to_pylist()
@@ -41,7 +41,7 @@ def read_tasks(path: Path) -> tuple[str, ...]:
     if indices != list(range(len(indices))):
         raise DatasetError(f"{path}: task_index is {indices}; row i must have task_index i")
     if not all(isinstance(text, str) for text in texts):
-        raise DatasetError(f"{path}: tasks are not texts: {texts[:3]}")
+        raise DatasetError(f"{path}: a task is not a text: {texts[:3]}")
     return tuple(texts)
 
 

@@ -1,4 +1,4 @@
-"""Episodes inside mp4 files: joined without encoding again, and read frame by frame."""
+"""Clips in mp4 files: joining them without re-encoding, and reading single frames."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from pi0_ros.dataset.errors import DatasetError
 
-#: Largest distance [s] of a frame from the time it is asked for; LeRobot's.
+#: Largest difference [s] between the requested time and a frame's time; the same as LeRobot's.
 TOLERANCE_S = 1e-4
-#: Frames further ahead than this are reached by seeking, not by decoding all between.
+#: For a frame further ahead than this, seek instead of decoding all frames in between.
 _DECODE_AHEAD = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """One episode in an mp4: from its first frame's time to the end of its last frame [s]."""
+    """One episode in an mp4, from the time of its first frame to the end of its last frame [s]."""
 
     path: Path
     from_s: float
@@ -29,7 +29,7 @@ class Clip:
 
 
 class ClipJoiner:
-    """Writes one mp4 of many clips, copying their packets."""
+    """Joins clips into one mp4 by copying their packets."""
 
     def __init__(self, path: Path, fps: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ class ClipJoiner:
         self.bytes = 0
 
     def append(self, clip: Clip) -> tuple[float, float]:
-        """Copy a clip to the end; where it begins and ends in this file [s]."""
+        """Append a clip and return its start and end in this file [s]."""
         expected = round((clip.to_s - clip.from_s) * self._fps)
         copied = 0
         with _opened(clip.path) as source:
@@ -80,7 +80,7 @@ class ClipJoiner:
         self._container.close()
 
     def _match(self, path: Path, video: Any) -> None:
-        """Take the first clip's format, and insist on it."""
+        """Require the format of the first clip."""
         context = video.codec_context
         found = (context.name, context.width, context.height, context.pix_fmt)
         if self._format is None:
@@ -95,13 +95,13 @@ class ClipJoiner:
 
 
 class VideoReader:
-    """Frames of one mp4 by time; near ones are reached without seeking."""
+    """Reads frames of one mp4 by time; it reaches near frames without seeking."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._container = _opened(path)
         self._stream = self._container.streams.video[0]
-        # Of small frames with close key frames, threads only delay the first one.
+        # With small frames and frequent key frames, decoder threads only delay the first frame.
         self._stream.codec_context.thread_count = 1
         self._step_s = 1.0 / float(self._stream.average_rate or 1)
         self._frames: Any = None
@@ -147,7 +147,7 @@ class VideoReader:
 
 
 def frame_times(path: Path) -> NDArray[np.float64]:
-    """When each frame of a file is shown [s], in order; nothing is decoded."""
+    """Presentation time of each frame in a file [s], in order; nothing is decoded."""
     with _opened(path) as container:
         video = container.streams.video[0]
         base = video.time_base
@@ -156,7 +156,7 @@ def frame_times(path: Path) -> NDArray[np.float64]:
 
 
 def duration_s(path: Path) -> float:
-    """Length of the video in a file [s]; 0 if the file does not say."""
+    """Duration of the video in a file [s]; 0 if the file does not state it."""
     with _opened(path) as container:
         video = container.streams.video[0]
         return float((video.duration or 0) * video.time_base)
@@ -169,7 +169,7 @@ def _opened(path: Path) -> Any:
         raise DatasetError(f"{path}: cannot be opened: {error}") from error
     if not container.streams.video:
         container.close()
-        raise DatasetError(f"{path}: holds no video")
+        raise DatasetError(f"{path}: has no video stream")
     return container
 
 

@@ -1,1 +1,1 @@
-"""What a dataset holds, for people: report, figures, viewer."""
+"""Views of a dataset for people: report, plots, viewer."""

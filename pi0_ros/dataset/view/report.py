@@ -1,4 +1,4 @@
-"""A page about a dataset: one HTML file with everything in it, and the same as one PNG."""
+"""Report about a dataset: one self-contained HTML file and a summary as PNG."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from PIL import Image
 from pi0_ros.dataset.format.features import ACTION, STATE
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.dataset.format.validate import validate
-from pi0_ros.dataset.view.figures import (
-    figure_of_episode,
-    figure_of_everything,
-    figure_of_lengths,
-    figure_of_ranges,
+from pi0_ros.dataset.view.plots import (
+    plot_dataset,
+    plot_episode,
+    plot_lengths,
+    plot_ranges,
     svg,
     thumbnails,
 )
@@ -34,14 +34,14 @@ _MOMENTS = (0.0, 0.5, 1.0)
 
 
 def write_report(root: Path, folder: Path) -> tuple[Path, Path]:
-    """Write ``report.html`` and ``report.png`` into a folder; their paths."""
+    """Write ``report.html`` and ``report.png`` into a folder and return their paths."""
     dataset = Dataset.open(root)
     folder.mkdir(parents=True, exist_ok=True)
     page, picture = folder / "report.html", folder / "report.png"
     page.write_text(_page(dataset), encoding="utf-8")
     chosen = _spread(len(dataset.records), _ON_PNG)
     views = [view for i in chosen for view in thumbnails(dataset, i, _THUMBNAIL, (0.5,))]
-    figure = figure_of_everything(dataset, joint_ranges(dataset, ACTION), views[: 2 * _ON_PNG])
+    figure = plot_dataset(dataset, joint_ranges(dataset, ACTION), views[: 2 * _ON_PNG])
     figure.savefig(picture, dpi=130)
     dataset.close()
     return page, picture
@@ -54,17 +54,17 @@ def _page(dataset: Dataset) -> str:
         _facts(dataset),
         _verdict(problems, [r for each in ranges.values() for r in each if r.outside]),
         "<h2>Episodes</h2>",
-        svg(figure_of_lengths(dataset)),
+        svg(plot_lengths(dataset)),
         _episodes(dataset),
         "<h2>Pictures</h2><p>First, middle and last frame of every camera.</p>",
         _pictures(dataset),
         "<h2>Actions against limits</h2>",
         _LEGEND,
-        svg(figure_of_ranges(ranges[ACTION])),
+        svg(plot_ranges(ranges[ACTION])),
         "<h2>States against limits</h2>",
-        svg(figure_of_ranges(ranges[STATE])),
+        svg(plot_ranges(ranges[STATE])),
         f"<h2>Episode {(middle := len(dataset.records) // 2)}</h2>",
-        svg(figure_of_episode(dataset, middle)),
+        svg(plot_episode(dataset, middle)),
     ]
     name = html.escape(dataset.root.resolve().name)
     return _SHELL.format(title=name, style=_STYLE, body="\n".join(sections))
@@ -86,8 +86,8 @@ def _verdict(problems: Sequence[str], outside: Sequence[JointRange]) -> str:
         for each in outside
     ]
     if not lines:
-        return '<p class="good">The files are whole; nothing is outside its limits.</p>'
-    return f'<div class="bad"><p>To be looked at:</p><ul>{"".join(lines)}</ul></div>'
+        return '<p class="good">The files are complete; no value is outside its limits.</p>'
+    return f'<div class="bad"><p>Problems:</p><ul>{"".join(lines)}</ul></div>'
 
 
 def _episodes(dataset: Dataset) -> str:
@@ -140,7 +140,7 @@ def _inline(pixels: NDArray[Any]) -> str:
 
 
 def _spread(count: int, wanted: int) -> list[int]:
-    """At most ``wanted`` of so many episodes, evenly spread."""
+    """At most ``wanted`` of ``count`` indices, at equal distances."""
     return sorted(set(np.linspace(0, count - 1, min(count, wanted)).round().astype(int).tolist()))
 
 

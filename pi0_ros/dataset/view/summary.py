@@ -1,4 +1,4 @@
-"""What a dataset holds, in words and figures."""
+"""Summary of a dataset: facts, outcomes, ranges of states and actions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pi0_ros.embodiment import Embodiment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JointRange:
-    """What one dimension did over the dataset, against its limits (NaN where none are known).
+    """Range of one dimension over the dataset, and its limits (NaN if unknown).
 
     ``low``, ``high``: 1 % and 99 % quantiles; ``usual_*`` 10 % and 90 %.
     """
@@ -35,13 +35,13 @@ class JointRange:
 
     @property
     def outside(self) -> bool:
-        """Whether it was ever beyond its limits, by more than a rounding error."""
+        """Whether a value exceeded the limits by more than a rounding error."""
         slack = 1e-3 * (self.upper - self.lower)
         return self.minimum < self.lower - slack or self.maximum > self.upper + slack
 
 
 def facts(dataset: Dataset) -> dict[str, str]:
-    """One line per fact."""
+    """Facts about a dataset, by title."""
     info, manifest = dataset.info, dataset.manifest
     duration_s = len(dataset) / dataset.fps
     sizes = {key: info.features[key].size for key in dataset.cameras}
@@ -65,12 +65,12 @@ def facts(dataset: Dataset) -> dict[str, str]:
 
 
 def outcomes(dataset: Dataset) -> Mapping[str, int]:
-    """How many episodes ended how, by the operator's verdict."""
+    """Number of episodes for each outcome that the operator marked."""
     return Counter(dataset.source(record.index).outcome for record in dataset.records)
 
 
 def joint_ranges(dataset: Dataset, name: str) -> tuple[JointRange, ...]:
-    """Ranges of the dimensions of the state or the action."""
+    """Range of each dimension of the state or the action."""
     stats = dataset.number_stats()[name].values
     labels = dataset.info.features[name].labels
     limits = _limits(dataset, name)
@@ -98,12 +98,12 @@ def lengths_s(dataset: Dataset) -> NDArray[np.float64]:
 
 
 def disk_bytes(dataset: Dataset) -> int:
-    """Bytes of all files of the dataset."""
+    """Size of all files of the dataset [bytes]."""
     return sum(path.stat().st_size for path in dataset.root.rglob("*") if path.is_file())
 
 
 def clock(seconds: float) -> str:
-    """A length of time as a person says it: 42.0 s, 3 min 05 s, 1 h 20 min."""
+    """A duration as text: 42.0 s, 3 min 05 s, 1 h 20 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -113,7 +113,7 @@ def clock(seconds: float) -> str:
 
 
 def short(key: str) -> str:
-    """A feature's name without what all cameras share."""
+    """A feature's name without the prefix common to all cameras."""
     return key.removeprefix("observation.").removeprefix("images.")
 
 
@@ -128,7 +128,7 @@ def _images(dataset: Dataset) -> str:
 
 
 def _limits(dataset: Dataset, name: str) -> dict[str, tuple[float, float, str]]:
-    """Lower and upper limit and unit by dimension, as far as the embodiment states them."""
+    """Lower limit, upper limit and unit by dimension; empty without an embodiment."""
     try:
         robot: Embodiment = dataset.robot()
     except DatasetError:

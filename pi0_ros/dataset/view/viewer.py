@@ -1,4 +1,4 @@
-"""An episode as a Rerun recording: cameras, states, actions, and where the task changes."""
+"""Episodes as a Rerun recording: cameras, states, actions and task changes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _QUALITY = 85
 
 
 def show_episodes(root: Path, episodes: tuple[int, ...], file: Path | None) -> None:
-    """Write episodes to a .rrd file, or open the viewer if there is none.
+    """Write episodes to a .rrd file, or open the viewer if ``file`` is None.
 
-    Raises :class:`DatasetError` where rerun-sdk is not installed.
+    Raises :class:`DatasetError` if rerun-sdk is not installed.
     """
     rr = _rerun()
     dataset = Dataset.open(root)
@@ -51,7 +51,7 @@ def _rerun() -> Any:
 
 
 def _blueprint(dataset: Dataset) -> Any:
-    """Cameras above, every action beside its state below."""
+    """Cameras at the top; below, one plot for each action and its state."""
     import rerun.blueprint as rrb
 
     cameras = [rrb.Spatial2DView(origin=f"cameras/{short(key)}") for key in dataset.cameras]
@@ -71,7 +71,7 @@ def _blueprint(dataset: Dataset) -> Any:
 
 
 def _log_episode(rr: Any, dataset: Dataset, index: int, start_s: float) -> None:
-    """One episode on the time line, with a second of nothing between two."""
+    """Log one episode; ``start_s`` is its place on the time line."""
     episode = dataset.episode(index)
     count = len(episode)
     times = start_s + np.arange(count) / dataset.fps

@@ -22,15 +22,15 @@ from pi0_ros import __version__, embodiment
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import LATCHED_QOS, ManagedNode, run
-from pi0_ros.nodes.recorder.services import RecorderDesk, describe
+from pi0_ros.nodes.recorder.services import RecorderServices, describe
 from pi0_ros.nodes.recorder.streams import RawStreams
-from pi0_ros.recording.session import Session, State, prepare_directory
-from pi0_ros.recording.take import TakePlan
+from pi0_ros.recording.episode_recording import RecordingPlan
+from pi0_ros.recording.session import RecordingState, Session, prepare_directory
 from pi0_ros.recording.topics import EpisodeTopic, Role, episode_topics
 from pi0_ros.stamps import NS_PER_S
 
 _STATUS_S = 0.5
-# The quality gate looks at the take so often.
+# The quality gate looks at the episode so often.
 _LOOK_S = 1.0
 _MIB = 1 << 20
 
@@ -48,7 +48,7 @@ class Recorder(ManagedNode):
         self.declare_parameter("reserve_mb", 512)
         self.session: Session | None = None
         self._streams: RawStreams | None = None
-        self._desk: RecorderDesk | None = None
+        self._operator_services: RecorderServices | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
         self._publisher: Any = None
         self._timer: Any = None
@@ -68,7 +68,7 @@ class Recorder(ManagedNode):
                 f"{len(unfinished)} unfinished episodes in {directory}, {unfinished[0]} first;"
                 " `pi0 bag repair` them, or remove them"
             )
-        self._plan = TakePlan(
+        self._plan = RecordingPlan(
             embodiment=robot,
             topics=topics,
             directory=Path(directory),
@@ -92,7 +92,9 @@ class Recorder(ManagedNode):
             lambda: int(self.get_clock().now().nanoseconds),
             reserve_bytes=self._reserve_bytes,
         )
-        self._desk = RecorderDesk(self, self.session, self.publish_status, self._fill_feedback)
+        self._operator_services = RecorderServices(
+            self, self.session, self.publish_status, self._fill_feedback
+        )
         self._timer = self.create_timer(
             _STATUS_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -107,9 +109,9 @@ class Recorder(ManagedNode):
             if ended is not None:
                 self.get_logger().warning(f"stopped while recording; kept {describe(ended)}")
             self.publish_status()
-        if self._desk is not None:
-            self._desk.destroy()
-            self._desk = None
+        if self._operator_services is not None:
+            self._operator_services.destroy()
+            self._operator_services = None
         if self._streams is not None:
             self._streams.close()
             self._streams = None
@@ -144,15 +146,17 @@ class Recorder(ManagedNode):
         streams.match_publishers()
         if now_s - self._looked_s >= _LOOK_S:
             self._looked_s = now_s
-            self._look_at_take(session)
+            self._judge_running_episode(session)
         self.publish_status()
 
-    def _look_at_take(self, session: Session) -> None:
-        take = session.take
+    def _judge_running_episode(self, session: Session) -> None:
+        recording = session.recording
         try:
-            warnings = () if take is None else take.warnings(self.get_clock().now().nanoseconds)
+            warnings = (
+                () if recording is None else recording.warnings(self.get_clock().now().nanoseconds)
+            )
         except Exception as error:  # judging must not be what ends a recording
-            warnings = (f"the take cannot be judged: {error!r}",)
+            warnings = (f"the episode cannot be judged: {error!r}",)
         for text in warnings:
             self.get_logger().warning(text, throttle_duration_sec=10.0)
         self._warnings = warnings
@@ -161,28 +165,28 @@ class Recorder(ManagedNode):
         session, streams = self.session, self._streams
         if session is None or streams is None:
             return None
-        take = session.take
-        obstacles = () if take is not None else session.obstacles()
+        recording = session.recording
+        obstacles = () if recording is not None else session.obstacles()
         status = RecorderStatus(
             embodiment=self._plan.embodiment.name,
             state=session.state.value,
             reason=session.reason or "; ".join(obstacles),
-            ready=take is None and not obstacles,
+            ready=recording is None and not obstacles,
             episodes_kept=session.kept,
             elapsed_s=session.elapsed_s,
             bytes_free=session.bytes_free,
-            warnings=list(self._warnings) if take is not None else [],
+            warnings=list(self._warnings) if recording is not None else [],
         )
         status.header.stamp = self.get_clock().now().to_msg()
-        shown = take or (session.last[0] if session.last else None)
+        shown = recording or (session.last[0] if session.last else None)
         if shown is not None:
-            ended = session.last[1] if session.last and take is None else None
+            ended = session.last[1] if session.last and recording is None else None
             status.episode_path = str(ended.path if ended else shown.folder)
             status.task = shown.info.task
             status.instruction = shown.instruction
             status.bytes_written = shown.bytes_written
-            status.received = list(shown.spool.received)
-            status.lost = list(shown.spool.lost)
+            status.received = list(shown.queue.received)
+            status.lost = list(shown.queue.lost)
             status.written = [shown.written(i) for i in range(len(streams.states))]
         else:
             zeros = [0] * len(streams.states)
@@ -205,21 +209,21 @@ class Recorder(ManagedNode):
         session = self.session
         if session is None:
             return OK, "inactive", {}
-        take = session.take
+        recording = session.recording
         values = {
             "state": session.state.name.lower(),
             "episodes_kept": str(session.kept),
             "free_space_gb": f"{session.bytes_free / 1e9:.1f}",
             "directory": str(self._plan.directory),
         }
-        if take is not None:
-            values["episode"] = take.path.name
-            values["waiting_for_disk_mb"] = f"{take.spool.waiting_bytes / 1e6:.1f}"
-            values["lost_messages"] = str(sum(take.spool.lost))
-            level = ERROR if any(take.spool.lost) else WARN if self._warnings else OK
-            text = self._warnings[0] if self._warnings else f"recording {take.path.name}"
+        if recording is not None:
+            values["episode"] = recording.path.name
+            values["waiting_for_disk_mb"] = f"{recording.queue.waiting_bytes / 1e6:.1f}"
+            values["lost_messages"] = str(sum(recording.queue.lost))
+            level = ERROR if any(recording.queue.lost) else WARN if self._warnings else OK
+            text = self._warnings[0] if self._warnings else f"recording {recording.path.name}"
             return level, text, values
-        if session.state is State.FAILED:
+        if session.state is RecordingState.FAILED:
             return ERROR, session.reason, values
         obstacles = session.obstacles()
         return (WARN, obstacles[0], values) if obstacles else (OK, "ready", values)

@@ -20,9 +20,9 @@ from std_srvs.srv import Trigger
 from pi0_msgs.action import RecordEpisode
 from pi0_msgs.srv import SetInstruction, StartEpisode, StopEpisode
 from pi0_ros.recording.episode import Outcome
+from pi0_ros.recording.episode_recording import EpisodeRecording, FinishedEpisode
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.session import Session
-from pi0_ros.recording.take import Ended, Take
 
 # An action runs as long as its episode; services are answered meanwhile.
 _THREADS = 4
@@ -36,7 +36,7 @@ _OUTCOMES = {
 }
 
 
-class RecorderDesk:
+class RecorderServices:
     """Offers the verbs of a session. ``changed`` is called after each; ``fill(feedback)``
     writes rates and losses into an action's feedback."""
 
@@ -54,7 +54,7 @@ class RecorderDesk:
         self._closing = threading.Event()
         # Hidden (the underscore), and deaf to remappings meant for the recorder.
         self._side = Node(
-            f"_{node.get_name()}_desk",
+            f"_{node.get_name()}_services",
             namespace=node.get_namespace(),
             context=node.context,
             use_global_arguments=False,
@@ -112,9 +112,9 @@ class RecorderDesk:
         return on_request
 
     def _start(self, request: Any, response: Any) -> None:
-        take = self._session.start(request.task, request.notes)
-        response.path = str(take.path)
-        response.message = f"recording {take.path.name}: {request.task}"
+        recording = self._session.start(request.task, request.notes)
+        response.path = str(recording.path)
+        response.message = f"recording {recording.path.name}: {request.task}"
 
     def _stop(self, request: Any, response: Any) -> None:
         if request.outcome not in _OUTCOMES:
@@ -134,8 +134,8 @@ class RecorderDesk:
         response.message = f"discarded the episode of {task!r}"
 
     def _rerecord(self, request: Any, response: Any) -> None:
-        take = self._session.rerecord()
-        response.message = f"discarded; recording {take.path.name}: {take.info.task}"
+        recording = self._session.rerecord()
+        response.message = f"discarded; recording {recording.path.name}: {recording.info.task}"
 
     def _instruct(self, request: Any, response: Any) -> None:
         self._session.set_instruction(request.instruction)
@@ -146,20 +146,20 @@ class RecorderDesk:
         wanted = goal.request
         result = RecordEpisode.Result()
         try:
-            take = self._session.start(wanted.task, wanted.notes)
+            recording = self._session.start(wanted.task, wanted.notes)
         except RecordingError as error:
             result.termination, result.message = result.REFUSED, str(error)
             goal.abort()
             return result
         self._changed()
-        self._follow(goal, take, wanted.max_duration_s)
-        if self._session.take is take:
+        self._follow(goal, recording, wanted.max_duration_s)
+        if self._session.recording is recording:
             try:
                 self._session.stop()
             except RecordingError:
                 self._logger.info("the episode of an action was ended by somebody else")
         self._changed()
-        self._fill_result(result, take)
+        self._fill_result(result, recording)
         if goal.is_cancel_requested:
             goal.canceled()
         elif result.termination in (result.KEPT, result.DOUBTFUL):
@@ -168,9 +168,9 @@ class RecorderDesk:
             goal.abort()
         return result
 
-    def _follow(self, goal: Any, take: Take, max_duration_s: float) -> None:
+    def _follow(self, goal: Any, recording: EpisodeRecording, max_duration_s: float) -> None:
         """Give feedback until the episode is over, its time is up, or it is cancelled."""
-        while self._session.take is take and not goal.is_cancel_requested:
+        while self._session.recording is recording and not goal.is_cancel_requested:
             left_s = max_duration_s - self._session.elapsed_s
             if max_duration_s > 0 and left_s <= 0:
                 return
@@ -181,9 +181,9 @@ class RecorderDesk:
             if self._closing.wait(max(0.01, pause_s)):
                 return
 
-    def _fill_result(self, result: Any, take: Take) -> None:
-        ended_take, ended = self._session.last or (None, None)
-        if ended_take is not take or ended is None:
+    def _fill_result(self, result: Any, recording: EpisodeRecording) -> None:
+        ended_recording, ended = self._session.last or (None, None)
+        if ended_recording is not recording or ended is None:
             result.termination, result.message = result.DISCARDED, "discarded"
             return
         result.path = str(ended.path)
@@ -196,7 +196,7 @@ class RecorderDesk:
             result.termination = result.KEPT if ended.info.accepted else result.DOUBTFUL
 
 
-def describe(ended: Ended) -> str:
+def describe(ended: FinishedEpisode) -> str:
     """One sentence on how an episode ended."""
     info = ended.info
     if not ended.finished:

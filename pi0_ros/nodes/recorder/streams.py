@@ -19,9 +19,9 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from pi0_ros.recording.episode_recording import EpisodeRecording
 from pi0_ros.recording.metadata import Offered
 from pi0_ros.recording.streams import StreamState
-from pi0_ros.recording.take import Take
 from pi0_ros.recording.topics import EpisodeTopic, Role
 
 _PERIOD_S = 0.005
@@ -50,7 +50,7 @@ class RawStreams:
         self._clock = node.get_clock()
         self._on_sim_time = bool(node.get_parameter("use_sim_time").value)
         self.states = tuple(StreamState(t, node.resolve_topic_name(t.name)) for t in topics)
-        self._take: Take | None = None
+        self._recording: EpisodeRecording | None = None
         self._lock = threading.Lock()
         self._sequence: list[int | None] = [None] * len(topics)
         self._latched: list[bytes | None] = [None] * len(topics)
@@ -67,17 +67,17 @@ class RawStreams:
         self._thread = threading.Thread(target=self._run, name="streams", daemon=True)
         self._thread.start()
 
-    def deliver_to(self, take: Take | None) -> None:
-        """Offer messages to this take from now on; what is latched comes first."""
+    def deliver_to(self, recording: EpisodeRecording | None) -> None:
+        """Offer messages to this episode from now on; what is latched comes first."""
         with self._lock:
             self._drain()  # what came in before belongs to before
-            self._take = take
+            self._recording = recording
             self._sequence = [None] * len(self.states)
-            if take is not None:
-                start_ns = take.info.start_ns
+            if recording is not None:
+                start_ns = recording.info.start_ns
                 for i, data in enumerate(self._latched):
                     if data is not None:
-                        take.offer(i, start_ns, start_ns, 0, data)
+                        recording.offer(i, start_ns, start_ns, 0, data)
 
     def match_publishers(self) -> None:
         """Look at who publishes, and subscribe again where the QoS has to change."""
@@ -137,8 +137,8 @@ class RawStreams:
         state.last_s = time.monotonic()
         if subscription_is_latched(state):
             self._latched[i] = data
-        take = self._take
-        if take is None:
+        recording = self._recording
+        if recording is None:
             return
         received_ns, sent_ns = info["received_timestamp"], info["source_timestamp"]
         if self._on_sim_time or not received_ns:  # the middleware knows the wall clock only
@@ -146,9 +146,9 @@ class RawStreams:
         sequence = info["publication_sequence_number"] or 0
         last = self._sequence[i]
         if last is not None and state.publishers == 1 and 1 < sequence - last < _LARGEST_GAP:
-            take.spool.missed[i] += sequence - last - 1
+            recording.queue.missed[i] += sequence - last - 1
         self._sequence[i] = sequence
-        take.offer(i, received_ns, sent_ns or received_ns, sequence, data)
+        recording.offer(i, received_ns, sent_ns or received_ns, sequence, data)
 
 
 def subscription_is_latched(state: StreamState) -> bool:

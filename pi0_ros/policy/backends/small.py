@@ -1,11 +1,13 @@
-"""π0-small in the place of the sampler of π0."""
+"""A sampler of π0-small with the interface of π0's."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from pi0_ros.model import Pi0Small
+from pi0_ros.model import Inputs, Pi0Small
 from pi0_ros.model.small import SmallPrefix
 
 
@@ -19,15 +21,12 @@ class SmallSampler:
         self.model = model
 
     @torch.no_grad()
-    def prefill(
-        self, images: Tensor, image_mask: Tensor, tokens: Tensor, token_mask: Tensor
-    ) -> SmallPrefix:
+    def prefill(self, inputs: Inputs) -> SmallPrefix:
         """Tokens of the present cameras and the prompt."""
-        slots = image_mask[0].nonzero()[:, 0].tolist()
-        inputs = (images[:, slots], image_mask[:, slots], tokens, token_mask)
-        on_device = [t.to(self._device, non_blocking=True) for t in inputs]
-        images, image_mask, tokens, token_mask = on_device
-        return self.model.prefill(images, image_mask, tokens, token_mask, slots)
+        slots = inputs.image_mask[0].nonzero()[:, 0].tolist()
+        images, image_mask = inputs.images[:, slots], inputs.image_mask[:, slots]
+        present = replace(inputs, images=images, image_mask=image_mask)
+        return self.model.prefill(present.to(self._device, non_blocking=True), slots)
 
     @torch.no_grad()
     def sample_actions(

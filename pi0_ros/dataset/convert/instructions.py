@@ -1,0 +1,60 @@
+"""The task of a frame: the instruction in force at its time.
+
+A bag has two sources of instructions: the labels that the recorder stored with the episode, and
+the ``pi0_msgs/Instruction`` messages on topic ``instruction``. The newest one is in force,
+whichever source it came from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pi0_ros.recording.episode import EpisodeInfo, Instruction
+from pi0_ros.stamps import nanoseconds
+
+INSTRUCTION_TOPIC = "instruction"
+_TYPE = "pi0_msgs/msg/Instruction"
+
+
+class InstructionTrack:
+    """The instructions of one episode."""
+
+    def __init__(self, info: EpisodeInfo) -> None:
+        self._info = info
+        self._messages: list[Instruction] = []
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the bag holds instruction messages."""
+        return any(
+            topic.source == INSTRUCTION_TOPIC and topic.type == _TYPE and topic.written
+            for topic in self._info.topics
+        )
+
+    def add(self, _log_ns: int, message: Any) -> None:
+        """Take a message. An empty text changes nothing."""
+        if message.text.strip():
+            stamp_ns = nanoseconds(message.header.stamp)
+            self._messages.append(Instruction(stamp_ns=stamp_ns, text=message.text))
+
+    def at(self, times_ns: NDArray[np.int64]) -> list[str]:
+        """The instruction in force at each time (N,) on the ROS clock.
+
+        A latched message keeps its own stamp, which may be older than the episode. It is used
+        only if the recorder stored no label at the start. At equal stamps the label counts.
+        """
+        info = self._info
+        if not self._messages:
+            return [info.instruction_at(int(time_ns)) for time_ns in times_ns]
+        stored = info.instructions or (Instruction(stamp_ns=info.start_ns, text=info.task),)
+        labels = [label for label in stored if label.text.strip()]
+        merged = sorted((*self._messages, *labels), key=lambda each: each.stamp_ns)
+        texts = (info.task, *(each.text for each in merged))
+        stamps = np.array([each.stamp_ns for each in merged], dtype=np.int64)
+        # The first frames may be stamped a little before the start. The start label holds for
+        # them too, not an older message.
+        in_force = np.searchsorted(stamps, np.maximum(times_ns, info.start_ns), side="right")
+        return [texts[index] for index in in_force]
