@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,19 @@ class ScriptedPolicy:
         self.answer()
         actions = np.arange(50 * 7, dtype=np.float32).reshape(50, 7)
         return Chunk(actions=actions, stage_ms=(1.0, 3.0), stage_names=("denoise", "total"))
+
+
+class Blocked:
+    """A call that waits until ``go_on`` is set, and returns ``result``."""
+
+    def __init__(self, result: Any = None) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self._result = result
+
+    def __call__(self) -> Any:
+        self.begun.set()
+        self.go_on.wait(30.0)
+        return self._result
 
 
 class PolicyRig:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import Graph
-from policy_rig import UR5E, PolicyRig, ScriptedPolicy
+from policy_rig import UR5E, Blocked, PolicyRig, ScriptedPolicy
 from rclpy.task import Future
 from safetensors.numpy import load_file, save_file
 
@@ -43,27 +43,14 @@ class Caller:
         return future
 
 
-class BlockedLoad:
-    """A load that waits until ``go_on`` is set."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.begun, self.go_on = threading.Event(), threading.Event()
-        self._policy = policy
-
-    def __call__(self) -> Policy:
-        self.begun.set()
-        self.go_on.wait(30.0)
-        return self._policy
-
-
 @pytest.fixture
 def rig(ros: Graph) -> PolicyRig:
     return PolicyRig(ros)
 
 
 @pytest.fixture
-def blocked_load(rig: PolicyRig) -> BlockedLoad:
-    rig.loads["slow"] = blocked_load = BlockedLoad(ScriptedPolicy("new@1"))
+def blocked_load(rig: PolicyRig) -> Blocked:
+    rig.loads["slow"] = blocked_load = Blocked(ScriptedPolicy("new@1"))
     return blocked_load
 
 
@@ -111,7 +98,7 @@ def test_the_checkpoint_parameter_and_the_diagnostics_follow(rig: PolicyRig) -> 
     assert rig.node._read_diagnostics()[2]["checkpoint"] == "new@1"
 
 
-def test_chunks_go_on_while_a_checkpoint_loads(rig: PolicyRig, blocked_load: BlockedLoad) -> None:
+def test_chunks_go_on_while_a_checkpoint_loads(rig: PolicyRig, blocked_load: Blocked) -> None:
     answer = Caller(rig.ros).ask("slow")
     rig.ros.spin_until(blocked_load.begun.is_set, what="the load")
     assert rig.node._read_diagnostics()[2]["loading"] == "slow"
@@ -123,9 +110,7 @@ def test_chunks_go_on_while_a_checkpoint_loads(rig: PolicyRig, blocked_load: Blo
     assert "loading" not in rig.node._read_diagnostics()[2]
 
 
-def test_a_second_request_is_refused_while_one_loads(
-    rig: PolicyRig, blocked_load: BlockedLoad
-) -> None:
+def test_a_second_request_is_refused_while_one_loads(rig: PolicyRig, blocked_load: Blocked) -> None:
     caller = Caller(rig.ros)
     first = caller.ask("slow")
     rig.ros.spin_until(blocked_load.begun.is_set, what="the load")
@@ -139,14 +124,8 @@ def test_a_second_request_is_refused_while_one_loads(
 
 
 def test_switches_after_the_inference_that_runs(rig: PolicyRig) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        go_on.wait(30.0)
-
-    rig.backend.answer = wait
-    rig.observe_until(begun.is_set, "an inference")
+    rig.backend.answer = blocked = Blocked()
+    rig.observe_until(blocked.begun.is_set, "an inference")
     rig.loads["new"] = lambda: ScriptedPolicy("new@1")
     answer = Caller(rig.ros).ask("new")
     rig.ros.spin_until(
@@ -155,7 +134,7 @@ def test_switches_after_the_inference_that_runs(rig: PolicyRig) -> None:
     )
     rig.ros.spin_some()
     assert not answer.done()
-    go_on.set()
+    blocked.go_on.set()
     rig.ros.spin_until(answer.done, what="the answer")
     assert rig.first_chunk().checkpoint_id == "scripted@0"
     assert rig.next_chunk().checkpoint_id == "new@1"
@@ -191,7 +170,7 @@ def test_whatever_fails_the_old_checkpoint_serves_on(
     assert ask(rig.ros, "new").success
 
 
-def test_cleanup_drops_a_load_that_runs(rig: PolicyRig, blocked_load: BlockedLoad) -> None:
+def test_cleanup_drops_a_load_that_runs(rig: PolicyRig, blocked_load: Blocked) -> None:
     answer = Caller(rig.ros).ask("slow")
     rig.ros.spin_until(blocked_load.begun.is_set, what="the load")
     threading.Timer(0.05, blocked_load.go_on.set).start()

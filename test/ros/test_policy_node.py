@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Graph
-from policy_rig import UR5E, PolicyRig
+from policy_rig import UR5E, Blocked, PolicyRig
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_msgs.msg import Observation as ObservationMessage
@@ -141,36 +141,24 @@ def test_a_failed_inference_is_counted_and_the_next_one_goes_on(rig: PolicyRig) 
 
 
 def test_callbacks_go_on_during_an_inference(rig: PolicyRig) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        go_on.wait(20.0)
-
-    rig.backend.answer = wait
-    rig.observe_until(begun.is_set, "an inference")
+    rig.backend.answer = blocked = Blocked()
+    rig.observe_until(blocked.begun.is_set, "an inference")
     rig.say("said meanwhile")
     instructions = rig.node._instructions
     rig.ros.spin_until(lambda: instructions.text == "said meanwhile", what="the prompt")
     assert rig.chunks == []
-    go_on.set()
+    blocked.go_on.set()
     rig.ros.spin_until(lambda: rig.chunks, what="the chunk")
     assert rig.chunks[0].prompt == "fold the towel"
 
 
 def test_deactivate_drops_the_inference_that_is_running(rig: PolicyRig) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        go_on.wait(20.0)
-
-    rig.backend.answer = wait
-    rig.observe_until(begun.is_set, "an inference")
+    rig.backend.answer = blocked = Blocked()
+    rig.observe_until(blocked.begun.is_set, "an inference")
     rig.node.trigger_deactivate()
     rig.node.trigger_activate()
     rig.backend.answer = lambda: None
-    go_on.set()
+    blocked.go_on.set()
     chunk = rig.first_chunk()
     # The first published chunk belongs to the new activation, not to the earlier inference.
     assert nanoseconds(chunk.observation_stamp) > rig.backend.seen[0].stamp_ns
