@@ -76,17 +76,17 @@ class InstructionInput:
             self._give(prompt)
 
     def start(self) -> None:
-        """Publish from now on, beginning with what was given meanwhile and is still in force."""
+        """Publish from now on; first what was given while inactive, if it is still in force."""
         self._active = True
         if self._unpublished is not None and self._unpublished is self.current:
             self._publish(self._unpublished)
 
     def stop(self) -> None:
-        """Publish nothing more; instructions are still followed."""
+        """Stop publishing; instructions are still followed."""
         self._active = False
 
     def close(self) -> None:
-        """Destroy the topics, however far :meth:`configure` came."""
+        """Destroy the topics, also after an incomplete :meth:`configure`."""
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.pop())
         if self._publisher is not None:
