@@ -25,8 +25,7 @@ from pi0_bringup.drivers.endpoints import (
     CommandSubscriptions,
     JointStatePublishers,
 )
-from pi0_bringup.drivers.images import check_aspect, encode
-from pi0_bringup.drivers.readings import JointReading
+from pi0_bringup.drivers.images import check_aspect
 from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.loop import SimulationLoop, Timing
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
@@ -34,11 +33,13 @@ from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.simulation.viperx import CAMERA_OF_SLOT
 from pi0_msgs.msg import ExecutorStatus, TeleopCommand
 from pi0_msgs.srv import ResetSimulation
+from pi0_ros.camera_encodings import CAMERA_ENCODINGS
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.stamps import NS_PER_S, S_PER_NS, nanoseconds
+from pi0_ros.state_sources import JointReading
 
 #: The camera rate unless one is given: what one core renders beside the physics.
 DEFAULT_CAMERA_HZ = 30.0
@@ -209,7 +210,7 @@ class _Outputs:
         self._commands = commands
         self._max_reward = max_reward
         self._cameras = embodiment.cameras
-        self._joint_states = JointStatePublishers(node, {d.topic: None for d in embodiment.state})
+        self._joint_states = JointStatePublishers(node, embodiment)
         self._camera_publishers = CameraPublishers(node, embodiment.cameras)
         # Absolute, because that is where every node's time source listens.
         self._clock = node.create_publisher(Clock, "/clock", SENSOR_QOS)
@@ -242,7 +243,8 @@ class _Outputs:
     def frames(self, stamp_ns: int, frames: Frames) -> None:
         """Publish one frame of each camera, all with the same stamp."""
         for camera in self._cameras:
-            frame = encode(frames[CAMERA_OF_SLOT[camera.slot]], camera.encoding)
+            encoding = CAMERA_ENCODINGS.get(camera.encoding)
+            frame = encoding.encode(frames[CAMERA_OF_SLOT[camera.slot]])
             self._camera_publishers.publish(camera, stamp_ns, frame)
 
     def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:

@@ -1,9 +1,8 @@
-"""Which processes make up a running suite, with which parameters.
+"""The processes of a running suite and their parameters.
 
-Pure data: nothing is started here. ``pi0 up`` (:mod:`pi0_ros.graph.supervisor`)
-and ``ros2 launch`` (:mod:`pi0_ros.graph.launch_front`) both translate what
-:func:`declare` returns, so that they cannot differ. Hardware programs are only
-named: ``pi0_bringup`` depends on this package and not the other way round.
+This module only declares processes. ``pi0 up`` (:mod:`pi0_ros.graph.supervisor`) and ``ros2
+launch`` (:mod:`pi0_ros.graph.launch_description`) start the same declaration, so that they cannot
+differ. Hardware programs are only named here, because ``pi0_bringup`` depends on this package.
 """
 
 from __future__ import annotations
@@ -17,17 +16,16 @@ from types import MappingProxyType
 import yaml
 
 from pi0_ros.embodiment import Embodiment, load
-from pi0_ros.graph.arguments import HARDWARE
-from pi0_ros.graph.options import GraphError, GraphOptions
+from pi0_ros.graph.options import HARDWARE, GraphError, GraphOptions
 from pi0_ros.system.ament_index import find_share_file
 
-#: What one node parameter may hold.
+#: The types of a node parameter.
 ParameterValue = bool | int | float | str
 
 #: Embodiments that the simulation of ``pi0_bringup`` has a model of.
 SIMULATED_EMBODIMENTS = frozenset({"bimanual_trossen"})
 
-#: By which a user names a Fast DDS profile of their own. Jazzy's Fast DDS reads no other one.
+#: Names the Fast DDS profile of a user. The Fast DDS of ROS 2 Jazzy reads no other variable.
 _PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", re.ASCII)
@@ -35,12 +33,11 @@ _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One process of the graph: a node of the same name.
+    """One process of the graph, which runs one node of the same name.
 
-    ``namespace`` is absolute ("/" for none). ``environment`` is added to the
-    caller's. ``parameter_file`` ("" for none) overrides ``parameters``. Processes
-    with a lower ``stop_order`` are stopped first; a death of a ``critical`` one
-    takes the graph down.
+    ``namespace`` is absolute ("/" for none). ``environment`` is added to that of the caller.
+    ``parameter_file`` ("" for none) overrides ``parameters``. Processes with a lower
+    ``stop_order`` are stopped first. If a ``critical`` process dies, the graph is stopped.
     """
 
     name: str
@@ -55,7 +52,7 @@ class Process:
 
 
 def declare(options: GraphOptions) -> tuple[Process, ...]:
-    """Every process of the suite, hardware first, in the order to start them.
+    """Every process of the suite in starting order, hardware first.
 
     Raises :class:`GraphError` or :class:`~pi0_ros.embodiment.EmbodimentError`.
     """
@@ -76,7 +73,7 @@ def declare(options: GraphOptions) -> tuple[Process, ...]:
     }
     return (
         *hardware,
-        # The executor goes down after what feeds it: it holds the arm meanwhile.
+        # The executor stops after its inputs, because it holds the arm meanwhile.
         _process(options, "pi0_ros", "chunk_executor", common, stop_order=2),
         _process(options, "pi0_ros", "camera_sync", {**common, **views}, stop_order=1),
         _process(options, "pi0_ros", "policy", {**common, **policy}, stop_order=0),
@@ -84,7 +81,7 @@ def declare(options: GraphOptions) -> tuple[Process, ...]:
 
 
 def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
-    """The process that stands in for a robot; none for real hardware.
+    """The process of the simulated or mock robot; none for real hardware.
 
     Raises as :func:`declare`.
     """
@@ -93,14 +90,14 @@ def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
     if options.hardware == "real":
         return ()
     parameters = _common_parameters(options)
-    if options.hardware == "mujoco":  # the source of /clock cannot follow it
+    if options.hardware == "mujoco":  # it publishes /clock
         parameters["use_sim_time"] = False
     executable = f"{options.hardware}_robot"
     return (_process(options, "pi0_bringup", executable, parameters, stop_order=3),)
 
 
 def declare_executor(options: GraphOptions) -> tuple[Process, ...]:
-    """The executor alone, for whoever drives the robot by hand. Raises as :func:`declare`."""
+    """The executor alone, for teleoperation. Raises as :func:`declare`."""
     load(options.embodiment)
     return (
         _process(options, "pi0_ros", "chunk_executor", _common_parameters(options), stop_order=2),
@@ -108,7 +105,7 @@ def declare_executor(options: GraphOptions) -> tuple[Process, ...]:
 
 
 def declare_recorder(options: GraphOptions) -> tuple[Process, ...]:
-    """The recorder, beside a robot that runs already. Raises as :func:`declare`."""
+    """The recorder, for a robot that is already running. Raises as :func:`declare`."""
     load(options.embodiment)
     parameters: dict[str, ParameterValue] = {
         **_common_parameters(options),
@@ -169,7 +166,7 @@ def _check_hardware(hardware: str, embodiment: Embodiment) -> None:
 
 
 def _checked_source(options: GraphOptions) -> dict[str, ParameterValue]:
-    """The checkpoint to load here, or the server to ask; the other one empty."""
+    """The parameters ``checkpoint`` and ``remote``, of which one is empty."""
     remote = options.remote
     if not remote:
         return {"checkpoint": _checked_checkpoint(options.checkpoint), "remote": ""}
@@ -225,7 +222,7 @@ def _absolute_namespace(text: str) -> str:
 
 
 def _absolute_if_path(embodiment: str) -> str:
-    """The nodes may run in another folder than the caller."""
+    """Make a path absolute: the nodes may run in another folder than the caller."""
     if "/" in embodiment or embodiment.endswith((".yaml", ".yml")):
         return str(Path(embodiment).expanduser().resolve())
     return embodiment

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.simulation.loop import SimulationLoop, Timing
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_ros.embodiment import load
+from pi0_ros.state_sources import JointReading
 
 TICK_NS = 10_000_000
 CAMERAS = ("top", "left_wrist")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, TextIO
+
+from pi0_ros.system.terminal import TerminalLine
 
 if TYPE_CHECKING:
     from pi0_bringup.collecting.director import Demonstration
@@ -17,12 +20,10 @@ class Progress:
     """A line for every episode kept, and on a terminal one that moves."""
 
     def __init__(self, stream: TextIO, episodes: int) -> None:
-        self._stream = stream
+        self._line = TerminalLine(stream, _TERMINAL_PERIOD_S, elsewhere_s=math.inf)
+        self.say = self._line.write_line
         self._episodes = episodes
-        self._rewrite = stream.isatty()
         self._begin_s = time.monotonic()
-        self._next_s = 0.0
-        self._width = 0
         self._kept = 0
         self._succeeded = 0
 
@@ -34,24 +35,12 @@ class Progress:
 
     def tell(self, doing: str) -> None:
         """Say what is going on, if it is time."""
-        now_s = time.monotonic()
-        if not self._rewrite or now_s < self._next_s:
-            return
-        self._next_s = now_s + _TERMINAL_PERIOD_S
+        self._line.update(lambda: self._moving_line(doing))
+
+    def _moving_line(self, doing: str) -> str:
         done = round(_BAR * self._kept / self._episodes)
         line = f"[{'=' * done}{' ' * (_BAR - done)}] {self._kept}/{self._episodes}"
-        line += f"  {self._succeeded} succeeded  {self._left()}  {doing}"
-        self._stream.write("\r" + line.ljust(self._width))
-        self._width = len(line)
-        self._stream.flush()
-
-    def say(self, text: str) -> None:
-        """Write a line that stays."""
-        if self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._width = 0
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        return line + f"  {self._succeeded} succeeded  {self._left()}  {doing}"
 
     def _left(self) -> str:
         if not self._kept:

@@ -158,7 +158,7 @@ class _Session:
                 while (left_s := slice_end - time.monotonic()) > 0.0:
                     spin_once(timeout_sec=left_s)
                 self._graph.step(0.0)
-                progress.tell(lambda: state_line(monitor, self._options.duration_s))
+                progress.update(lambda: state_line(monitor, self._options.duration_s))
             return True
 
         if not spin_until(lambda: recording.last is not None, _START_TIMEOUT_S):

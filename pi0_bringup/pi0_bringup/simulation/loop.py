@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.pacing import Cadence, Pacer
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
 from pi0_bringup.simulation.transfer_cube import TransferCube, check_seed
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
+from pi0_ros.state_sources import JointReading
 
 #: gym-aloha judges its episodes at 50 Hz.
 REWARD_HZ = 50.0

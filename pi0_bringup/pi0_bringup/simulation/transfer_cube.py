@@ -10,7 +10,6 @@ from gym_aloha.tasks import sim
 from gym_aloha.utils import sample_box_pose
 from numpy.typing import NDArray
 
-from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.simulation.viperx import (
     ARM_JOINTS,
     DRIVER_JOINTS,
@@ -22,6 +21,7 @@ from pi0_bringup.simulation.viperx import (
     to_gym,
 )
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.state_sources import JointReading
 
 #: Seeds that numpy's RandomState, which places the cube, can take.
 SEED_LIMIT = 2**32

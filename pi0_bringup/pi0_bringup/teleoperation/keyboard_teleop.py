@@ -14,10 +14,11 @@ from rich.live import Live
 
 from pi0_bringup.teleoperation.hands import declare_jog_parameters, jog_of, strings
 from pi0_bringup.teleoperation.keyboard_screen import screen
-from pi0_bringup.teleoperation.keys import Keys, RawTerminal, check_key
+from pi0_bringup.teleoperation.keys import Keys, check_key, key_names
 from pi0_bringup.teleoperation.layers import Layer, Layers, default_layers
 from pi0_bringup.teleoperation.source import TeleopSource, Wanted
 from pi0_ros.nodes.managed import run
+from pi0_ros.system.keys import KeyReader
 
 _SCREEN_PERIOD_S = 0.1
 
@@ -41,7 +42,7 @@ class KeyboardTeleop(TeleopSource):
             self.get_parameter("pulse_s").value,
             self.get_parameter("hold_s").value,
         )
-        self._terminal = RawTerminal(sys.stdin.fileno() if sys.stdin.isatty() else -1)
+        self._terminal = KeyReader(sys.stdin.fileno() if sys.stdin.isatty() else -1)
         self._terminal.__enter__()
         self._clean.append(self._terminal.restore)
         self._live = Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True)
@@ -73,7 +74,7 @@ class KeyboardTeleop(TeleopSource):
         self.get_logger().set_level(LoggingSeverity.ERROR)
 
     def held(self, now_ns: int) -> bool:
-        for key in self._terminal.read():
+        for key in key_names(self._terminal.read()):
             self._keys.press(key, now_ns)
         return self._keys.held(now_ns)
 

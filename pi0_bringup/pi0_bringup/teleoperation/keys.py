@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
-import termios
-import tty
-from types import TracebackType
-from typing import Any
-
 from pi0_bringup.teleoperation.layers import ACTIONS, Layers
 from pi0_ros.stamps import NS_PER_S
 
@@ -18,51 +11,6 @@ _NAMES = {" ": "space", "\t": "tab", "\x1b": "escape", "\r": "enter", "\n": "ent
 RELEASE_KEYS = ("space", "escape")
 _NEXT_LAYER = "tab"
 _BINDABLE = (*_ARROWS.values(), "enter")
-
-
-class RawTerminal:
-    """Reads keys without waiting for Enter; leaving it restores the terminal.
-
-    Ctrl-C still interrupts. Raises ValueError if the descriptor is no terminal.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        if descriptor < 0 or not os.isatty(descriptor):
-            raise ValueError(
-                "keyboard_teleop needs a terminal and its input is none; run it by itself in "
-                "one (ros2 launch and pipes give none)"
-            )
-        self._descriptor = descriptor
-        self._before: list[Any] | None = None
-
-    def __enter__(self) -> RawTerminal:
-        self._before = termios.tcgetattr(self._descriptor)
-        tty.setcbreak(self._descriptor)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.restore()
-
-    def restore(self) -> None:
-        """Give the terminal back as it was. May be called twice."""
-        if self._before is not None:
-            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
-            self._before = None
-
-    def read(self) -> list[str]:
-        """Names of the keys that have arrived."""
-        data = b""
-        while select.select([self._descriptor], [], [], 0.0)[0]:
-            piece = os.read(self._descriptor, 1024)
-            if not piece:
-                break
-            data += piece
-        return key_names(data.decode(errors="ignore"))
 
 
 def key_names(text: str) -> list[str]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import termios
-from pathlib import Path
-
 import pytest
 
 from pi0_bringup.teleoperation.engagement import Engagement, Phase
-from pi0_bringup.teleoperation.keys import Keys, RawTerminal, check_key, key_names
+from pi0_bringup.teleoperation.keys import Keys, check_key, key_names
 from pi0_bringup.teleoperation.layers import Layer, Layers, Pad, default_layers
 from pi0_ros.embodiment import available, load
 
@@ -128,23 +123,6 @@ def test_a_key_that_means_the_same_in_every_layer_cannot_be_bound(key: str) -> N
 def test_every_key_that_a_terminal_sends_otherwise_can_be_bound() -> None:
     for key in key_names("aZ?9\x1b[A\x1b[B\x1b[C\x1b[D\r"):
         check_key(key)
-
-
-def test_the_terminal_is_restored() -> None:
-    keyboard, terminal = pty.openpty()
-    before = termios.tcgetattr(terminal)
-    with RawTerminal(terminal) as raw:
-        assert termios.tcgetattr(terminal)[3] != before[3]
-        os.write(keyboard, b"w\x1b[B")
-        assert raw.read() == ["w", "down"]
-    assert termios.tcgetattr(terminal) == before
-    os.close(keyboard)
-    os.close(terminal)
-
-
-def test_an_input_that_is_no_terminal_is_refused(tmp_path: Path) -> None:
-    with (tmp_path / "file").open("w") as file, pytest.raises(ValueError, match="needs a terminal"):
-        RawTerminal(file.fileno())
 
 
 def test_a_source_engages_drives_and_releases_with_its_deadman() -> None:
