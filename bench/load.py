@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sampling import machine, random_inputs
+from _roofline import machine
+from sampling import random_inputs
 
 from pi0_ros.checkpoint import Manifest, Normalisation, Statistics, create_untrained, load
 from pi0_ros.checkpoint.store import write

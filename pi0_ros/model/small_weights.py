@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pi0_ros.model.blank import blank
-from pi0_ros.model.initialise import TRUNCATED_STD
+from pi0_ros.model.initialise import lecun_normal_
 from pi0_ros.model.small import Pi0Small
 from pi0_ros.model.small_config import Pi0SmallConfig
 
@@ -49,8 +49,7 @@ def _initialise(
     elif isinstance(module, nn.Embedding) or not name.endswith("weight"):
         nn.init.normal_(parameter, std=POSITION_STD, generator=generator)
     else:
-        std = parameter[0].numel() ** -0.5 / TRUNCATED_STD
-        nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std, generator=generator)
+        lecun_normal_(parameter, generator)
 
 
 #: Public names, as patterns, and ours; q, k and v of DistilBERT become one matrix.
