@@ -1,8 +1,8 @@
 """Time from an observation to a chunk: the roofline, the stages, and a plain implementation.
 
 All ways run in one process on the same weights and inputs, in turns, because the speed of a
-shared machine varies. Only ratios of medians are meaningful on another machine. Exits with 1
-if any way's float32 actions differ from the baseline's by more than 1e-4.
+shared machine varies. Only ratios of medians are meaningful on another machine. It exits with 1 if
+the float32 actions of any way differ from the baseline's by more than 1e-4.
 
     python bench/infer.py [--size middle] [--device cpu] [--dtype float32] [--no-baseline]
 """

@@ -53,7 +53,7 @@ class Statistics:
     __pydantic_config__ = _STRICT
 
     def check(self, what: str, kind: str, names: tuple[str, ...]) -> None:
-        """Raises ValueError unless every list fits ``names`` and all divisors are positive."""
+        """Raises ValueError unless lists fit ``names`` and ``kind``'s divisors are positive."""
         for key in ("mean", "std", "q01", "q99"):
             values = getattr(self, key)
             if values is not None and len(values) != len(names):

@@ -15,15 +15,13 @@ from types import MappingProxyType
 
 import yaml
 
-from pi0_ros.embodiment import Embodiment, load
+from pi0_ros.embodiment import load
 from pi0_ros.graph.options import HARDWARE, GraphError, GraphOptions
+from pi0_ros.graph.scenes import find_scene
 from pi0_ros.system.ament_index import find_share_file
 
 #: The types of a node parameter.
 ParameterValue = bool | int | float | str
-
-#: Embodiments that the simulation of ``pi0_bringup`` has a model of.
-SIMULATED_EMBODIMENTS = frozenset({"bimanual_trossen"})
 
 #: Names the Fast DDS profile of a user. The Fast DDS of ROS 2 Jazzy reads no other variable.
 _PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -86,12 +84,13 @@ def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
     Raises as :func:`declare`.
     """
     embodiment = load(options.embodiment)
-    _check_hardware(options.hardware, embodiment)
+    _check_hardware(options)
     if options.hardware == "real":
         return ()
     parameters = _common_parameters(options)
     if options.hardware == "mujoco":  # it publishes /clock
         parameters["use_sim_time"] = False
+        parameters["scene"], _ = find_scene(embodiment.name, options.scene)
     executable = f"{options.hardware}_robot"
     return (_process(options, "pi0_bringup", executable, parameters, stop_order=3),)
 
@@ -154,14 +153,13 @@ def _environment(caller: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def _check_hardware(hardware: str, embodiment: Embodiment) -> None:
+def _check_hardware(options: GraphOptions) -> None:
+    hardware, scene = options.hardware, options.scene
     if hardware not in HARDWARE:
         raise GraphError(f"unknown hardware {hardware!r}; give one of {', '.join(HARDWARE)}")
-    if hardware == "mujoco" and embodiment.name not in SIMULATED_EMBODIMENTS:
+    if scene and hardware != "mujoco":
         raise GraphError(
-            f"no MuJoCo simulation of embodiment {embodiment.name!r}; "
-            f"there is one of {', '.join(sorted(SIMULATED_EMBODIMENTS))}. "
-            "Give hardware mock (joints with a lag, test-pattern cameras) or real."
+            f"scene is {scene!r} and hardware is {hardware!r}; only hardware mujoco has a scene"
         )
 
 

@@ -39,8 +39,8 @@ def _option(
 class GraphOptions:
     """The options of robot, suite and recorder.
 
-    ``use_sim_time`` None is true with the simulation, which publishes /clock. ``caller`` is the
-    environment of the caller.
+    ``scene`` "" means the only scene of the embodiment. ``use_sim_time`` None is true with the
+    simulation, which publishes /clock. ``caller`` is the environment of the caller.
     """
 
     embodiment: str = _option(
@@ -57,6 +57,11 @@ class GraphOptions:
         "The robot's side: a MuJoCo simulation, a mock robot (joints with a lag, test-pattern "
         "cameras), or real drivers that are started separately",
         choices=HARDWARE,
+        part="hardware",
+    )
+    scene: str = _option(
+        "",
+        "Scene of the MuJoCo simulation; needed where the embodiment has several",
         part="hardware",
     )
     prompt: str = _option(
