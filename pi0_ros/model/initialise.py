@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pi0_ros.model.blank import blank
 from pi0_ros.model.config import Pi0Config
+from pi0_ros.model.empty_weights import init_empty_weights
 from pi0_ros.model.gemma import AdaRMSNorm, RMSNorm
 from pi0_ros.model.pi0 import Pi0
 
@@ -21,7 +21,7 @@ def random_pi0(config: Pi0Config, seed: int = 0) -> Pi0:
     identity, as in the original; adaptive norms start with a zero gate. Embeddings are
     scaled so that tokens enter the stacks with unit variance.
     """
-    with blank():
+    with init_empty_weights():
         model = Pi0(config)
     model.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pi0_ros.model.blank import blank
+from pi0_ros.model.empty_weights import init_empty_weights
 from pi0_ros.model.initialise import lecun_normal_
 from pi0_ros.model.small import Pi0Small
 from pi0_ros.model.small_config import Pi0SmallConfig
@@ -24,7 +24,7 @@ def random_pi0_small(config: Pi0SmallConfig, seed: int = 0) -> Pi0Small:
     identity. The expert's modulations and the output are zero (AdaLN-Zero), so every
     block of the expert starts as the identity and the velocity as zero.
     """
-    with blank():
+    with init_empty_weights():
         model = Pi0Small(config)
     model.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
