@@ -34,10 +34,10 @@ class InstructionTrack:
             for topic in self._info.topics
         )
 
-    def add(self, _log_ns: int, message: Any) -> None:
-        """Take a message. An empty text changes nothing."""
+    def add(self, log_ns: int, message: Any) -> None:
+        """Take a message. An empty text changes nothing; without a stamp its arrival counts."""
         if message.text.strip():
-            stamp_ns = nanoseconds(message.header.stamp)
+            stamp_ns = nanoseconds(message.header.stamp) or log_ns
             self._messages.append(Instruction(stamp_ns=stamp_ns, text=message.text))
 
     def at(self, times_ns: NDArray[np.int64]) -> list[str]:
