@@ -89,6 +89,11 @@ def test_messages_count_by_stamp_and_not_by_arrival(tmp_path: Path) -> None:
     assert [text for _, text in tasks(dataset)] == ["stack the cups", "older", "newer"]
 
 
+def test_a_message_without_a_stamp_counts_from_its_arrival(tmp_path: Path) -> None:
+    dataset = converted(tmp_path, SHORT.info(), [(200, -START_NS // MS, "left cup")])
+    assert [text for _, text in tasks(dataset)] == ["stack the cups", "left cup"]
+
+
 def test_a_start_label_replaces_a_latched_older_message(tmp_path: Path) -> None:
     # The first frames are stamped before the episode starts: the start label holds for them too.
     start_ns = START_NS + 150 * MS

@@ -120,8 +120,7 @@ class InstructionInput:
         now_ns = self._now_ns()
         if not instruction.stamp_ns:  # as `ros2 topic pub` sends it
             instruction = replace(instruction, stamp_ns=now_ns)
-        # A current one from the future is no measure: the clock was set back since.
-        if self.current and instruction.stamp_ns < self.current.stamp_ns <= now_ns:
+        if not instruction.supersedes(self.current, now_ns):
             self._node.get_logger().warning(
                 f"instruction {instruction.text!r} of {instruction.source.name.lower()} not"
                 " followed: it was given before the one in force; compare the machines' clocks"
