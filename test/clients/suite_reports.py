@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pi0_ros.clients.status.model import Control, Level, Report
+from pi0_ros.clients.status.model import Level, Report
 from pi0_ros.clients.status.suite_monitor import Hearing
+from pi0_ros.control import ExecutorState
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
-CONTROL = Control(
+CONTROL = ExecutorView(
     embodiment="small_robot",
-    state="EXECUTING",
+    state=ExecutorState.EXECUTING,
     reason="",
     source_id="",
     checkpoint_id="tiny@1234",
@@ -18,10 +20,10 @@ CONTROL = Control(
     chunk_step=9,
     chunk_horizon=50,
     steps_consumed=10,
-    joints=("elbow", "gripper"),
+    action_names=("elbow", "gripper"),
     command=(0.5, 0.0),
-    velocity=(0.1, 0.0),
-    hits=((0, 0, 12, 0), (1, 0, 0, 0)),
+    command_velocity=(0.1, 0.0),
+    limit_hits=(LimitHits(acceleration=12), LimitHits(position=1)),
     vetoed_ticks=0,
     ticks=1000,
     missed_ticks=2,
@@ -60,7 +62,7 @@ POLICY = {
 }
 
 
-def control(**changes: Any) -> Control:
+def control(**changes: Any) -> ExecutorView:
     """The status of a small robot that executes a chunk, changed."""
     return replace(CONTROL, **changes)
 

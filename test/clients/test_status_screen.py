@@ -11,7 +11,9 @@ from suite_reports import control, healthy, report
 from pi0_ros.clients.status.model import Level, Snapshot
 from pi0_ros.clients.status.screen import draw
 from pi0_ros.clients.status.suite_monitor import Hearing
+from pi0_ros.control import ExecutorState
 from pi0_ros.embodiment import load
+from pi0_ros.nodes.executor_status import LimitHits
 
 
 def lines(snapshot: Snapshot, width: int = 100, height: int | None = None) -> list[str]:
@@ -35,7 +37,7 @@ def test_says_without_colour_what_the_robot_does_and_who_complains() -> None:
 
 def test_says_why_the_robot_stands() -> None:
     hearing = healthy(100.0)
-    hearing.control(control(state="HOLDING", reason="chunk 7 is exhausted"), 100.0)
+    hearing.control(control(state=ExecutorState.HOLDING, reason="chunk 7 is exhausted"), 100.0)
     text = "\n".join(lines(hearing.snapshot(100.0, None)))
     assert "HOLDING  the robot stands: chunk 7 is exhausted" in text
 
@@ -68,10 +70,10 @@ def test_never_wider_than_the_terminal_and_complaints_are_above_the_fold(
     count = len(robot.action)
     hearing.control(
         control(
-            joints=robot.action_names,
+            action_names=robot.action_names,
             command=tuple(robot.home),
-            velocity=(0.0,) * count,
-            hits=((0, 12, 123_456, 7),) * count,
+            command_velocity=(0.0,) * count,
+            limit_hits=(LimitHits(0, 12, 123_456, 7),) * count,
             last_refusal="chunk 3 refused: " + "horizon is 3 " * 20,
         ),
         100.0,
@@ -84,7 +86,7 @@ def test_never_wider_than_the_terminal_and_complaints_are_above_the_fold(
 def test_all_17_joints_of_a_mobile_robot_fit_on_100_by_30() -> None:
     robot = load("mobile_fibocom")
     hearing = healthy(100.0)
-    hearing.control(control(joints=robot.action_names, command=tuple(robot.home)), 100.0)
+    hearing.control(control(action_names=robot.action_names, command=tuple(robot.home)), 100.0)
     found = lines(hearing.snapshot(100.0, robot), 100, 30)
     assert len(found) <= 30
     assert all(any(name in line for line in found) for name in robot.action_names)

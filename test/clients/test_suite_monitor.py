@@ -9,7 +9,9 @@ from suite_reports import POLICY, control, healthy, report
 
 from pi0_ros.clients.status.model import Level, Node, Snapshot
 from pi0_ros.clients.status.suite_monitor import Hearing
+from pi0_ros.control import ExecutorState
 from pi0_ros.embodiment import load
+from pi0_ros.nodes.executor_status import LimitHits
 
 
 def node(snapshot: Snapshot, name: str) -> Node:
@@ -66,7 +68,7 @@ def test_an_executor_that_reports_and_does_not_tick_is_an_error() -> None:
 
 def test_an_inactive_executor_need_not_tick() -> None:
     hearing = healthy(100.0)
-    hearing.control(control(state="INACTIVE", reason="deactivated"), 100.0)
+    hearing.control(control(state=ExecutorState.INACTIVE, reason="deactivated"), 100.0)
     hearing.report(report("chunk_executor", message="inactive"), 105.0)
     assert node(hearing.snapshot(105.0, None), "chunk_executor").level is Level.OK
 
@@ -102,7 +104,7 @@ def test_streams_tell_slow_and_silent_from_good() -> None:
 def test_joints_have_their_limits_where_the_robot_is_known() -> None:
     robot = load("ur5e")
     hearing = Hearing(domain_id=0, namespace="/")
-    hearing.control(control(joints=robot.action_names, command=tuple(robot.home)), 1.0)
+    hearing.control(control(action_names=robot.action_names, command=tuple(robot.home)), 1.0)
     elbow = hearing.snapshot(1.0, robot).joints[2]
     assert (elbow.name, elbow.unit, elbow.upper) == ("elbow", "rad", 3.1416)
     assert hearing.snapshot(1.0, None).joints[2].upper is None
@@ -110,7 +112,8 @@ def test_joints_have_their_limits_where_the_robot_is_known() -> None:
 
 def test_what_rises_is_told_from_what_was_counted_long_ago() -> None:
     hearing = healthy(100.0)
-    hearing.control(control(ticks=1025, hits=((0, 0, 13, 0), (1, 0, 0, 0)), underruns=1), 100.5)
+    hits = (LimitHits(acceleration=13), LimitHits(position=1))
+    hearing.control(control(ticks=1025, limit_hits=hits, underruns=1), 100.5)
     snapshot = hearing.snapshot(100.5, None)
     assert snapshot.joints[0].recent == (False, False, True, False)
     assert snapshot.joints[1].recent == (False, False, False, False)
@@ -125,7 +128,7 @@ def test_a_new_activation_starts_the_counts_over() -> None:
 
 def test_json_is_one_line_with_null_for_what_is_unknown() -> None:
     hearing = healthy(100.0)
-    hearing.control(control(state="WAITING", command=(float("nan"),) * 2), 100.0)
+    hearing.control(control(state=ExecutorState.WAITING, command=(float("nan"),) * 2), 100.0)
     line = hearing.snapshot(100.0, None).to_json()
     assert "\n" not in line
     found = json.loads(line)

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.live import Live
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.clients.status.model import Control, Level, Report, Snapshot
+from pi0_ros.clients.status.model import Level, Report, Snapshot
 from pi0_ros.clients.status.screen import draw
 from pi0_ros.clients.status.suite_monitor import Hearing
 from pi0_ros.embodiment import Embodiment, EmbodimentError, load
-from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
+from pi0_ros.nodes.executor_status import ExecutorView
 from pi0_ros.nodes.managed import LATCHED_QOS
 from pi0_ros.system.stop_signals import StopSignals
 from pi0_ros.system.terminal import while_read
@@ -33,13 +33,6 @@ _FRAMES_HZ = 4.0
 #: A single look goes on for so long after everyone spoke: the tick rate needs time.
 _SETTLE_S = 0.5
 _OK, _NOT_OK, _NOTHING_HEARD = 0, 1, 2
-#: Fields that message and model share by name.
-_SAME = (
-    *("embodiment", "reason", "source_id", "checkpoint_id", "chunk_sequence", "chunk_step"),
-    *("chunk_horizon", "steps_consumed", "vetoed_ticks", "ticks", "missed_ticks"),
-    *("chunks_accepted", "chunks_executed", "chunks_refused", "underruns", "last_refusal"),
-    *("lateness_p50_ms", "lateness_p99_ms", "lateness_max_ms", "cpu_share"),
-)
 
 
 class Listener:
@@ -116,7 +109,8 @@ class Listener:
             return
         data, heard_s = self._newest
         self._newest = None
-        self.hearing.control(to_control(deserialize_message(data, ExecutorStatus)), heard_s)
+        message = deserialize_message(data, ExecutorStatus)
+        self.hearing.control(ExecutorView.from_message(message), heard_s)
 
     def _learn_the_robot(self) -> None:
         """The executor's parameter may be a file of the user's own; else go by the name."""
@@ -136,26 +130,6 @@ class Listener:
             if robot.name == name:
                 self._robot = robot
                 return
-
-
-def to_control(message: ExecutorStatus) -> Control:
-    """The message as the model has it; hits are 0 where none was ever counted."""
-    joints = tuple(message.action_names)
-    none = [0] * len(joints)
-    kinds = (
-        message.position_limit_hits,
-        message.velocity_limit_hits,
-        message.acceleration_limit_hits,
-        message.jerk_limit_hits,
-    )
-    return Control(
-        **{name: getattr(message, name) for name in _SAME},
-        state=STATE_NAMES.get(message.state, str(message.state)),
-        joints=joints,
-        command=tuple(message.command),
-        velocity=tuple(message.command_velocity),
-        hits=tuple(zip(*(list(kind) or none for kind in kinds), strict=True)),
-    )
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -7,8 +7,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any
+
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
 
 class Level(IntEnum):
@@ -31,45 +33,11 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
-    """One ExecutorStatus. ``state`` is its name; vectors are in the order of ``joints``.
-
-    ``hits`` counts limited ticks by joint: position, velocity, acceleration, jerk.
-    """
-
-    embodiment: str
-    state: str
-    reason: str
-    source_id: str
-    checkpoint_id: str
-    chunk_sequence: int
-    chunk_step: int
-    chunk_horizon: int
-    steps_consumed: int
-    joints: tuple[str, ...]
-    command: tuple[float, ...]
-    velocity: tuple[float, ...]
-    hits: tuple[tuple[int, int, int, int], ...]
-    vetoed_ticks: int
-    ticks: int
-    missed_ticks: int
-    chunks_accepted: int
-    chunks_executed: int
-    chunks_refused: int
-    underruns: int
-    last_refusal: str
-    lateness_p50_ms: float
-    lateness_p99_ms: float
-    lateness_max_ms: float
-    cpu_share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
     """The executor's ticks as they are heard: rate [Hz] and silence [s].
 
     ``tracking_error``: of the joint farthest from its command, in its unit.
-    ``rising``: counters of :class:`Control` that rose within the last seconds.
+    ``rising``: counters of :class:`ExecutorView` that rose within the last seconds.
     """
 
     tick_hz: float | None
@@ -95,7 +63,7 @@ class Joint:
     lower: float | None
     upper: float | None
     velocity_limit: float | None
-    hits: tuple[int, int, int, int]
+    hits: LimitHits
     recent: tuple[bool, bool, bool, bool]
 
 
@@ -148,7 +116,7 @@ class Snapshot:
     domain_id: int
     namespace: str
     robot: str
-    control: Control | None
+    control: ExecutorView | None
     loop: Loop | None
     joints: tuple[Joint, ...]
     policy: Policy | None
@@ -159,7 +127,7 @@ class Snapshot:
     def to_json(self) -> str:
         """One line; levels by name, what is unknown as null, vectors only under ``joints``."""
         plain = _plain(self)
-        for vector in ("joints", "command", "velocity", "hits"):
+        for vector in ("action_names", "command", "command_velocity", "limit_hits"):
             if plain["control"]:
                 del plain["control"][vector]
         return json.dumps(plain, ensure_ascii=False, allow_nan=False)
@@ -175,10 +143,10 @@ def number(values: Mapping[str, str], key: str) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses to dicts, levels to their names, NaN to None."""
+    """Dataclasses to dicts, enumerations to their names, NaN to None."""
     if dataclasses.is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Level):
+    if isinstance(value, Enum):
         return value.name
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}

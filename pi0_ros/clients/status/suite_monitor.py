@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Collection
 
 from pi0_ros.clients.status.model import (
-    Control,
     Joint,
     Level,
     Loop,
@@ -21,7 +20,9 @@ from pi0_ros.clients.status.model import (
     Stream,
     number,
 )
+from pi0_ros.control import ExecutorState
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
 #: Every suite has these; their silence is a fault. In the order of the data flow.
 CORE = ("camera_sync", "policy", "chunk_executor")
@@ -39,7 +40,7 @@ _SLOW = 0.8
 _SHORTEST_S = 0.2
 #: Counters that should stand still.
 _COUNTERS = ("missed_ticks", "vetoed_ticks", "chunks_refused", "underruns")
-_NO_HITS = (0, 0, 0, 0)
+_NO_HITS = LimitHits()
 
 
 class Hearing:
@@ -49,7 +50,7 @@ class Hearing:
         self._domain_id = domain_id
         self._namespace = namespace.strip("/")
         self._reports: dict[str, tuple[Report, float]] = {}
-        self._controls: deque[tuple[float, Control]] = deque()
+        self._controls: deque[tuple[float, ExecutorView]] = deque()
         self._present: frozenset[str] = frozenset()
 
     @property
@@ -62,7 +63,7 @@ class Hearing:
         if not self._is_of_another_suite(report.name):
             self._reports[report.name] = (report, now_s)
 
-    def control(self, control: Control, heard_s: float) -> None:
+    def control(self, control: ExecutorView, heard_s: float) -> None:
         """The executor's newest status, and when it arrived."""
         if self._controls and control.ticks < self._controls[-1][1].ticks:
             self._controls.clear()  # a new activation counts from 0
@@ -151,7 +152,7 @@ class Hearing:
             return line
         heard_s, control = self._controls[-1]
         ago_s = now_s - heard_s
-        if control.state == "INACTIVE" or ago_s <= NO_TICK_AFTER_S:
+        if control.state is ExecutorState.INACTIVE or ago_s <= NO_TICK_AFTER_S:
             return line
         said = f"no tick for {ago_s:.0f} s (does /clock stand still?); {line.said}"
         return Node(name=line.name, level=Level.ERROR, said=said, heard_s_ago=line.heard_s_ago)
@@ -187,23 +188,23 @@ class Hearing:
         )
 
     def _joints(
-        self, control: Control, now_s: float, robot: Embodiment | None
+        self, control: ExecutorView, now_s: float, robot: Embodiment | None
     ) -> tuple[Joint, ...]:
         before = self._controls[0][1]
         said = self._values("chunk_executor", now_s)
         known = {d.name: d for d in robot.action} if robot else {}
         joints = []
-        for k, name in enumerate(control.joints):
+        for k, name in enumerate(control.action_names):
             dimension = known.get(name)
             limits = dimension.limits if dimension else None
-            hits = control.hits[k] if k < len(control.hits) else _NO_HITS
-            earlier = before.hits[k] if k < len(before.hits) else _NO_HITS
+            hits = control.limit_hits[k] if k < len(control.limit_hits) else _NO_HITS
+            earlier = before.limit_hits[k] if k < len(before.limit_hits) else _NO_HITS
             joints.append(
                 Joint(
                     name=name,
                     unit=dimension.unit if dimension else "",
                     command=_at(control.command, k),
-                    velocity=_at(control.velocity, k),
+                    velocity=_at(control.command_velocity, k),
                     off=number(said, f"off.{name}"),
                     lower=limits.lower if limits else None,
                     upper=limits.upper if limits else None,

@@ -41,6 +41,7 @@ from pi0_ros.nodes.chunk_executor.settings import declare_settings, read_setting
 from pi0_ros.nodes.chunk_executor.status import StatusWriter
 from pi0_ros.nodes.chunk_executor.ticking import ClockTicks, QuietCollector, SteadyTicks
 from pi0_ros.nodes.diagnostics import WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.executor_status import ExecutorView
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.stamps import NS_PER_S, nanoseconds
@@ -293,7 +294,9 @@ class ChunkExecutor(ManagedNode):
         if self._ticks is not None and last is None:
             return WARN, "no tick yet", {}
         with self._lock:
-            return self._reader.read(self._status.message, self._facts(last))
+            return self._reader.read(
+                ExecutorView.from_message(self._status.message), self._facts(last)
+            )
 
     def _facts(self, last: Tick | None) -> ExecutorFacts:
         """What diagnostics say beside the status message."""
