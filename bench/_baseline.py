@@ -1,4 +1,4 @@
-"""The plain way to sample π0 or π0.5, to measure against: nothing dropped, nothing shared.
+"""A plain implementation of sampling π0 or π0.5, as a baseline: nothing dropped or shared.
 
 Every camera slot goes through the vision tower on its own, absent ones too; the prompt
 keeps its padding; attention is written out (product, mask, softmax, product) with keys

@@ -1,4 +1,4 @@
-"""What the machine can do at best, and what a chunk needs of it."""
+"""The least time that a chunk can take on this machine."""
 
 from __future__ import annotations
 

@@ -14,9 +14,10 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.control import ExecutorState
 from pi0_ros.control.audit import StreamAudit
-from pi0_ros.embodiment import Controller, ControllerKind, Embodiment
+from pi0_ros.controllers import CONTROLLER_KINDS
+from pi0_ros.embodiment import Controller, Embodiment
 from pi0_ros.embodiment.packing import controller_packer
-from pi0_ros.nodes.chunk_executor.commands import command_writer
+from pi0_ros.messages import message_class
 
 # Deep, so that what was sent while this process slept is still there.
 _EVERYTHING = QoSProfile(
@@ -66,17 +67,18 @@ class Watch(Node):
             ExecutorStatus, "executor_status", self._on_status, _EVERYTHING_LATCHED
         )
         for controller in robot.controllers:
-            self._listen(robot, controller)
+            self._listen(controller)
 
-    def _listen(self, robot: Embodiment, controller: Controller) -> None:
+    def _listen(self, controller: Controller) -> None:
         stream = self.commands[controller.name] = CommandStream()
+        kind, packer = CONTROLLER_KINDS.get(controller.kind), self._packers[controller.name]
 
         def on_command(message: Any) -> None:
             stream.received += 1
-            stream.waiting.append(raw_command(controller, message, robot).tobytes())
+            stream.waiting.append(kind.read(packer, message).tobytes())
 
-        kind = command_writer(robot, controller).message_type
-        self.create_subscription(kind, controller.topic, on_command, _EVERYTHING)
+        listens = message_class(controller.message_type)
+        self.create_subscription(listens, controller.topic, on_command, _EVERYTHING)
 
     def _on_status(self, status: ExecutorStatus) -> None:
         command = np.asarray(status.command, dtype=np.float64)
@@ -109,20 +111,6 @@ class Watch(Node):
             known = self._commanded[name]
             stream.unmatched += sum(command not in known for command in stream.waiting)
             stream.waiting.clear()
-
-
-def raw_command(controller: Controller, message: Any, robot: Embodiment) -> np.ndarray:
-    """The raw setpoint (D,) that a command message carries, in the controller's order."""
-    if controller.kind is ControllerKind.JOINT_TRAJECTORY:
-        return np.asarray(message.points[0].positions, dtype=np.float64)
-    if controller.kind is ControllerKind.TWIST:
-        axes = {d.name: d.joint.split(".") for d in robot.action}
-        values = [
-            getattr(getattr(message.twist, axes[name][0]), axes[name][1])
-            for name in controller.dimensions
-        ]
-        return np.array(values)
-    return np.asarray(message.data, dtype=np.float64)
 
 
 class Memory:

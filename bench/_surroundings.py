@@ -11,7 +11,7 @@ from sensor_msgs.msg import JointState
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.nodes.chunk_executor.commands import command_writer
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 
 #: Bytes of three views at the model's resolution.
@@ -38,7 +38,7 @@ class Surroundings(Node):
             ExecutorStatus, "executor_status", self.statuses.append, LATCHED_QOS
         )
         for controller in robot.controllers:
-            kind = command_writer(robot, controller).message_type
+            kind = message_class(controller.message_type)
             self.create_subscription(kind, controller.topic, self._on_command, 10, raw=True)
         rates = robot.rates
         self.create_timer(1.0 / rates.joint_state_hz, self._send_joints)

@@ -156,15 +156,14 @@ class Stages:
             driver, limiter = core.driver, copy.deepcopy(core.commanded._limiter)
             motion = timed("  of it: interpolate", lambda: driver.setpoint(now_ns))
             timed("  of it: limit", lambda: limiter.track(*motion))
+        outputs = node.outputs.by_controller
         messages = timed(
             "tick: fill the commands",
-            lambda: [
-                writer.fill(tick.command, tick.tangent, now_ns) for writer in node.outputs.writers
-            ],
+            lambda: [output.writer.fill(tick.command, tick.tangent, now_ns) for output in outputs],
         )
         timed(
             "tick: publish the commands",
-            lambda: [p.publish(m) for p, m in zip(node.outputs.publishers, messages, strict=True)],
+            lambda: [o.publisher.publish(m) for o, m in zip(outputs, messages, strict=True)],
         )
         status = timed("tick: fill the status", lambda: node._status.fill(tick, core))
         timed("tick: publish the status", lambda: node._status_publisher.publish(status))

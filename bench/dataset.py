@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from pi0_ros.dataset import Dataset
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.dataset.export.messages import CommandMessages, image_message, joint_messages
 from pi0_ros.dataset.view.summary import disk_bytes

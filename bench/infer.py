@@ -1,8 +1,8 @@
 """Time from an observation to a chunk: the roofline, the stages, and a plain implementation.
 
-All ways run in one process on the same weights and inputs, taken in turns, because a
-shared machine changes its pace; what carries over is the ratio of the medians. Exits
-with 1 if any way's float32 actions differ from the baseline's by more than 1e-4.
+All ways run in one process on the same weights and inputs, in turns, because the speed of a
+shared machine varies. Only ratios of medians are meaningful on another machine. It exits with 1 if
+the float32 actions of any way differ from the baseline's by more than 1e-4.
 
     python bench/infer.py [--size middle] [--device cpu] [--dtype float32] [--no-baseline]
 """
@@ -83,7 +83,7 @@ def main() -> int:
     device = torch.device(args.device)
     dtype = torch.bfloat16 if args.dtype == "bfloat16" else torch.float32
     model = build(args.size, device=device, dtype=dtype, pi05=args.pi05)
-    # Packing moves the weights, so it comes before anything else looks at them.
+    # Packing moves the weights, so it comes first.
     packing = Sampler(model, packed=True)
     sampler = Sampler(model, packed=False)
     observation = observe(model.config, views=args.views)
@@ -170,7 +170,7 @@ def observe(config: Pi0Config, *, views: int) -> Observation:
 def compared(
     sampler: Sampler, packing: Sampler, x: Observation, *, steps: int, baseline: bool
 ) -> dict[str, Callable[[], Tensor]]:
-    """Ways from a host observation to host actions, from plain to all levers."""
+    """Ways from a host observation to host actions, from the plain to the fastest."""
     model, device = sampler.model, sampler.model.action_in_proj.weight.device
     times = flow.euler_times(steps)
 

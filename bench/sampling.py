@@ -1,8 +1,8 @@
 """Time to sample one chunk: prefix computed once and cached, against computed in every step.
 
-Both ways run in one process on the same weights and inputs and must agree; the
-ratio is what carries over to another machine. Beside them, what it costs to continue
-another chunk: guided, with a backward pass in every step, and by inpainting.
+Both ways run in one process on the same weights and inputs and must agree. Only their
+ratio is meaningful on another machine. The benchmark also times chunks that continue
+another one: guided, with a backward pass in every step, and by inpainting.
 
     python bench/sampling.py [--config tiny] [--steps 10] [--repeats 20] [--threads 1]
     python bench/sampling.py --config pi0 --device cuda       (in bfloat16)
@@ -105,7 +105,7 @@ def measure(model: Pi0, steps: int, repeats: int) -> dict[str, float]:
 
 
 def continuations(noise: Tensor) -> tuple[Guidance, Inpainting]:
-    """Half of a chunk is left, six steps of it frozen."""
+    """Continuations of half a chunk, six steps of it frozen."""
     _, horizon, width = noise.shape
     target = torch.randn(noise.shape, generator=torch.Generator().manual_seed(1))
     weights = prefix_weights("exp", delay=6, end=horizon // 2, horizon=horizon)

@@ -34,8 +34,7 @@ from _soak_watch import Memory, Watch, children
 from rclpy.experimental import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from pi0_bringup.demo.domain import private_domain
-from pi0_bringup.demo.log import Log
+from pi0_bringup.private_graph import Log, private_domain
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.graph.declaration import Process, declare
 from pi0_ros.graph.options import GraphOptions

@@ -3,7 +3,7 @@
 from launch import LaunchDescription
 
 from pi0_ros.graph.declaration import declare
-from pi0_ros.graph.launch_front import describe
+from pi0_ros.graph.launch_description import describe
 
 
 def generate_launch_description() -> LaunchDescription:

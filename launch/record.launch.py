@@ -4,7 +4,7 @@ from launch import LaunchDescription
 
 from pi0_ros.graph.arguments import RECORDER_ARGUMENTS
 from pi0_ros.graph.declaration import declare_recorder
-from pi0_ros.graph.launch_front import describe
+from pi0_ros.graph.launch_description import describe
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -13,6 +13,10 @@ setup(
         ("share/pi0_bringup/config", glob("config/*.*")),
     ],
     entry_points={
+        # A row for each simulated scene: EMBODIMENT.SCENE = module:factory.
+        "pi0_bringup.scenes": [
+            "bimanual_trossen.transfer_cube = pi0_bringup.simulation.transfer_cube:TransferCube",
+        ],
         "console_scripts": [
             "mujoco_robot = pi0_bringup.mujoco_robot:main",
             "mock_robot = pi0_bringup.mock_robot:main",

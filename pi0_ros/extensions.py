@@ -1,92 +1,131 @@
-"""The extension points: tables of named parts, ours and those of installed packages.
+"""Tables of things that other packages may add to: the built-in entries and an entry-point group.
 
-A package of your own adds a part with one file and one entry point::
-
-    [project.entry-points."pi0_ros.strategies"]
-    patient = "my_lab.patient:Patient"
-
-Names are known without importing anything, so that ``--help`` stays quick.
+An entry point names an instance or a class without constructor arguments. It is loaded when its
+name is asked for the first time, so that a broken package harms only those who use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
+import difflib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Generic, TypeVar
+
+EntryT = TypeVar("EntryT")
 
 
-class ExtensionError(ValueError):
-    """A name that is not in the table, or a part that cannot be loaded; says which and the fix."""
+class UnknownEntryError(ValueError):
+    """A name without an entry; ``reason`` names the known ones and the entry-point group."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name!r} {reason}")
+        self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class ExtensionPoint:
-    """A table from names to parts. ``what`` names one part in messages.
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'elbow'?`` if a known word is close, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
-    ``built_in`` maps names to "module:attribute"; other packages add to the entry-point ``group``.
+
+class ExtensionTable(Generic[EntryT]):
+    """Entries by name. ``what`` is the noun of messages, such as ``controller kind``.
+
+    ``group`` is the entry-point group in which a package offers more; each entry point has the
+    name of its entry. ``built_in`` entries are given as entry points are, "module:attribute", so
+    that their names are known without an import; :meth:`add` adds one that is imported already. A
+    built-in entry cannot be replaced. A table whose ``base`` is ``type`` holds classes.
     """
 
-    what: str
-    group: str
-    built_in: tuple[tuple[str, str], ...]
+    def __init__(
+        self,
+        what: str,
+        group: str,
+        base: type[EntryT],
+        built_in: Mapping[str, str] | None = None,
+    ) -> None:
+        self._what, self._base = what, base
+        self.group = group
+        self._built_in = {n: EntryPoint(n, value, group) for n, value in (built_in or {}).items()}
+        self._entries: dict[str, EntryT] = {}
+        self._loaded_names: set[str] = set()
+
+    def add(self, name: str, entry: EntryT) -> None:
+        """Add a built-in entry."""
+        self._entries[name] = entry
+
+    def refresh(self) -> None:
+        """Look at the installed packages again."""
+        vars(self).pop("_offered", None)
+        for name in self._loaded_names:
+            self._entries.pop(name, None)
+        self._loaded_names.clear()
+
+    @cached_property
+    def _offered(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group)}
 
     def names(self) -> tuple[str, ...]:
-        """Every known name, the built-in ones first. Raises ExtensionError if two are equal."""
-        return tuple(_targets(self))
+        """Every known name, the built-in ones first. Loads nothing."""
+        return tuple(dict.fromkeys((*self._built_in, *self._entries, *self._offered)))
 
-    def load(self, name: str) -> Any:
-        """The part of this name. Raises :class:`ExtensionError`."""
-        targets = _targets(self)
-        if name not in targets:
-            raise ExtensionError(
-                f"unknown {self.what} {name!r}; there are {', '.join(targets)}, and an installed"
-                f" package may add one to the entry-point group {self.group}"
+    def entries(self) -> tuple[EntryT, ...]:
+        """Every entry that can be loaded."""
+        found = []
+        for name in self.names():
+            with suppress(UnknownEntryError):
+                found.append(self.get(name))
+        return tuple(found)
+
+    def get(self, name: str) -> EntryT:
+        """The entry of this name. Raises :class:`UnknownEntryError`."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            pass
+        point = self._built_in.get(name) or self._offered.get(name)
+        if point is None:
+            raise UnknownEntryError(name, self._unknown(name))
+        self._entries[name] = entry = self._load(point)
+        self._loaded_names.add(name)
+        return entry
+
+    def _unknown(self, name: str) -> str:
+        names = self.names()
+        return (
+            f"is not a known {self._what}; use one of {', '.join(names)}, or install the package "
+            f"that adds it (entry-point group {self.group!r}){did_you_mean(name, names)}"
+        )
+
+    def _load(self, point: EntryPoint) -> EntryT:
+        try:
+            found = point.load()
+            is_entry = self._base is type or not isinstance(found, type)
+            entry = found if is_entry else found()
+        except Exception as error:
+            raise UnknownEntryError(
+                point.name,
+                f"is a {self._what} whose package fails to load: {point.value}: {error!r}",
+            ) from error
+        if not isinstance(entry, self._base):
+            raise UnknownEntryError(
+                point.name,
+                f"is a {self._what} by its package, but {point.value} is no "
+                f"{self._base.__module__}.{self._base.__qualname__}; derive it from that class",
             )
-        return _loaded(self, name)
+        return entry
 
 
-@cache
-def _targets(point: ExtensionPoint) -> Mapping[str, str]:
-    targets = dict(point.built_in)
-    for entry in entry_points(group=point.group):
-        if targets.get(entry.name, entry.value) != entry.value:
-            raise ExtensionError(
-                f"{entry.value} adds the {point.what} {entry.name!r}, which exists already;"
-                " rename the entry point"
-            )
-        targets[entry.name] = entry.value
-    return targets
-
-
-@cache
-def _loaded(point: ExtensionPoint, name: str) -> Any:
-    target = _targets(point)[name]
-    try:
-        if name in dict(point.built_in):
-            module, _, attribute = target.partition(":")
-            return getattr(import_module(module), attribute)
-        return EntryPoint(name, target, point.group).load()
-    except (ImportError, AttributeError) as error:
-        raise ExtensionError(
-            f"{point.what} {name!r} ({target}) cannot be loaded: {error}"
-        ) from error
-
-
-def forget() -> None:
-    """Look for installed packages again, as after one was installed meanwhile."""
-    _targets.cache_clear()
-    _loaded.cache_clear()
-
-
-STRATEGIES = ExtensionPoint(
+#: Chunk strategies: subclasses of :class:`pi0_ros.policy.strategy.base.Strategy`.
+STRATEGIES: ExtensionTable[type] = ExtensionTable(
     "chunk strategy",
     "pi0_ros.strategies",
-    (
-        ("sequential", "pi0_ros.policy.strategy.sequential:Sequential"),
-        ("temporal_ensemble", "pi0_ros.policy.strategy.ensemble:TemporalEnsemble"),
-        ("rtc", "pi0_ros.policy.strategy.rtc:RealTimeChunking"),
-    ),
+    type,
+    {
+        "sequential": "pi0_ros.policy.strategy.sequential:Sequential",
+        "temporal_ensemble": "pi0_ros.policy.strategy.ensemble:TemporalEnsemble",
+        "rtc": "pi0_ros.policy.strategy.rtc:RealTimeChunking",
+    },
 )

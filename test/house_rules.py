@@ -13,22 +13,28 @@ from pathlib import Path
 
 #: Where each room of pi0_ros may reach inside the house. No room is called utils.
 ARROWS: Mapping[str, frozenset[str]] = {
-    "embodiment": frozenset(),
+    "controllers": frozenset(),
+    "state_sources": frozenset(),
+    "camera_encodings": frozenset(),
+    "embodiment": frozenset({"camera_encodings", "controllers", "state_sources"}),
     "model": frozenset(),
     "control": frozenset({"embodiment"}),
-    "sync": frozenset({"embodiment"}),
+    "sync": frozenset({"camera_encodings", "embodiment"}),
     "checkpoint": frozenset({"embodiment", "model"}),
     "policy": frozenset({"checkpoint", "embodiment", "model", "sync"}),
     "recording": frozenset({"embodiment", "sync", "system"}),
-    "dataset": frozenset({"embodiment", "recording", "sync", "system"}),
+    "dataset": frozenset(
+        {"camera_encodings", "controllers", "embodiment", "recording", "state_sources", "sync"}
+        | {"system"}
+    ),
     "training": frozenset({"checkpoint", "dataset", "embodiment", "model", "policy"}),
     "planning": frozenset({"dataset", "embodiment", "policy"}),
     "system": frozenset(),
     # Of policy only the options, which need no torch.
     "graph": frozenset({"embodiment", "policy", "system"}),
     "nodes": frozenset(
-        {"checkpoint", "control", "embodiment", "model", "planning", "policy", "recording"}
-        | {"sync", "system"}
+        {"checkpoint", "control", "controllers", "embodiment", "model", "planning", "policy"}
+        | {"recording", "sync", "system"}
     ),
     "clients": frozenset(
         {"control", "dataset", "embodiment", "graph", "nodes", "recording", "sync", "system"}
@@ -38,13 +44,29 @@ ARROWS: Mapping[str, frozenset[str]] = {
         | {"recording", "system", "training"}
     ),
 }
+#: Where each part of dataset may reach inside dataset; every part may import its errors.
+DATASET_ARROWS: Mapping[str, frozenset[str]] = {
+    "video": frozenset(),
+    "format": frozenset({"video"}),
+    "lock": frozenset({"format"}),
+    "convert": frozenset({"format", "lock", "video"}),
+    "export": frozenset({"format"}),
+    "view": frozenset({"format"}),
+    "edit": frozenset({"format", "lock"}),
+    "recorded_actions": frozenset({"convert", "format"}),
+}
 #: Modules at the root of the package, which every room may use.
-FOUNDATION = frozenset({"arrays", "extensions", "instruction", "stamps"})
+FOUNDATION = frozenset({"arrays", "extensions", "instruction", "messages", "stamps"})
 KNOWN = frozenset(ARROWS) | FOUNDATION
 #: The only rooms that may touch the ROS client library or a message package.
-ROS_ROOMS = frozenset({"clients", "dataset", "nodes", "recording"})
+ROS_ROOMS = frozenset({"clients", "controllers", "dataset", "nodes", "recording", "state_sources"})
+#: Of those, the rooms that rooms without ROS import: they may touch it inside functions only.
+LAZY_ROS_ROOMS = frozenset({"controllers", "state_sources"})
 #: What the pure rooms may import beside the standard library.
 THIRD_PARTY: Mapping[str, frozenset[str]] = {
+    "camera_encodings": frozenset({"PIL", "numpy"}),
+    "controllers": frozenset({"numpy"}),
+    "state_sources": frozenset({"numpy"}),
     "embodiment": frozenset({"numpy", "pydantic", "pydantic_core", "yaml"}),
     "control": frozenset({"numpy", "yaml"}),
     # Pillow because its filter is the one the public checkpoints saw their images through.
@@ -133,6 +155,22 @@ def import_violations(source: Source) -> Iterator[Violation]:
         reason = _forbidden(source, name)
         if reason:
             yield Violation(source.file, line, f"imports {name}: {reason}")
+    yield from _early_ros(source)
+
+
+def _early_ros(source: Source) -> Iterator[Violation]:
+    """Imports of ROS that run as soon as a lazy room is imported."""
+    if source.room not in LAZY_ROS_ROOMS or source.in_bringup:
+        return
+    inside = {
+        line
+        for node in ast.walk(source.tree())
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    for line, name in imports(source):
+        if is_ros(name) and line not in inside:
+            yield Violation(source.file, line, f"imports {name}: do it inside the function")
 
 
 def _forbidden(source: Source, name: str) -> str | None:
@@ -147,6 +185,8 @@ def _forbidden(source: Source, name: str) -> str | None:
         return f"only {', '.join(sorted(ROS_ROOMS))} and pi0_bringup may touch ROS"
     if top == "pi0_ros":
         return _forbidden_room(source, name)
+    if is_ros(name):
+        return None
     allowed = THIRD_PARTY.get(source.room)
     if allowed is not None and top not in allowed and top not in sys.stdlib_module_names:
         return f"{source.room} may import {', '.join(sorted(allowed))} only"
@@ -155,9 +195,18 @@ def _forbidden(source: Source, name: str) -> str | None:
 
 def _forbidden_room(source: Source, name: str) -> str | None:
     target = room_of(name)
+    if target == source.room == "dataset":
+        return _forbidden_part_of_dataset(source, name)
     if target in {"", source.room} | FOUNDATION or target in ARROWS.get(source.room, frozenset()):
         return None
     return f"no arrow leads from {source.room or 'the package root'} to {target}"
+
+
+def _forbidden_part_of_dataset(source: Source, name: str) -> str | None:
+    part, target = (f"{module}..".split(".")[2] for module in (source.module, name))
+    if part in {"", "errors"} or target in {part, "errors"} | DATASET_ARROWS.get(part, frozenset()):
+        return None
+    return f"no arrow leads from dataset/{part} to dataset/{target}"
 
 
 def room_of(name: str) -> str:

@@ -24,7 +24,7 @@ from pi0_bringup.mock.joints import MockJoints, start_pose
 from pi0_bringup.mock.odometry import PlanarPose
 from pi0_bringup.mock.pattern import PatternCamera
 from pi0_msgs.srv import ResetSimulation
-from pi0_ros.embodiment import Camera, ControllerKind, Embodiment, load
+from pi0_ros.embodiment import Camera, Embodiment, load
 from pi0_ros.nodes.diagnostics import OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode, run
 from pi0_ros.nodes.time_messages import time_message
@@ -75,7 +75,7 @@ class MockRobot(ManagedNode):
         self._pose = PlanarPose()
         self._advanced_ns = self._now_ns()
         self._prepare_cameras()
-        self._joint_states = JointStatePublishers(self, self._joints.topics)
+        self._joint_states = JointStatePublishers(self, self._embodiment)
         self._odometry = _odometry_publisher(self, self._embodiment)
         subscriptions = CommandSubscriptions(
             self, self._embodiment, self.commands, now_s=lambda: self._now_ns() * S_PER_NS
@@ -218,7 +218,7 @@ class MockRobot(ManagedNode):
 
 
 def _odometry_publisher(node: Node, embodiment: Embodiment) -> Any:
-    if all(c.kind is not ControllerKind.TWIST for c in embodiment.controllers):
+    if all(c.kind != "twist" for c in embodiment.controllers):
         return None
     return node.create_publisher(Odometry, "odom", COMMAND_QOS)
 

@@ -11,8 +11,8 @@ from pi0_ros.embodiment.types import CAMERA_SLOTS, CHECKPOINT_WIDTH, PAPER_WIDTH
 def check(manifest: Manifest, embodiment: Embodiment) -> tuple[str, ...]:
     """Reasons why ``manifest``'s weights must not drive ``embodiment``; empty if they may.
 
-    Each is a sentence with both values and the fix. Statistics are already held to
-    the names by the manifest itself, so equal names mean statistics of this robot.
+    Each is a sentence with both values and the fix. The manifest itself checks its
+    statistics against its names, so equal names mean statistics of this robot.
     """
     problems: list[str] = []
     rates = embodiment.rates

@@ -1,4 +1,4 @@
-"""What a checkpoint was trained to read and to answer in, where its files leave it open."""
+"""Conventions of a checkpoint that its files may leave open: joint directions, prompt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pi0_ros.embodiment.types import Embodiment
 #: ``adapt_to_pi``, and those of robots that have no conventions of their own.
 _ALOHA_ASSETS = ("trossen", "trossen_mobile")
 _OTHER_ASSETS = ("droid", "franka", "ur5e", "ur5e_dual", "arx", "arx_mobile", "fibocom_mobile")
-#: Model slots of two arms of six joints with grippers, which ALOHA's conventions are for.
+#: Model slots of two arms of six joints with grippers, which ALOHA's conventions apply to.
 _TWO_ARMS = frozenset(range(14))
 
 
@@ -25,9 +25,10 @@ def robot_transform(
 ) -> tuple[RobotTransformKind, str]:
     """The manifest's ``robot_transform``, and why.
 
-    As given; else as LeRobot's configuration says; else by the id of openpi's statistics.
-    Raises :class:`CheckpointError` where none of them decides and the robot has two arms, for
-    a wrong one turns joints the wrong way; and for a transform that is not for this robot.
+    It is the ``given`` one, else that of LeRobot's configuration, else the one that belongs to
+    the id of openpi's statistics. Raises :class:`CheckpointError` for a transform that does not
+    apply to this robot, and where none of them decides and the robot has two arms: a wrong
+    transform turns joints the wrong way.
     """
     kind, why = _decide(found, statistics, embodiment, given)
     if kind != "none" and not _two_arms(embodiment):
@@ -64,9 +65,9 @@ def _decide(
 
 
 def state_in_prompt(found: Found, given: bool | None) -> bool:
-    """Whether the prompt carries the state: of π0.5 it does unless it is said otherwise.
+    """Whether the prompt contains the state; by default, π0.5's does.
 
-    Raises :class:`CheckpointError` where what is given contradicts the files or the model.
+    Raises :class:`CheckpointError` where ``given`` contradicts the files or the model.
     """
     if given is None:
         return found.config.pi05 and found.state_in_prompt is not False

@@ -1,4 +1,4 @@
-"""Another project's checkpoint, written as one of this suite for one robot."""
+"""Converts another project's checkpoint to one of this suite, for one robot."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STORED = (torch.float32, torch.bfloat16, torch.float16)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supplement:
-    """What a person adds to a checkpoint's files; None where the files are to say it.
+    """Settings that the user adds to a checkpoint's files; None where the files decide.
 
     ``asset``: id of openpi statistics; ``stats``: path of a norm_stats.json to use in
     their place; ``delta``: whether actions are relative to the state; ``horizon``: steps
@@ -49,8 +49,8 @@ def convert(
 ) -> Manifest:
     """Writes ``source`` to the folder ``out`` for ``embodiment``, dtypes unchanged.
 
-    Raises :class:`CheckpointError` with one line for everything that is missing, or else that
-    does not fit, each with its fix; nothing is written then.
+    Raises :class:`CheckpointError` with one line per setting that is missing or does not fit,
+    each with its fix. In that case nothing is written.
     """
     found, out = read(source, supplement.asset), Path(out)
     if found.layout is Layout.OURS:
@@ -59,7 +59,7 @@ def convert(
         if (out / name).exists():
             raise CheckpointError(f"{out}: holds {name} already; choose another folder for --out")
     _refuse(found, gaps(found, supplement))
-    # Before the rest is read for this robot, which it may not be of.
+    # First of all, because the manifest is built for a checkpoint of this robot.
     _refuse(
         found,
         [
@@ -76,7 +76,7 @@ def convert(
 
 
 def gaps(found: Found, supplement: Supplement) -> tuple[str, ...]:
-    """What neither the files nor ``supplement`` say, one sentence each with its fix."""
+    """Settings that neither the files nor ``supplement`` give, a sentence each with its fix."""
     lines = []
     if found.statistics is None and supplement.stats is None:
         lines.append(f"no normalisation: {found.no_statistics_because}")

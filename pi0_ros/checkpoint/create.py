@@ -1,4 +1,4 @@
-"""Untrained checkpoints, so that everything around a policy can run before there is one."""
+"""Untrained checkpoints, to run the suite before a trained policy exists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pi0_ros.model import (
 )
 
 EPS = 1e-6
-#: Standard deviation of a state over the range of the joint it measures: ±3 of them span it.
+#: Standard deviation of a state as a fraction of its joint's range: ±3 deviations span it.
 STATE_SPREAD = 1 / 6
 #: The same for actions. The network's output is noise of about unit variance; this much
 #: of a joint's range is visible and stays near home.
@@ -41,8 +41,8 @@ def create_untrained(
     """Writes a checkpoint for ``embodiment`` with random weights of the variant ``config``.
 
     Its manifest says ``trained: false``. Files depend on the arguments alone. Raises
-    :class:`CheckpointError` for an unknown variant, and rather than replace anything but an
-    untrained checkpoint.
+    :class:`CheckpointError` for an unknown variant, and for a folder that holds anything but
+    an untrained checkpoint.
     """
     directory = Path(directory)
     _refuse_to_replace(directory)
@@ -93,7 +93,7 @@ def _normalisation(embodiment: Embodiment, kind: str) -> Normalisation:
     limits = embodiment.limits
     span = limits.upper - limits.lower
     action_of = {d.state: i for i, d in enumerate(embodiment.action) if d.state is not None}
-    # A state that no action commands has no known range: leave it as it is.
+    # A state that no action commands has no known range: it is not normalised.
     measured = [action_of.get(name) for name in embodiment.state_names]
     state_mean = np.array([0.0 if i is None else embodiment.home[i] for i in measured])
     state_std = np.array([1.0 if i is None else STATE_SPREAD * span[i] for i in measured])

@@ -1,4 +1,4 @@
-"""Which kind of checkpoint a path is, told by its files and not by trial and error."""
+"""Detects the layout of a checkpoint from its files and reads it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def detect(path: Path | str) -> Detected:
 
 
 def read(path: Path | str, asset: str | None = None) -> Found:
-    """What a checkpoint of any layout holds; headers only, no values.
+    """The contents of a checkpoint of any layout; tensor values are not read.
 
     Raises :class:`CheckpointError`, also where tensors are missing, unexpected or mis-shaped.
     """

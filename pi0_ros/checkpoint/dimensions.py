@@ -1,7 +1,7 @@
-"""The network's dimensions, read off its tensors.
+"""The network's dimensions, derived from its tensors.
 
-Shapes decide all but a few numbers. Those come from a configuration where there is one
-(:class:`Hints`) and from the public models' habits where there is none.
+Shapes determine all but a few numbers. Those come from a configuration if there is one
+(:class:`Hints`), else from the values of the public models.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _KV_HEADS = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hints:
-    """What a configuration says; None where it is silent.
+    """Values of a configuration; None where it has none.
 
-    ``pi05`` and ``action_dim`` can be read off the tensors too and must agree with them.
+    ``pi05`` and ``action_dim`` also follow from the tensors and must agree with them.
     ``named`` are query heads, key and value heads and head size of the variant that a
-    configuration names; openpi never reads that name back, so it counts only where it fits.
+    configuration names. openpi never reads that name back, so it is used only where it fits.
     """
 
     pi05: bool | None = None

@@ -1,9 +1,9 @@
 """Safetensors files on disk: one or several shards in, one out.
 
-Values are read tensor by tensor. float32 stays mapped from the file. Any other dtype is
-about to be converted, so each such read maps the file anew and lets go of it with the
-tensor: pages count as resident memory as long as they are mapped, and a bfloat16 file
-beside its float32 copy would cost half as much again.
+Values are read tensor by tensor. float32 tensors stay mapped from the file. Tensors of other
+dtypes are converted, so each such read maps the file separately and releases it with the
+tensor: mapped pages count as resident memory, and a bfloat16 file beside its float32 copy
+would add half of the copy's size.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def read_header(path: Path) -> dict[str, LazyTensor]:
 
 @contextmanager
 def written(path: Path, tensors: LazyTensors) -> Iterator[None]:
-    """A safetensors file, written one tensor in memory at a time, that appears at the end.
+    """Writes a safetensors file one tensor at a time, and moves it to ``path`` at the end.
 
-    Within, what was at ``path`` is still there; a reader that has it mapped keeps it after.
+    Within the block the previous file is still there; a reader that has it mapped keeps it.
     Raises :class:`CheckpointError` listing tensors that are not finite.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}")
@@ -112,7 +112,7 @@ def written(path: Path, tensors: LazyTensors) -> Iterator[None]:
 
 
 def not_finite(source: Path | str, names: list[str]) -> str:
-    """The sentence about weights that hold NaN or infinity."""
+    """The error message for weights that hold NaN or infinity."""
     return f"{source}: {listed('not finite', names)[0]}; use an earlier checkpoint"
 
 
@@ -125,7 +125,7 @@ def listed(what: str, names: list[str]) -> list[str]:
 
 
 def pickle_error(path: Path) -> CheckpointError:
-    """The refusal of a file that would run code."""
+    """The error for pickled weights, which could run code."""
     return CheckpointError(
         f"{path}: pickled weights are refused, because loading them runs code from the file; "
         f"convert them to {WEIGHTS_FILE} where they come from"

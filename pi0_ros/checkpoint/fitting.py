@@ -1,4 +1,4 @@
-"""What another project's checkpoint means for one robot: statistics, names, delta mask."""
+"""Maps another project's checkpoint to one robot: statistics, names, cameras, delta mask."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pi0_ros.checkpoint.manifest import Normalisation, Statistics
 from pi0_ros.embodiment.packing import action_slots, state_slots
 from pi0_ros.embodiment.types import CAMERA_SLOTS, Embodiment
 
-#: Actions that nobody predicts relative to the state, by a word of their names.
+#: Word in the names of actions that are never predicted relative to the state.
 GRIPPER = "gripper"
 
 
@@ -43,8 +43,8 @@ def normalisation(found: FoundStatistics, embodiment: Embodiment, width: int) ->
 def name_problems(found: Found, embodiment: Embodiment, *, same_order: bool) -> list[str]:
     """How the checkpoint's action names differ from the robot's.
 
-    Upper case and a trailing ``.pos`` do not count. ``same_order`` accepts other names
-    for the same dimensions, but no other number of them.
+    Case and a trailing ``.pos`` are ignored. ``same_order`` accepts other names for the
+    same dimensions, but not another number of them.
     """
     theirs, ours = found.action_names, embodiment.action_names
     if not theirs:
@@ -65,7 +65,7 @@ def name_problems(found: Found, embodiment: Embodiment, *, same_order: bool) -> 
 
 
 def camera_problems(found: Found, embodiment: Embodiment) -> list[str]:
-    """Cameras of the robot that the checkpoint did not see, or the other way round."""
+    """Cameras that only the robot or only the checkpoint has."""
     present = _present(embodiment)
     if not found.cameras:
         return []
@@ -110,16 +110,16 @@ def delta_mask(found: Found, embodiment: Embodiment, given: bool | None) -> tupl
 
 
 def used_cameras(found: Found, embodiment: Embodiment) -> tuple[str, ...]:
-    """The robot's slots in the order that the network saw them in: tokens have positions.
+    """The robot's slots in the order of the network's training, since tokens have positions.
 
-    Cameras under names other than the slots' are taken in slot order.
+    Cameras whose names are not the slots' are taken in slot order.
     """
     present = _present(embodiment)
     return tuple(sorted(present, key=prefix_order(found.cameras).index))
 
 
 def prefix_order(cameras: Sequence[str]) -> tuple[str, ...]:
-    """All slots; those in ``cameras`` in that order, the others at their own place."""
+    """All slots: those in ``cameras`` in that order, the others at their usual place."""
     if not set(cameras) <= set(CAMERA_SLOTS):
         return CAMERA_SLOTS
     named = iter(cameras)
@@ -138,7 +138,7 @@ def _at_robot_width(
     width: int,
     embodiment: Embodiment,
 ) -> Statistics:
-    if statistics is None:  # x passes unchanged
+    if statistics is None:  # not normalised
         n = len(slots)
         return Statistics(mean=(0.0,) * n, std=(1.0,) * n, q01=(-1.0,) * n, q99=(1.0,) * n)
 

@@ -1,4 +1,4 @@
-"""What a checkpoint folder turns out to hold, whoever wrote it."""
+"""The contents of a checkpoint folder of any layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pi0_ros.model import Pi0Config
 
 
 class Layout(Enum):
-    """Who wrote a checkpoint."""
+    """The software that wrote a checkpoint."""
 
     OURS = "pi0_ros"
     OPENPI = "openpi PyTorch"
@@ -25,10 +25,10 @@ class Layout(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundStatistics:
-    """Normalisation as the files say it; widths are not checked against a robot yet.
+    """Normalisation as stored; widths are not yet checked against a robot.
 
-    ``quantile`` is told by two bounds, which are minimum and maximum or other quantiles too.
-    ``None`` in place of statistics: the vector passes unchanged.
+    ``quantile`` maps two bounds, which may also be minimum and maximum or other quantiles.
+    A vector with None in place of statistics is not normalised.
     """
 
     kind: Literal["zscore", "quantile"]
@@ -44,13 +44,13 @@ class Found:
     """The contents of a checkpoint folder.
 
     ``root`` is the folder that holds the weights' companions; ``tensors`` are under our
-    names. What the files do not say is None or empty: ``statistics``, ``horizon``,
-    ``relative_actions`` (whether actions are relative to the state; LeRobot says it,
+    names. Fields that the files do not give are None or empty: ``statistics``, ``horizon``,
+    ``relative_actions`` (whether actions are relative to the state; LeRobot states it,
     openpi does not) with ``absolute_words`` (actions so called stay absolute),
     ``action_names``, ``cameras`` (in the order of the prefix), ``tokenizer``,
-    ``robot_transform`` (which LeRobot's old configuration says), ``state_in_prompt``.
+    ``robot_transform`` (which LeRobot's old configuration states), ``state_in_prompt``.
     ``assets`` are the ids of openpi statistics to choose from. ``stored`` counts the
-    file's tensors; ``tied`` tells whether the token table is there as an output head only.
+    file's tensors; ``tied`` tells whether the token table is stored as an output head only.
     """
 
     layout: Layout

@@ -1,7 +1,7 @@
 """openpi's JAX parameters under our names: a pure mapping from tree paths.
 
-A leaf stacks all layers of a stack on its first axis and keeps heads apart; expert
-leaves carry ``_1``. LoRA leaves are merged into what they adapt.
+A leaf stacks all layers of a stack on its first axis and has a separate axis for heads.
+Names of expert leaves end in ``_1``. LoRA leaves are merged into the leaves they adapt.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import listed
 from pi0_ros.checkpoint.tensors import LazyTensor, LazyTensors
 
-#: A tensor of ours, from a leaf.
+#: Cuts a tensor of ours out of a leaf.
 _Cut = Callable[[Tensor], Tensor]
 
 _VISION = "PaliGemma/img/"
@@ -32,7 +32,7 @@ def from_jax(tree: LazyTensors) -> dict[str, LazyTensor]:
     """Tensors of a parameter tree ``{path: leaf}``, paths joined by ``/``, under our names.
 
     A trailing ``value`` of every path, and a leading ``params``, are dropped. Raises
-    :class:`CheckpointError` listing leaves that have no place here.
+    :class:`CheckpointError` listing unknown leaves.
     """
     leaves = {_clean(path): leaf for path, leaf in tree.items()}
     adapters = {path: leaf for path, leaf in leaves.items() if path.endswith(_LORA)}
@@ -54,7 +54,7 @@ def from_jax(tree: LazyTensors) -> dict[str, LazyTensor]:
 
 
 def head_hints(tree: LazyTensors) -> Hints:
-    """Head counts, which the tree's shapes show and ours do not."""
+    """Head counts, which the shapes of the tree show and those of our tensors do not."""
     shapes = {_clean(path): leaf.shape for path, leaf in tree.items()}
     query = shapes.get(_ATTENTION + "query/kernel", ())
     q, kv = (shapes.get(f"{_LAYERS}attn/{name}/w", ()) for name in ("q_einsum", "kv_einsum"))
@@ -68,10 +68,10 @@ def head_hints(tree: LazyTensors) -> Hints:
 
 @dataclass(slots=True)
 class _Shared:
-    """One leaf for many tensors: read once while they are read in order, then let go.
+    """A leaf that holds many tensors: read with the first and released after the last of them.
 
-    Layers of a stack lie in one leaf of gigabytes; reading it for every layer would take
-    as many times as long, and keeping every leaf twice the memory.
+    All layers of a stack are in one leaf of gigabytes. Reading it once per layer would
+    multiply the time, and keeping every leaf would double the memory.
     """
 
     leaf: LazyTensor
@@ -105,9 +105,9 @@ def _clean(path: str) -> str:
 def _merged(path: str, leaf: LazyTensor, adapters: dict[str, LazyTensor]) -> LazyTensor:
     """The leaf plus its low-rank product, if it has one; takes it out of ``adapters``.
 
-    openpi scales by alpha / rank, which is 1 in every published configuration, and in the
-    MLP not at all. It keeps the frozen leaf in bfloat16, where much of what was learned would
-    be rounded away: the sum has the finest dtype of the three.
+    openpi scales by alpha / rank, which is 1 in every published configuration, and does
+    not scale in the MLP. It keeps the frozen leaf in bfloat16, which would round away much of
+    the learned change, so the sum has the finest dtype of the three.
     """
     stem = path.removesuffix("/w") + "/" if path.endswith("/w") else path + "_"
     a, b = (adapters.pop(stem + suffix, None) for suffix in _LORA)
@@ -126,7 +126,7 @@ def _merged(path: str, leaf: LazyTensor, adapters: dict[str, LazyTensor]) -> Laz
 
 
 def _cuts(path: str, shape: tuple[int, ...]) -> Iterator[tuple[str, _Cut]]:
-    """Names of ours that ``path`` holds, and how each is cut out of the leaf."""
+    """Names of our tensors in leaf ``path``, each with the function that cuts it out."""
     if path in _SINGLE:
         yield _SINGLE[path]
         return

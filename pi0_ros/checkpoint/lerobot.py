@@ -33,7 +33,7 @@ _LEFT_AND_TOP = "trained with padding at the left and top only; this suite centr
 
 
 def read_lerobot(directory: Path) -> Found:
-    """What a LeRobot folder holds. Raises :class:`CheckpointError`."""
+    """The contents of a LeRobot folder. Raises :class:`CheckpointError`."""
     stored = read_tensors(directory)
     tensors = rename(stored)
     path = directory / CONFIG_FILE
@@ -90,9 +90,9 @@ def _check_type(data: Mapping[str, Any], path: Path, *, pi05: bool) -> None:
 def _buffers(
     stored: Mapping[str, LazyTensor], data: Mapping[str, Any], directory: Path
 ) -> tuple[FoundStatistics | None, str]:
-    """Statistics of the old layout, from among the weights."""
+    """Statistics of the old layout, which are stored among the weights."""
     found: dict[str, LazyTensor] = {}
-    # The last that has it counts: what actions are un-normalised with when sampling.
+    # The last module overrides the others: sampling un-normalises actions with it.
     for module, feature in (
         ("normalize_inputs.buffer_observation_state", "observation.state"),
         ("normalize_targets.buffer_action", "action"),

@@ -1,7 +1,7 @@
-"""What a checkpoint says about itself, beside its weights.
+"""The description of a checkpoint, stored beside its weights as ``manifest.json``.
 
-On disk it is ``manifest.json`` in the checkpoint's folder. Statistics and names are
-at robot width, in embodiment order; padding to the model's width is not part of it.
+Statistics and names are at robot width, in embodiment order, without padding to the
+model's width.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PI0, _PI0_SMALL = "<pi0>", "<pi0-small>"
 
 
 def _architecture(model: Any) -> str:
-    """Told by the parts that only π0-small has, so that π0's manifests need no mark."""
+    """π0-small is recognised by parts that only it has, so π0's manifests need no extra key."""
     small = isinstance(model, Pi0SmallConfig) or (
         isinstance(model, dict) and not {"text", "encoder"}.isdisjoint(model)
     )
@@ -53,7 +53,7 @@ class Statistics:
     __pydantic_config__ = _STRICT
 
     def check(self, what: str, kind: str, names: tuple[str, ...]) -> None:
-        """Raises ValueError unless every list fits ``names`` and ``kind`` can divide by it."""
+        """Raises ValueError unless lists fit ``names`` and ``kind``'s divisors are positive."""
         for key in ("mean", "std", "q01", "q99"):
             values = getattr(self, key)
             if values is not None and len(values) != len(names):
@@ -78,9 +78,9 @@ class Statistics:
 class Normalisation:
     """``zscore``: ``(x - mean) / (std + eps)``; ``quantile``: [q01, q99] to [-1, 1].
 
-    The divisor is ``std + eps`` or ``q99 - q01 + eps``; the factor back is the same with
-    ``inverse_eps``, which is ``eps`` unless given: openpi's checkpoints add it both ways,
-    LeRobot's only forward.
+    The divisor is ``std + eps`` or ``q99 - q01 + eps``. The inverse multiplies by the same
+    value with ``inverse_eps``, by default ``eps``: openpi adds it in both directions, LeRobot
+    only forward.
     """
 
     kind: Literal["zscore", "quantile"]
@@ -108,8 +108,8 @@ class Manifest:
     dimensions predicted relative to the state; ``tokenizer`` is a file name in the same folder,
     of ``tokenizer_kind``;
     ``robot_transform`` names conventions of the checkpoint other than the embodiment's;
-    ``state_in_prompt`` tells whether the prompt carries the state: π0.5's does unless it was
-    trained without, and then the network sees no state at all; no other network's does;
+    ``state_in_prompt`` tells whether the prompt contains the state. Only π0.5's does, unless it
+    was trained without; then the network gets no state at all;
     ``trained`` is false for random weights; ``notes`` say where the weights come from.
 
     Raises ValueError where the parts contradict each other.

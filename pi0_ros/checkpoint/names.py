@@ -1,7 +1,7 @@
 """Tensor names of other people's checkpoints, and ours.
 
-openpi and LeRobot keep the names of Hugging Face's PaliGemma, which has moved its parts
-between versions; so parts are found by what they are, wherever they hang.
+openpi and LeRobot use the names of Hugging Face's PaliGemma. Its versions nest the parts
+differently, so the patterns accept every known nesting.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VISION = _PALIGEMMA + r"vision_tower\.(?:vision_model\.)?"
 _EXPERT = r"paligemma_with_expert\.gemma_expert\."
 _PROJECTIONS = r"(?:state_proj|action_in_proj|action_out_proj|(?:action_)?time_mlp_(?:in|out))\."
 
-#: Their prefix and ours; the first that fits counts.
+#: Their prefix and ours; the first match is used.
 _RENAMED = tuple(
     (re.compile(theirs), ours)
     for theirs, ours in (
@@ -43,7 +43,7 @@ _UNUSED = re.compile(
 )
 #: Statistics that old LeRobot releases kept among the weights.
 _BUFFERS = re.compile(r"(?:normalize_inputs|normalize_targets|unnormalize_outputs)\.buffer_.*")
-#: What a file of the old LeRobot layout has and no other.
+#: Names that only files of the old LeRobot layout have.
 _LEGACY = re.compile(
     r"paligemma_with_expert\.paligemma\.(?:language_model\.(?:model|lm_head)|vision_tower"
     r"|multi_modal_projector)\."
@@ -74,9 +74,9 @@ def is_normalisation(key: str) -> bool:
 def rename(tensors: Mapping[str, _Value]) -> dict[str, _Value]:
     """openpi's or LeRobot's tensors under our names; unused ones and statistics are left out.
 
-    The token table comes from its own name where the file has it and from its tied name
-    else: a fine-tuned table is trained under its own. Names that fit nowhere are kept.
-    Raises :class:`CheckpointError` where two tensors claim one place.
+    The token table comes from its own name if the file has it, else from its tied name,
+    because fine-tuning trains it under its own. Unknown names are kept. Raises
+    :class:`CheckpointError` if two tensors have one name of ours.
     """
     ours: dict[str, _Value] = {}
     origin: dict[str, str] = {}
@@ -103,7 +103,7 @@ def is_pi05(names: Iterable[str]) -> bool:
 
 
 def _of_one_generation(ours: dict[str, _Value]) -> dict[str, _Value]:
-    """LeRobot has saved either generation's time MLP under the other's name."""
+    """Corrects names: LeRobot has saved either generation's time MLP under the other's."""
     pi05 = is_pi05(ours)
     wrong, right = ("action_time_mlp_", "time_mlp_") if pi05 else ("time_mlp_", "action_time_mlp_")
     renamed: dict[str, _Value] = {}
@@ -112,7 +112,7 @@ def _of_one_generation(ours: dict[str, _Value]) -> dict[str, _Value]:
         if pi05 and name.startswith("state_proj."):
             continue
         if target != name and target in ours:
-            target = name  # both there: not a misnomer but a tensor too many
+            target = name  # both exist: an extra tensor, not a wrong name
         renamed[target] = value
     return renamed
 

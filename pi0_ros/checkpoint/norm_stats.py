@@ -26,7 +26,7 @@ def assets(root: Path) -> dict[str, Path]:
 
 
 def choose(root: Path, asset: str | None) -> tuple[Path | None, str]:
-    """The statistics file to use, and if there is none, why.
+    """The statistics file to use, or None and the reason.
 
     A single asset needs no choice. Raises :class:`CheckpointError` for an unknown id.
     """
@@ -46,7 +46,7 @@ def choose(root: Path, asset: str | None) -> tuple[Path | None, str]:
 def read(path: Path, *, pi05: bool) -> FoundStatistics:
     """Statistics of ``path``: quantiles for π0.5, mean and deviation for π0.
 
-    Raises :class:`CheckpointError` naming what is missing or no finite number.
+    Raises :class:`CheckpointError` naming the missing or non-finite values.
     """
     data = read_object(path, "norm stats")
     stats = data.get("norm_stats", data)

@@ -51,7 +51,7 @@ _DIMENSIONS = (
 
 
 def read_openpi(directory: Path, asset: str | None = None) -> Found:
-    """What an openpi folder holds. Raises :class:`CheckpointError`."""
+    """The contents of an openpi folder. Raises :class:`CheckpointError`."""
     stored = read_tensors(directory)
     tensors = rename(stored)
     data = _config(directory / CONFIG_FILE)
@@ -75,7 +75,7 @@ def read_openpi(directory: Path, asset: str | None = None) -> Found:
 
 
 def read_hints(data: Mapping[str, Any], path: Path) -> Hints:
-    """What ``config.json`` says beyond the tensors. Raises :class:`CheckpointError`."""
+    """Values of ``config.json`` beyond the tensors. Raises :class:`CheckpointError`."""
     sections = {key: data.get(key, {}) for key in ("vision", "vlm", "action_expert")}
     for key, section in sections.items():
         if not isinstance(section, dict):
@@ -101,7 +101,7 @@ def read_hints(data: Mapping[str, Any], path: Path) -> Hints:
 
 
 def read_discrete_state(data: Mapping[str, Any], path: Path) -> bool | None:
-    """Whether a π0.5 prompt carries the state, where the configuration says it."""
+    """Whether a π0.5 prompt contains the state; None if the configuration does not say."""
     value = data.get("discrete_state_input")
     if value is not None and not isinstance(value, bool):
         raise CheckpointError(f"{path}: discrete_state_input is {value!r}: true or false expected")
@@ -111,7 +111,7 @@ def read_discrete_state(data: Mapping[str, Any], path: Path) -> bool | None:
 def derive_checked(
     tensors: Mapping[str, LazyTensor], hints: Hints, data: Mapping[str, Any], source: Path
 ) -> Pi0Config:
-    """Dimensions of the tensors. Raises :class:`CheckpointError` where ``data`` denies them."""
+    """Dimensions of the tensors. Raises :class:`CheckpointError` if ``data`` contradicts them."""
     config = derive({name: t.shape for name, t in tensors.items()}, hints, source)
     said: list[tuple[str, Any, int]] = [("vocab_size", data.get("vocab_size"), config.vocab)]
     for (section, theirs), (part, ours) in _DIMENSIONS:

@@ -36,7 +36,7 @@ def is_orbax(params: Path) -> bool:
 
 
 def read_jax(root: Path, asset: str | None = None) -> Found:
-    """What an openpi JAX folder holds; ``root`` is the folder above ``params``.
+    """The contents of an openpi JAX folder; ``root`` is the folder above ``params``.
 
     Raises :class:`CheckpointError`, also where tensorstore is not installed.
     """

@@ -18,7 +18,7 @@ from pi0_ros.checkpoint.tensors import LazyTensor
 PREPROCESSOR = "policy_preprocessor.json"
 POSTPROCESSOR = "policy_postprocessor.json"
 EPS = 1e-8
-#: What LeRobot's modes other than mean and deviation map to -1 and 1.
+#: Statistics that LeRobot's modes other than mean and deviation map to -1 and 1.
 _BOUNDS = {
     "QUANTILES": ("q01", "q99"),
     "QUANTILE10": ("q10", "q90"),
@@ -29,7 +29,7 @@ _STATE, _ACTION = "observation.state", "action"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of a pipeline; ``state_file`` is where its tensors are, if it has any."""
+    """One step of a pipeline; ``state_file`` holds its tensors, if it has any."""
 
     name: str
     config: Mapping[str, Any]
@@ -52,9 +52,9 @@ def find(steps: tuple[Step, ...], name: str) -> Step | None:
 
 
 def statistics(folder: Path) -> tuple[FoundStatistics | None, str]:
-    """Normalisation of the pre- and postprocessor, or why there is none.
+    """Normalisation of the pre- and postprocessor, or None and the reason.
 
-    The forward direction reads the preprocessor's state, the way back the
+    The forward direction uses the preprocessor's statistics, the inverse the
     postprocessor's action statistics. Raises :class:`CheckpointError` for a mode that
     this suite cannot undo exactly.
     """
@@ -83,9 +83,9 @@ def statistics(folder: Path) -> tuple[FoundStatistics | None, str]:
 def from_tensors(
     tensors: Mapping[str, LazyTensor], state_mode: str, action_mode: str, eps: float, source: str
 ) -> tuple[FoundStatistics | None, str]:
-    """Normalisation from tensors called ``<feature>.<statistic>``, or why there is none.
+    """Normalisation from tensors called ``<feature>.<statistic>``, or None and the reason.
 
-    LeRobot's mean and deviation add ``eps`` forward only, its bounds nowhere.
+    LeRobot adds ``eps`` to deviations in the forward direction only, and never to bounds.
     """
     for what, mode in (("STATE", state_mode), ("ACTION", action_mode)):
         if mode not in ("MEAN_STD", "IDENTITY", *_BOUNDS):
@@ -121,9 +121,9 @@ def from_tensors(
 def _statistics(
     tensors: Mapping[str, LazyTensor], feature: str, bounds: tuple[str, str], source: str
 ) -> Statistics | None:
-    """None where the file has none, or the +inf that old releases put in their place.
+    """None if the file has none, or the +inf that old releases store instead.
 
-    What is mapped to -1 and 1 (``bounds``) is called q01 and q99 from here on.
+    The values mapped to -1 and 1 (``bounds``) become q01 and q99.
     """
     lists: dict[str, tuple[float, ...]] = {}
     for key, name in zip(("mean", "std", "q01", "q99"), ("mean", "std", *bounds), strict=True):
@@ -136,7 +136,7 @@ def _statistics(
                 raise CheckpointError(f"{source}: {feature}.{name} is not finite; recompute it")
             lists[key] = tuple(values.tolist())
     if "mean" not in lists and "q01" in lists and "q99" in lists:
-        # Only quantiles are used then; the rest is for people to read.
+        # Only the quantiles are used; mean and deviation are informative.
         pairs = list(zip(lists["q01"], lists["q99"], strict=True))
         lists["mean"] = tuple((a + b) / 2 for a, b in pairs)
         lists["std"] = tuple((b - a) / 2 for a, b in pairs)

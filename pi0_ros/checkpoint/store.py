@@ -20,7 +20,7 @@ CONVERT_HINT = "pi0 checkpoint convert {} --embodiment NAME --out DIR"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedCheckpoint:
-    """A network ready to sample, and what it is.
+    """A network ready to sample, and its description.
 
     ``checkpoint_id`` is ``<name>@<8 hex digits>`` over the bytes of weights, manifest
     and tokenizer: whatever changes an action changes the id.
@@ -33,7 +33,7 @@ class LoadedCheckpoint:
 
 
 def save(directory: Path | str, model: Network, manifest: Manifest, tokenizer: bytes) -> None:
-    """Writes a checkpoint folder; the manifest comes last, so a half-written one is not one.
+    """Writes a checkpoint folder, the manifest last: an interrupted write leaves no checkpoint.
 
     Raises :class:`CheckpointError` when model and manifest differ in configuration.
     """
@@ -51,7 +51,7 @@ def write(directory: Path, tensors: LazyTensors, manifest: Manifest, tokenizer: 
     """Writes a checkpoint folder tensor by tensor, in the dtypes that ``tensors`` have.
 
     Raises :class:`CheckpointError` where the tensors are not those of the manifest's model or
-    hold NaN or infinity. What the folder held stays until the new weights are on the disk.
+    hold NaN or infinity. The previous files stay until the new weights are on disk.
     """
     check_tensors(manifest.model, tensors, directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> LoadedChe
     On the CPU, float32 weights stay mapped from the file: replace that file (as
     :func:`save` does), never overwrite it in place, or the process dies of SIGBUS.
     Raises :class:`CheckpointError` on anything missing, corrupt, mis-shaped or not
-    finite; untrained weights never stand in for it.
+    finite; it never falls back to untrained weights.
     """
     directory = Path(directory)
     manifest = load_manifest(directory)

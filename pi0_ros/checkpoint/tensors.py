@@ -1,4 +1,4 @@
-"""Tensors that are described before they are read, so that nothing large is touched in vain."""
+"""Tensors whose shape and dtype are known before their values are read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LazyTensor:
 
     @classmethod
     def of(cls, tensor: Tensor) -> LazyTensor:
-        """One that is in memory already."""
+        """A tensor that is already in memory."""
         return cls(shape=tuple(tensor.shape), dtype=tensor.dtype, read=lambda: tensor)
 
 

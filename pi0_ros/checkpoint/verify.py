@@ -1,4 +1,4 @@
-"""A checkpoint's outputs held against those that another implementation recorded.
+"""Compares a checkpoint's outputs with those that another implementation recorded.
 
 The recording is a safetensors file. Inputs, batch B, chunk of H steps, D wide:
 ``image.<slot>`` uint8 (B, 3, size, size), ``image_mask.<slot>`` bool (B,), ``tokens``
@@ -31,11 +31,11 @@ _INPUTS = ("tokens", "token_mask", "state", "noise")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One output: its largest absolute error, and what counts against the tolerance.
+    """Largest absolute ``error`` of one output, and ``counted``, which the tolerance bounds.
 
-    They differ for the loss only, which is a square: a velocity that is off by e puts
-    2 e sqrt(loss) on an element, and float32 rounding alone puts more than 1e-4 on a loss of
-    90. So what counts there is e, the error over 2 sqrt(loss) where that is above one.
+    They differ for the loss only, which is a square: an error e of the velocity changes an
+    element by 2 e sqrt(loss), and float32 rounding alone changes a loss of 90 by more than
+    1e-4. So ``counted`` is the error over 2 sqrt(loss) where that divisor is above one.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Comparison:
 def verify(path: Path | str, reference: Path | str) -> tuple[Comparison, ...]:
     """Errors of every recorded output, computed in float32 on the CPU.
 
-    A horizon that the checkpoint leaves open is the recording's. Raises
+    If the checkpoint does not state its horizon, the recording's is used. Raises
     :class:`CheckpointError` for a recording that does not belong to the checkpoint.
     """
     reference = Path(reference)
@@ -156,7 +156,7 @@ def _inputs(
 
 
 def _pixels(image: Tensor) -> Tensor:
-    """uint8 to [-1, 1]; floats are there already."""
+    """uint8 to [-1, 1]; floats are already in that range."""
     return image.float() / 255 * 2 - 1 if image.dtype == torch.uint8 else image.float()
 
 

@@ -1,1 +1,1 @@
-"""The ``pi0`` command: thin verbs over the library."""
+"""The ``pi0`` command: one module for each verb."""

@@ -1,4 +1,4 @@
-"""``pi0 bag info|check|repair``: look at recorded episodes, judge them, give them their end."""
+"""``pi0 bag info|check|repair``: show recorded episodes, check them, finish unfinished bags."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb ``bag``; the parsed ``func`` returns an exit code."""
+    """Add the verb ``bag`` and its own verbs."""
     parser = subparsers.add_parser(
         "bag",
-        help="look at recorded episodes, judge them, repair them",
-        description="Works on episodes that `pi0 record` or the recorder node wrote.",
+        description="For episodes that `pi0 record` or the recorder node wrote.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, function, summary in (
-        ("info", run_info, "what an episode says about itself"),
-        ("check", run_check, "judge episodes again; exit code 1 if one is refused"),
+        ("info", run_info, "show the metadata of episodes"),
+        ("check", run_check, "repeat the quality checks; exit code 1 if an episode is refused"),
         ("repair", run_repair, "finish the bags of a recorder that was killed"),
     ):
         verb = verbs.add_parser(name, help=summary)
@@ -36,14 +35,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run_info(arguments: argparse.Namespace) -> int:
-    """Print a page per bag."""
+    """Print a page for each bag."""
     from pi0_ros.recording.read import read_episode
 
     return _each(arguments.path, lambda path: _say(page(path, read_episode(path))))
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Print a line per bag and per problem; exit code 1 unless all are accepted."""
+    """Print a line for each bag and problem. Exit code 1 unless all bags are accepted."""
     from pi0_ros.recording.judge import judge_bag
 
     refused = 0
@@ -51,7 +50,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     def check(path: Path) -> None:
         nonlocal refused
         info, report = judge_bag(path)
-        # What only the recorder could know stands against an episode for good.
+        # Only the recorder knows that an episode is incomplete; reading the bag cannot show it.
         accepted = report.accepted and info.complete
         refused += not accepted
         verdict = "accepted" if accepted else "REFUSED"
@@ -65,14 +64,14 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def run_repair(arguments: argparse.Namespace) -> int:
-    """Repair every bag named; whole ones are left alone."""
+    """Repair the bags that are unfinished."""
     from pi0_ros.recording.repair import repair
 
     return _each(arguments.path, lambda path: _say(repair(path).text()))
 
 
 def page(path: Path, info: EpisodeInfo) -> str:
-    """Everything an episode says about itself, for reading."""
+    """The metadata of an episode as text."""
     state = "complete" if info.complete else f"incomplete: {info.reason or 'not finished'}"
     lines = [
         f"{path}",
@@ -104,14 +103,14 @@ def page(path: Path, info: EpisodeInfo) -> str:
 
 
 def _when(stamp_ns: int) -> str:
-    """The time of day, or of the simulation: no episode is older than this millennium."""
+    """The date and time, or the simulated time, which is far below any real date."""
     if stamp_ns < 10**18:
         return f"{stamp_ns / NS_PER_S:.1f} s into a simulation"
     return f"{datetime.fromtimestamp(stamp_ns / NS_PER_S).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _each(paths: Sequence[Path], verb: Callable[[Path], None]) -> int:
-    """Do it to every bag; exit code 1 if one could not be read, which is said."""
+    """Call ``verb`` for every bag. Exit code 1 if a bag could not be read; the error is printed."""
     from pi0_ros.recording.errors import RecordingError
 
     failed = False
@@ -125,7 +124,7 @@ def _each(paths: Sequence[Path], verb: Callable[[Path], None]) -> int:
 
 
 def bags_below(paths: Sequence[Path]) -> list[Path]:
-    """The bags named, and those in folders named."""
+    """The bags among the paths, and the bags in those that are folders of bags."""
     found: list[Path] = []
     for path in paths:
         inside = sorted({mcap.parent for mcap in path.glob("*/*.mcap")}) if path.is_dir() else []

@@ -1,4 +1,4 @@
-"""``pi0 checkpoint``: create, inspect, convert and verify checkpoints."""
+"""``pi0 checkpoint``: create, inspect, convert, verify and load checkpoints."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pi0_ros.cli.load import add_load_parser
+from pi0_ros.cli.checkpoint_load import add_load_parser
 
 if TYPE_CHECKING:
     from pi0_ros.checkpoint import LoadedCheckpoint
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb ``checkpoint`` and its own verbs."""
-    parser = subparsers.add_parser(
-        "checkpoint", help="create, inspect, convert or verify a checkpoint"
-    )
+    """Add the verb ``checkpoint`` and its own verbs."""
+    parser = subparsers.add_parser("checkpoint")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     create = verbs.add_parser("create", help="write an untrained checkpoint for an embodiment")
@@ -29,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     create.set_defaults(func=_create)
 
     inspect = verbs.add_parser(
-        "inspect", help="say what a checkpoint of any kind holds, what it lacks and the fix"
+        "inspect", help="show the contents of a checkpoint of any project, and what is missing"
     )
     inspect.add_argument("directory", type=Path, metavar="PATH")
     inspect.set_defaults(func=_inspect)
@@ -40,18 +38,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_convert(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     convert = verbs.add_parser(
-        "convert", help="write an openpi or LeRobot checkpoint as one of this suite"
+        "convert", help="convert an openpi or LeRobot checkpoint to the format of this suite"
     )
     convert.add_argument("source", type=Path, metavar="SRC", help="folder of the checkpoint")
     convert.add_argument("--embodiment", required=True, metavar="E", help="name, or a YAML file")
     convert.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
-    convert.add_argument("--asset", metavar="ID", help="openpi statistics, where there are several")
+    convert.add_argument("--asset", metavar="ID", help="statistics of openpi, if there are several")
     convert.add_argument("--stats", type=Path, metavar="FILE", help="a norm_stats.json to use")
     convert.add_argument("--tokenizer", type=Path, metavar="PATH", help="SentencePiece model")
     convert.add_argument(
         "--delta",
         action=argparse.BooleanOptionalAction,
-        help="actions, but for grippers and velocities, are relative to the state",
+        help="actions are relative to the state, except grippers and velocities",
     )
     convert.add_argument("--horizon", type=_positive, metavar="N", help="steps of a chunk")
     convert.add_argument(
@@ -60,7 +58,7 @@ def _add_convert(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     convert.add_argument(
         "--robot-transform",
         choices=("none", "aloha", "aloha_lerobot"),
-        help="joint directions and gripper units of the training, where the files do not say",
+        help="joint directions and gripper units of the training, if the files do not name them",
     )
     convert.add_argument(
         "--state-in-prompt",
@@ -72,7 +70,7 @@ def _add_convert(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_verify(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verify = verbs.add_parser(
-        "verify", help="compare a checkpoint's outputs with recorded ones, of any kind"
+        "verify", help="compare the outputs of a checkpoint of any project with recorded ones"
     )
     verify.add_argument("directory", type=Path, metavar="PATH")
     verify.add_argument(
@@ -213,7 +211,7 @@ def _facts(checkpoint: LoadedCheckpoint) -> dict[str, str]:
 
 
 def _problems(checkpoint: LoadedCheckpoint) -> tuple[str, ...]:
-    """What keeps the checkpoint from driving the embodiment it names."""
+    """Why the checkpoint cannot drive the embodiment that it names."""
     from pi0_ros.checkpoint import check_compatibility
     from pi0_ros.embodiment import EmbodimentError, load
 

@@ -1,4 +1,4 @@
-"""What ``pi0 checkpoint inspect`` says about a checkpoint of any layout."""
+"""The text of ``pi0 checkpoint inspect`` for a checkpoint of any layout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def foreign_facts(found: Found) -> dict[str, str]:
-    """One line each about a checkpoint of another project."""
+    """Facts about a checkpoint of another project, by label."""
     config = found.config
     elements = sum(prod(t.shape) for t in found.tensors.values())
     stored = sum(prod(t.shape) * t.dtype.itemsize for t in found.tensors.values())
@@ -38,7 +38,7 @@ def foreign_facts(found: Found) -> dict[str, str]:
 
 
 def state_line(manifest: Manifest) -> str:
-    """How the network learns of the state."""
+    """How the network receives the state."""
     from pi0_ros.model import Pi0Config
 
     if manifest.state_in_prompt:
@@ -49,7 +49,7 @@ def state_line(manifest: Manifest) -> str:
 
 
 def model_line(config: Pi0Config | Pi0SmallConfig) -> str:
-    """Generation and sizes."""
+    """The model's generation and sizes."""
     from pi0_ros.model import Pi0SmallConfig
 
     if isinstance(config, Pi0SmallConfig):

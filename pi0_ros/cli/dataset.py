@@ -12,10 +12,8 @@ from pi0_ros.cli.dataset_show import add_show_parser
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb ``dataset`` and its own verbs."""
-    parser = subparsers.add_parser(
-        "dataset", help="make, edit, check and look at datasets (LeRobot v3.0)"
-    )
+    """Add the verb ``dataset`` and its own verbs."""
+    parser = subparsers.add_parser("dataset")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     add_convert_parser(verbs)
     _add_to_bags(verbs)

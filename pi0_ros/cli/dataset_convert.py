@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from pi0_ros.dataset.convert.pool import Converted
+    from pi0_ros.dataset.convert.convert_bags import ConversionResult
 
 
 def add_convert_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds ``convert`` to the verbs of ``pi0 dataset``."""
+    """Add ``convert`` to the verbs of ``pi0 dataset``."""
     verb = verbs.add_parser(
         "convert",
         help="make a dataset of bags, or append them to one",
@@ -92,8 +92,8 @@ def progress_bar(unit: str) -> Progress:
 
 def _convert(args: argparse.Namespace) -> int:
     from pi0_ros.dataset.convert.bags import find_bags
+    from pi0_ros.dataset.convert.convert_bags import convert_bags
     from pi0_ros.dataset.convert.options import ConvertOptions
-    from pi0_ros.dataset.convert.pool import convert_bags
     from pi0_ros.dataset.convert.workers import ConversionProgress
     from pi0_ros.dataset.format.validate import validate
 
@@ -112,7 +112,7 @@ def _convert(args: argparse.Namespace) -> int:
     with progress_bar("s recorded") as bar:
         task = bar.add_task(f"{len(bags)} bags", total=None)
 
-        def on_step(step: ConversionProgress) -> None:
+        def on_progress(step: ConversionProgress) -> None:
             steps[step.bag] = step
             finished = sum(each.done_s >= each.total_s for each in steps.values())
             bar.update(
@@ -122,11 +122,11 @@ def _convert(args: argparse.Namespace) -> int:
                 description=f"{finished} of {len(steps)} bags",
             )
 
-        result = convert_bags(bags, args.out, options, jobs=args.jobs, on_step=on_step)
+        result = convert_bags(bags, args.out, options, jobs=args.jobs, on_progress=on_progress)
     return _tell(args.out, result, validate(args.out))
 
 
-def _tell(out: Path, result: Converted, problems: tuple[str, ...]) -> int:
+def _tell(out: Path, result: ConversionResult, problems: tuple[str, ...]) -> int:
     info = result.info
     print(
         f"{out}: {info.total_episodes} episodes, {info.total_frames} frames at {info.fps} Hz,"

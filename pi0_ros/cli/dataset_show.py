@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def add_show_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds ``show`` to the verbs of ``pi0 dataset``."""
+    """Add ``show`` to the verbs of ``pi0 dataset``."""
     verb = verbs.add_parser(
         "show",
         help="write a page about a dataset, or show an episode in Rerun",

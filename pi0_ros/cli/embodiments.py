@@ -1,4 +1,4 @@
-"""``pi0 embodiments list|show|check``: look at robot types without starting anything."""
+"""``pi0 embodiments list|show|check``: show robot types without starting a node."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from pi0_ros.embodiment import (
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the ``embodiments`` verb; the parsed ``func`` returns an exit code."""
+    """Add the verb ``embodiments`` and its own verbs."""
     parser = subparsers.add_parser(
         "embodiments",
-        help="list, show or check robot types",
-        description="Look at the robot types that the suite knows, or at a file of your own.",
+        description="Shows the embodiments of the suite, or those of your own files.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
@@ -35,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verb.add_argument("name", help="a shipped embodiment, or the path of a YAML file")
     verb.set_defaults(func=run_show)
 
-    verb = verbs.add_parser("check", help="check files; names every error and its fix")
+    verb = verbs.add_parser("check", help="check files; prints every error and its fix")
     verb.add_argument("path", nargs="+", help="path of a YAML file, or a shipped embodiment")
     verb.set_defaults(func=run_check)
 
@@ -61,7 +60,7 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Print ``OK`` or every error of each file. Exit code 1 if there was one."""
+    """Print ``OK`` or every error of each file. Exit code 1 if there is an error."""
     failed = False
     for path in arguments.path:
         try:
@@ -82,7 +81,7 @@ def overview(robots: Sequence[Embodiment]) -> str:
     """Table with one line per embodiment."""
     rows = [("NAME", "STATE", "ACTION", "CAMERAS", "CHUNK", "STEPS", "CONTROLLERS")]
     for robot in robots:
-        kinds = dict.fromkeys(c.kind.value for c in robot.controllers)
+        kinds = dict.fromkeys(c.kind for c in robot.controllers)
         rows.append(
             (
                 robot.name,
@@ -98,7 +97,7 @@ def overview(robots: Sequence[Embodiment]) -> str:
 
 
 def page(robot: Embodiment) -> str:
-    """Everything an embodiment states, for reading."""
+    """The whole embodiment as text."""
     rates, sync = robot.rates, robot.sync
     return "\n".join(
         [
@@ -182,7 +181,7 @@ def _controller_rows(robot: Embodiment) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("NAME", "KIND", "TOPIC", "MESSAGE", "STOP", "DIMENSIONS")]
     for c in robot.controllers:
         names = ", ".join(c.dimensions)
-        rows.append((c.name, c.kind.value, c.topic, c.message_type, c.stop.value, names))
+        rows.append((c.name, c.kind, c.topic, c.message_type, c.stop.value, names))
     return rows
 
 

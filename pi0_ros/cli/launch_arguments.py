@@ -8,12 +8,12 @@ from pi0_ros.graph.arguments import Argument
 
 
 def option(argument: Argument) -> str:
-    """``num_steps`` as ``--num-steps``."""
+    """The option of an argument: ``--num-steps`` for ``num_steps``."""
     return f"--{argument.name.replace('_', '-')}"
 
 
 def add_launch_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
-    """Add the option; the embodiment is given without a name."""
+    """Add the option; the embodiment is a positional argument."""
     if argument.name == "embodiment":
         parser.add_argument("embodiment", metavar="EMBODIMENT", help=argument.description)
         return

@@ -10,27 +10,27 @@ from importlib import import_module
 from typing import Any
 
 from pi0_ros import __version__
-from pi0_ros.system.terminal import while_read
+from pi0_ros.system.terminal import run_until_pipe_breaks
 
-#: Verb (a module of this room with ``add_parser``) and what it does.
+#: Each verb, a module of this package with ``add_parser``, and its summary.
 VERBS = {
     "up": "start a robot (simulated, mock or real) and the policy that drives it",
     "status": "show what a running suite does, on one live screen",
     "robot": "start, stop, e-stop, reset or send home a robot that the suite drives",
     "embodiments": "list, show or check robot types",
-    "checkpoint": "make, show or check checkpoints",
+    "checkpoint": "create, inspect, convert, verify or load checkpoints",
     "record": "record demonstrations, one rosbag2 bag per episode",
-    "bag": "look at recorded episodes, judge them, repair them",
+    "bag": "show, check or repair recorded episodes",
     "replay": "play a recorded episode to a robot, within its limits",
-    "dataset": "make datasets of bags, edit and check them, look at them",
+    "dataset": "make, edit, check or show datasets (LeRobot v3.0)",
     "serve": "serve a checkpoint to robots on the network, as openpi does",
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """Takes options by their whole names: ``--out`` is not short for ``--outcome``.
+    """Accepts options by their full names only: ``--out`` is not taken for ``--outcome``.
 
-    Parsers of verbs are made of the same class.
+    The parsers of the verbs have the same class.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -38,10 +38,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """Make the parser; only the named verb gets its arguments.
+    """Make the parser, in which only the named verb has its arguments.
 
-    A verb leaves its function in ``func``. The others are not imported, so that
-    the command answers at once.
+    The other verbs are not imported, so that the command starts fast. A verb stores its function in
+    ``func``.
     """
     parser = _Parser(prog="pi0", description="π0 vision-language-action policies on ROS 2.")
     parser.add_argument("--version", action="version", version=f"pi0 {__version__}")
@@ -55,11 +55,11 @@ def build_parser(verb: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return its exit code, 2 for a refused input, 130 if interrupted.
+    """Run one verb. Return its exit code, 2 for a refused input, or 130 if interrupted.
 
-    141, as of a shell's own tools, if nobody reads the output any more.
+    Returns 141, as shell tools do, if the pipe of the output is closed.
     """
-    return while_read(lambda: _run(sys.argv[1:] if arguments is None else arguments))
+    return run_until_pipe_breaks(lambda: _run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _run(words: Sequence[str]) -> int:
@@ -75,7 +75,7 @@ def _run(words: Sequence[str]) -> int:
         sys.stderr.write("pi0: interrupted\n")
         return 130
     except OSError as error:
-        if error.filename is None:  # no file that the user could have named
+        if error.filename is None:  # the user named no file
             raise
         return _refuse(f"{os.fsdecode(error.filename)}: {error.strerror}")
     return code
@@ -88,7 +88,7 @@ def _refuse(text: str) -> int:
 
 
 def _refusals() -> tuple[type[ValueError], ...]:
-    """Errors that tell the user what to change; any other is ours and keeps its trace."""
+    """Errors that tell the user what to change. Any other error is a bug and keeps its trace."""
     from pi0_ros.checkpoint.errors import CheckpointError
     from pi0_ros.embodiment.errors import EmbodimentError
     from pi0_ros.graph.options import GraphError

@@ -1,19 +1,17 @@
-"""``pi0 robot``: the operator's five verbs."""
+"""``pi0 robot``: start, stop, e-stop, reset or home."""
 
 from __future__ import annotations
 
 import argparse
 
-from pi0_ros.cli.program import become, ros_name
-
-_CLIENT = "pi0_ros.clients.operate"
+from pi0_ros.cli.ros_names import add_node
 
 _VERBS = {
-    "start": "let the policy, or whoever comes, drive it from where it is",
-    "stop": "brake within limits and stand until `start`",
-    "estop": "the same, latched until `reset` and then `start`",
-    "reset": "leave the e-stop for the stop",
-    "home": "move to the home pose within limits and stand there until `start`",
+    "start": "let the policy or another client drive it from its present pose",
+    "stop": "brake within limits and stand still until `start`",
+    "estop": "the same, until `reset` and then `start`",
+    "reset": "clear the e-stop; the robot stays stopped until `start`",
+    "home": "move to the home pose within limits and stand still there until `start`",
 }
 
 
@@ -21,30 +19,26 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Add the verb."""
     parser = verbs.add_parser(
         "robot",
-        help="start, stop, e-stop, reset or send home a robot that the suite drives",
         description="Calls a service of the running chunk_executor, prints its answer and ends "
-        "with 0 if it was done, 1 if it was refused, 2 if nobody answered. It takes a second to "
-        "find the node: what must stop at once needs the e-stop of the robot.",
+        "with 0 if it was done, 1 if it was refused, 2 without an answer. It takes a second to "
+        "find the node; to stop the robot at once, use its own e-stop.",
     )
     actions = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for name, summary in _VERBS.items():
         action = actions.add_parser(name, help=summary, description=f"To {summary}.")
+        add_node(action, "chunk_executor")
         action.add_argument(
-            "--node",
-            type=ros_name,
-            default="chunk_executor",
-            metavar="NAME",
-            help="the executor's node (default: %(default)s)",
+            "--timeout",
+            type=float,
+            default=10.0,
+            metavar="S",
+            help="wait this many seconds for the answer (default: %(default)g)",
         )
-        action.add_argument(
-            "--namespace",
-            type=ros_name,
-            default="/",
-            metavar="NS",
-            help="of the suite (default: %(default)s)",
-        )
-        action.set_defaults(func=_operate, verb=name)
+        action.set_defaults(func=run, verb=name)
 
 
-def _operate(args: argparse.Namespace) -> int:
-    become(_CLIENT, [args.verb, "--node", args.node, "--namespace", args.namespace])
+def run(given: argparse.Namespace) -> int:
+    """Ask the executor; the exit code is in the description."""
+    from pi0_ros.clients.operate import operate
+
+    return operate(given.verb, node=given.node, namespace=given.namespace, timeout_s=given.timeout)

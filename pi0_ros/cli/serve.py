@@ -16,7 +16,7 @@ from pi0_ros.policy.options import INFERENCE_DEFAULTS
 if TYPE_CHECKING:
     from pi0_ros.policy.remote.server import PolicyServer
 
-#: The environment's way to give the key, out of sight of `ps`.
+#: Environment variable with the key, which `ps` does not show.
 _KEY_VARIABLE = "PI0_API_KEY"
 
 
@@ -24,21 +24,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the verb ``serve``."""
     parser = subparsers.add_parser(
         "serve",
-        help="serve a checkpoint to robots on the network, as openpi does",
-        description="Speaks the openpi websocket protocol: `pi0 up --remote ws://HOST:PORT` and "
-        "every openpi client can be driven by it. GET /healthz answers OK. Runs until Ctrl-C.",
+        description="Speaks the openpi websocket protocol, for `pi0 up --remote ws://HOST:PORT` "
+        "and for every openpi client. GET /healthz answers OK. Runs until Ctrl-C.",
     )
     parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR")
     parser.add_argument("--embodiment", required=True, help="name, or path of a YAML file")
-    parser.add_argument("--host", default="0.0.0.0", help="to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8000, help="0: any (default: %(default)s)")
+    parser.add_argument("--host", default="0.0.0.0", help="address (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=_port, default=8000, help="0: any port (default: %(default)s)"
+    )
     parser.add_argument(
         "--api-key",
         default=os.environ.get(_KEY_VARIABLE, ""),
         metavar="KEY",
-        help=f"what clients must send; better set {_KEY_VARIABLE} (default: everyone may connect)",
+        help=f"key that clients must send; better set {_KEY_VARIABLE} (default: none needed)",
     )
-    parser.add_argument("--prompt", default="", help="for clients that send none")
+    parser.add_argument("--prompt", default="", help="instruction for clients that send none")
     for name, (default, description) in INFERENCE_DEFAULTS.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",
@@ -56,7 +57,7 @@ def _port(text: str) -> int:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Load, listen, serve until told to stop. Exit code 2 for what cannot be served."""
+    """Serve until a signal stops it. Exit code 2 if the checkpoint cannot be served."""
     from pi0_ros.embodiment import load
     from pi0_ros.policy.backends.local import LocalPolicy
     from pi0_ros.policy.errors import PolicyError
@@ -64,7 +65,7 @@ def run(given: argparse.Namespace) -> int:
     from pi0_ros.policy.remote.server import PolicyServer, ServerOptions
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    logging.getLogger("websockets").setLevel(logging.ERROR)  # a line for each stray port scan
+    logging.getLogger("websockets").setLevel(logging.ERROR)  # it logs every port scan
     embodiment = load(given.embodiment)
     try:
         options = InferenceOptions(
@@ -83,7 +84,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _serve(server: PolicyServer, host: str) -> None:
-    """Until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

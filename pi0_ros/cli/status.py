@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from pi0_ros.cli.program import become, ros_name
-
-_CLIENT = "pi0_ros.clients.status.client"
+from pi0_ros.cli.ros_names import add_namespace
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb."""
     parser = verbs.add_parser(
         "status",
-        help="show what a running suite does, on one live screen",
         description="Shows state, chunks, ticks, streams, limits and every node's diagnostics "
-        "until Ctrl-C. With --once or --json: exit code 0 if all is well, 1 if something is "
-        "not, 2 if nothing was heard. Only listens; nothing on the robot waits for it.",
+        "until Ctrl-C. With --once or --json: exit code 0 if every node is OK, 1 if one is "
+        "not, 2 if nothing was received. It only listens and does not slow the robot down.",
     )
-    parser.add_argument(
-        "--namespace",
-        type=ros_name,
-        default="/",
-        metavar="NS",
-        help="of the suite (default: %(default)s)",
-    )
+    add_namespace(parser)
     parser.add_argument("--once", action="store_true", help="print one frame and end")
     parser.add_argument("--json", action="store_true", help="print one line of JSON and end")
     parser.add_argument(
@@ -34,9 +25,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         metavar="S",
         help="listen at most this long for one frame (default: %(default)g)",
     )
-    parser.set_defaults(func=_status)
+    parser.set_defaults(func=run)
 
 
-def _status(args: argparse.Namespace) -> int:
-    words = ["--namespace", args.namespace, "--timeout", str(args.timeout)]
-    become(_CLIENT, [*words, *(f"--{name}" for name in ("once", "json") if getattr(args, name))])
+def run(given: argparse.Namespace) -> int:
+    """Show the suite; the exit code is in the description."""
+    from pi0_ros.clients.status.client import show_status
+
+    return show_status(
+        namespace=given.namespace, once=given.once, as_json=given.json, timeout_s=given.timeout
+    )

@@ -6,16 +6,15 @@ import argparse
 import sys
 
 from pi0_ros.cli.launch_arguments import add_launch_argument
-from pi0_ros.graph.arguments import ARGUMENTS
+from pi0_ros.graph.arguments import ARGUMENTS, parse_options
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb; its options are the launch arguments."""
+    """Add the verb, with the launch arguments as options."""
     parser = verbs.add_parser(
         "up",
-        help="start a robot (simulated, mock or real) and the policy that drives it",
         description="Starts every process of the suite and runs until Ctrl-C, which stops them "
-        "in order with the arm left holding. A process that dies takes the others down.",
+        "in order; the arm holds its pose. If a process dies, the others are stopped.",
     )
     for argument in ARGUMENTS:
         add_launch_argument(parser, argument)
@@ -25,7 +24,6 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(given: argparse.Namespace) -> int:
     """Start the graph and wait; exit code 1 if a process died."""
     from pi0_ros.graph.declaration import declare
-    from pi0_ros.graph.options import parse_options
     from pi0_ros.graph.supervisor import Supervisor
     from pi0_ros.system.terminal import TerminalSink
 

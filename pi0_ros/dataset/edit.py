@@ -1,7 +1,7 @@
-"""Making datasets out of datasets: merged, split, without some episodes; statistics again.
+"""Editing of datasets: merge, split, delete episodes, recompute statistics.
 
-Every edit writes a new dataset, whose episodes, frames and tasks are numbered afresh;
-videos are copied, never encoded again.
+Each edit but the last writes a new dataset and renumbers episodes, frames and tasks. Video packets
+are copied and not re-encoded.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pi0_ros.dataset.convert.pool import same_robot
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.info import STATS_PATH, Info, read_info, write_json
-from pi0_ros.dataset.format.provenance import DatasetProvenance
+from pi0_ros.dataset.format.provenance import DatasetProvenance, same_robot
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.dataset.format.stats import (
     FeatureStats,
@@ -23,16 +22,15 @@ from pi0_ros.dataset.format.stats import (
     sample_indices,
     stats_to_json,
 )
-from pi0_ros.dataset.format.unlisted_files import remove_unlisted_files
 from pi0_ros.dataset.format.writer import STAGING, DatasetWriter
 from pi0_ros.dataset.lock import dataset_lock
 
 
 def merge(sources: Sequence[Path], out: Path) -> Info:
-    """All episodes of several datasets in one. Raises :class:`DatasetError` if they differ."""
+    """Write all episodes of several datasets into one. Raises :class:`DatasetError`."""
     datasets = [Dataset.open(source) for source in sources]
     if len(datasets) < 2:
-        raise DatasetError("one dataset to merge; name two or more")
+        raise DatasetError("only one dataset to merge; give two or more")
     for other in datasets[1:]:
         _check_alike(datasets[0], other)
     picked = [(each, range(len(each.records))) for each in datasets]
@@ -40,7 +38,7 @@ def merge(sources: Sequence[Path], out: Path) -> Info:
 
 
 def split(source: Path, parts: Mapping[Path, Sequence[int]]) -> dict[Path, Info]:
-    """A new dataset for each set of episodes. Raises :class:`DatasetError` for unknown ones."""
+    """Write a new dataset for each set of episodes. Raises :class:`DatasetError`."""
     dataset = Dataset.open(source)
     for out, episodes in parts.items():
         _check_known(dataset, episodes)
@@ -50,10 +48,10 @@ def split(source: Path, parts: Mapping[Path, Sequence[int]]) -> dict[Path, Info]
 
 
 def delete(source: Path, episodes: Sequence[int], out: Path | None = None) -> Info:
-    """Leave episodes out, in a new dataset or in place.
+    """Delete episodes, in place or into a new dataset.
 
-    In place, the new one is whole before it takes the old one's name, and what else lies in
-    the folder stays there. Their bags are not converted into it again.
+    In place, the new dataset replaces the old one only when it is complete; other files in the
+    folder stay. The bags of deleted episodes are not converted into this dataset again.
     """
     if out is not None:
         return _without(source, episodes, out)
@@ -78,7 +76,7 @@ def _without(source: Path, episodes: Sequence[int], out: Path) -> Info:
     _check_known(dataset, episodes)
     kept = [record.index for record in dataset.records if record.index not in set(episodes)]
     if not kept:
-        raise DatasetError(f"{source}: nothing would be left; remove the folder instead")
+        raise DatasetError(f"{source}: no episode would remain; remove the folder instead")
     manifest = dataset.manifest or DatasetProvenance()
     gone = (dataset.source(index).fingerprint for index in episodes)
     deleted = dict.fromkeys((*manifest.deleted, *filter(None, gone)))
@@ -90,14 +88,14 @@ def _without(source: Path, episodes: Sequence[int], out: Path) -> Info:
         dataset.close()
 
 
-#: In the folder beside a dataset that episodes are deleted from.
+#: Subfolders of the work folder beside a dataset whose episodes are deleted.
 _NEW, _OLD = "new", "old"
-#: Of a dataset's folder, what an edit writes again, or makes out of date.
+#: Entries of a dataset's folder that an edit rewrites or makes out of date.
 _OURS = ("data", "videos", "meta", "report", STAGING)
 
 
 def _finish(source: Path, work: Path) -> None:
-    """Bring an edit in place to its end, or back to its beginning, wherever it stopped."""
+    """Complete an interrupted edit in place, or undo it."""
     old = work / _OLD
     if old.is_dir() and not source.exists():
         os.replace(old, source)
@@ -108,10 +106,10 @@ def _finish(source: Path, work: Path) -> None:
 
 
 def recompute(source: Path) -> dict[str, FeatureStats]:
-    """Write meta/stats.json again: true statistics, of images over a sample of every episode."""
+    """Recompute meta/stats.json: exact for numbers, from a sample of each episode for images."""
     dataset = Dataset.open(source)
     with dataset_lock(dataset.root):
-        remove_unlisted_files(dataset)
+        dataset.remove_unlisted_files()
         return _recompute(dataset)
 
 
@@ -142,7 +140,7 @@ def _write(
         writer = DatasetWriter(out, first.info, manifest)
         for dataset, episodes in picked:
             for episode in episodes:
-                writer.add(dataset.part(episode))
+                writer.add(dataset.episode_data(episode))
         info = writer.publish()
     except BaseException:
         shutil.rmtree(out / STAGING if existed else out, ignore_errors=True)
@@ -153,18 +151,18 @@ def _write(
 
 def _check_free(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DatasetError(f"{out} exists and is no empty folder; give another --out")
+        raise DatasetError(f"{out} exists and is not an empty folder; give another --out")
 
 
 def _check_known(dataset: Dataset, episodes: Sequence[int]) -> None:
     for episode in episodes:
         dataset.record(episode)
     if not episodes:
-        raise DatasetError("no episode named")
+        raise DatasetError("no episode given")
 
 
 def _check_alike(one: Dataset, other: Dataset) -> None:
-    """Same rate and same features, or the first difference."""
+    """Raise :class:`DatasetError` unless both have the same rate and features."""
     if one.fps != other.fps:
         raise DatasetError(f"{other.root} has {other.fps} fps, {one.root} has {one.fps}")
     ours, theirs = one.info.features, other.info.features
@@ -182,7 +180,7 @@ def _check_alike(one: Dataset, other: Dataset) -> None:
 
 
 def _common_manifest(datasets: Sequence[Dataset]) -> DatasetProvenance:
-    """What the manifests agree on. Raises :class:`DatasetError` for different robots."""
+    """The common manifest, without episodes. Raises :class:`DatasetError` if the robots differ."""
     known = [dataset for dataset in datasets if dataset.manifest and dataset.manifest.embodiment]
     if not known:
         return DatasetProvenance()

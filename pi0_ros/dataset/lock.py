@@ -1,4 +1,4 @@
-"""One writer at a time in a dataset."""
+"""The lock that gives a dataset one writer at a time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pi0_ros.dataset.format.writer import ASSEMBLY, STAGING
 
 @contextmanager
 def dataset_lock(out: Path) -> Iterator[None]:
-    """Keep every other writer out of a dataset; remove what is left empty or half-assembled.
+    """Lock a dataset for writing; at the end, remove empty folders and incomplete files.
 
-    Raises :class:`DatasetError` if there is one.
+    Raises :class:`DatasetError` if another process holds the lock.
     """
     existed, staging = out.exists(), out / STAGING
     descriptor = _lock(out, staging)
@@ -27,7 +27,7 @@ def dataset_lock(out: Path) -> Iterator[None]:
         if _is_at(descriptor, staging):
             shutil.rmtree(staging / ASSEMBLY, ignore_errors=True)
             for folder in (staging, *([] if existed else [out])):
-                with suppress(OSError):  # not empty: to be gone on with
+                with suppress(OSError):  # not empty: the next run continues there
                     folder.rmdir()
         os.close(descriptor)
 
@@ -37,14 +37,14 @@ def _lock(out: Path, staging: Path) -> int:
         staging.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(staging, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:  # the one before has just removed it
+        except FileNotFoundError:  # the previous writer has just removed it
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
             raise DatasetError(
-                f"{out}: another conversion is writing there; wait for it"
+                f"{out}: another process is writing to it; wait until it ends"
             ) from error
         if _is_at(descriptor, staging):
             return descriptor
@@ -52,7 +52,7 @@ def _lock(out: Path, staging: Path) -> int:
 
 
 def _is_at(descriptor: int, folder: Path) -> bool:
-    """Whether a folder still is the one that was opened."""
+    """Whether the opened folder still is at this path."""
     try:
         return os.path.samestat(os.fstat(descriptor), folder.stat())
     except FileNotFoundError:

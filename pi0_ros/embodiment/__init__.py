@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pi0_ros.controllers import ControllerPacker, StopBehaviour
 from pi0_ros.embodiment.errors import EmbodimentError, JointStateError
 from pi0_ros.embodiment.loader import available, load
 from pi0_ros.embodiment.packing import (
-    ControllerPacker,
     JointStatePacker,
     action_slots,
     controller_packer,
@@ -24,7 +24,6 @@ from pi0_ros.embodiment.types import (
     ActionDimension,
     Camera,
     Controller,
-    ControllerKind,
     Embodiment,
     LeaderDimension,
     LimitArrays,
@@ -32,7 +31,6 @@ from pi0_ros.embodiment.types import (
     Rates,
     Slots,
     StateDimension,
-    StopBehaviour,
     SyncTolerances,
     Teleoperation,
 )
@@ -44,7 +42,6 @@ __all__ = [
     "ActionDimension",
     "Camera",
     "Controller",
-    "ControllerKind",
     "ControllerPacker",
     "Embodiment",
     "EmbodimentError",

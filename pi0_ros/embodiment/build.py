@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pi0_ros.controllers import CONTROLLER_KINDS, StopBehaviour
 from pi0_ros.embodiment import schema
 from pi0_ros.embodiment.types import (
     CAMERA_SLOTS,
     ActionDimension,
     Camera,
     Controller,
-    ControllerKind,
     Embodiment,
     LeaderDimension,
     Limits,
     Rates,
     Slots,
     StateDimension,
-    StopBehaviour,
     SyncTolerances,
     Teleoperation,
 )
@@ -25,7 +24,12 @@ from pi0_ros.embodiment.types import (
 
 def build(file: schema.EmbodimentFile, path: Path) -> Embodiment:
     """Assemble the dataclasses. The file has passed all checks; nothing is checked here."""
-    twist = {n for c in file.controllers.values() if c.kind == "twist" for n in c.dimensions}
+    velocities = {
+        name
+        for controller in file.controllers.values()
+        if CONTROLLER_KINDS.get(controller.kind).is_velocity
+        for name in controller.dimensions
+    }
     return Embodiment(
         name=file.name,
         description=" ".join(file.description.split()),
@@ -36,7 +40,7 @@ def build(file: schema.EmbodimentFile, path: Path) -> Embodiment:
             for name, row in group.dimensions.items()
         ),
         action=tuple(
-            _action(name, row, group, name in twist)
+            _action(name, row, group, name in velocities)
             for group in file.action
             for name, row in group.dimensions.items()
         ),
@@ -86,14 +90,16 @@ def _action(
 
 
 def _controller(name: str, row: schema.ControllerRow) -> Controller:
+    kind = CONTROLLER_KINDS.get(row.kind)
     return Controller(
         name=name,
-        kind=ControllerKind(row.kind),
+        kind=row.kind,
         topic=row.topic,
-        message_type=schema.CONTROLLER_MESSAGES[row.kind],
+        message_type=kind.message_type,
         dimensions=tuple(row.dimensions),
-        stop=StopBehaviour(row.stop),
+        stop=kind.stops[0] if row.stop is None else StopBehaviour(row.stop),
         frame_id=row.frame_id,
+        options={**kind.options, **row.options},
     )
 
 

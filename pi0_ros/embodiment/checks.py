@@ -1,81 +1,51 @@
-"""Checks that need two places of an embodiment file to see."""
+"""Checks that need two places of an embodiment file: dimensions, cameras, rates, leaders.
+
+Those of controllers are in :mod:`pi0_ros.embodiment.controller_checks`.
+"""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 
-from pi0_ros.embodiment.errors import KeyPath, Problem, format_path
-from pi0_ros.embodiment.schema import (
-    CONTROLLER_MESSAGES,
-    ENCODINGS,
-    STOP_BEHAVIOURS,
-    TWIST_AXES,
-    ActionRow,
-    ControllerRow,
-    StateRow,
-)
-from pi0_ros.embodiment.survey import Entry, Survey, merged_limits
+from pi0_ros.camera_encodings import CAMERA_ENCODINGS
+from pi0_ros.embodiment.controller_checks import controller_problems, velocities
+from pi0_ros.embodiment.errors import Problem
+from pi0_ros.embodiment.partial_file import Entry, PartialFile, merged_limits, repeats
+from pi0_ros.embodiment.schema import ActionRow, StateRow
 from pi0_ros.embodiment.types import CAMERA_SLOTS
+from pi0_ros.extensions import did_you_mean
 
 _LAYOUTS = ("paper", "checkpoint")
 _LIMITS = ("lower", "upper", "velocity", "acceleration")
 
 
-def cross_check(survey: Survey) -> list[Problem]:
+def cross_check(file: PartialFile) -> list[Problem]:
     """Return everything the places of a file contradict each other in."""
     return list(
         chain(
-            _names(survey.state),
-            _names(survey.action),
-            _slots(survey.state),
-            _slots(survey.action),
-            _sources(survey.state),
-            _limits(survey),
-            _homes(survey),
-            _measured(survey),
-            _coverage(survey),
-            _controllers(survey),
-            _twists(survey),
-            _cameras(survey),
-            _camera_slots(survey),
-            _rates(survey),
-            _leaders(survey),
+            _names(file.state),
+            _names(file.action),
+            _slots(file.state),
+            _slots(file.action),
+            _sources(file.state),
+            _one_source_per_topic(file.state),
+            _limits(file),
+            _homes(file),
+            _measured(file),
+            controller_problems(file),
+            _cameras(file),
+            _camera_slots(file),
+            _rates(file),
+            _leaders(file),
         )
     )
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'elbow'?`` when something known is close, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def twist_dimensions(survey: Survey) -> frozenset[str]:
-    """Names of the action dimensions that a twist controller carries."""
-    return frozenset(
-        name
-        for c in survey.controllers
-        if c.row is not None and c.row.kind == "twist"
-        for name in c.row.dimensions
-    )
-
-
-def _repeats(keyed: Iterable[tuple[object, KeyPath]]) -> Iterator[tuple[object, KeyPath, str]]:
-    """Yield every later holder of a key, with the place of the first."""
-    first: dict[object, KeyPath] = {}
-    for key, path in keyed:
-        if key in first:
-            yield key, path, format_path(first[key])
-        else:
-            first[key] = path
 
 
 def _names(
     entries: tuple[Entry[StateRow], ...] | tuple[Entry[ActionRow], ...],
 ) -> Iterator[Problem]:
-    for name, path, where in _repeats((e.name, e.path) for e in entries):
+    for name, path, where in repeats((e.name, e.path) for e in entries):
         yield Problem(path, f"{name!r} is already a dimension at {where}; rename one of them")
 
 
@@ -84,7 +54,7 @@ def _slots(
 ) -> Iterator[Problem]:
     for i, layout in enumerate(_LAYOUTS):
         taken = ((e.row.slots[i], (*e.path, "slots", i)) for e in entries if e.row is not None)
-        for slot, path, where in _repeats(taken):
+        for slot, path, where in repeats(taken):
             yield Problem(
                 path, f"{layout} slot {slot} is taken by {where}; give each dimension its own slot"
             )
@@ -100,7 +70,7 @@ def _sources(entries: tuple[Entry[StateRow], ...]) -> Iterator[Problem]:
         for e in entries
         if e.row is not None
     )
-    for source, path, where in _repeats(keyed):
+    for source, path, where in repeats(keyed):
         yield Problem(
             path,
             f"{source} is already read by {where}; "
@@ -108,8 +78,21 @@ def _sources(entries: tuple[Entry[StateRow], ...]) -> Iterator[Problem]:
         )
 
 
-def _limits(survey: Survey) -> Iterator[Problem]:
-    for entry in survey.action:
+def _one_source_per_topic(entries: tuple[Entry[StateRow], ...]) -> Iterator[Problem]:
+    """A topic has one message type."""
+    types: dict[object, object] = {}
+    for entry in entries:
+        topic, found = entry.group.get("topic"), entry.group.get("message_type")
+        if types.setdefault(topic, found) != found:
+            path = (*entry.path[:-2], "message_type")
+            yield Problem(
+                path, f"{found!r} on {topic!r}, which has {types[topic]!r} above; use one of them"
+            )
+            types[topic] = found
+
+
+def _limits(file: PartialFile) -> Iterator[Problem]:
+    for entry in file.action:
         limits = merged_limits(entry)
         if limits is None:
             continue
@@ -127,13 +110,13 @@ def _limits(survey: Survey) -> Iterator[Problem]:
             )
 
 
-def _homes(survey: Survey) -> Iterator[Problem]:
-    twist = twist_dimensions(survey)
-    for entry in survey.action:
+def _homes(file: PartialFile) -> Iterator[Problem]:
+    velocity = velocities(file)
+    for entry in file.action:
         if entry.row is None:
             continue
         path, home = (*entry.path, "home"), entry.row.home
-        if entry.name in twist:
+        if entry.name in velocity:
             if home:
                 yield Problem(path, f"{home:g} for a velocity; a base is at home at 0, remove it")
             continue
@@ -151,19 +134,19 @@ def _homes(survey: Survey) -> Iterator[Problem]:
             )
 
 
-def _measured(survey: Survey) -> Iterator[Problem]:
-    known = [e.name for e in survey.state]
-    twist = twist_dimensions(survey)
-    for entry in survey.action:
+def _measured(file: PartialFile) -> Iterator[Problem]:
+    known = [e.name for e in file.state]
+    velocity = velocities(file)
+    for entry in file.action:
         if entry.row is None:
             continue
         path, reference = (*entry.path, "state"), entry.row.state
-        if entry.name in twist:
+        if entry.name in velocity:
             if reference is not None:
                 yield Problem(path, f"{reference!r} for a velocity; nothing measures it, remove it")
         elif reference is not None and reference not in known:
             yield Problem(
-                path, f"{reference!r} is not a state dimension{nearest(reference, known)}"
+                path, f"{reference!r} is not a state dimension{did_you_mean(reference, known)}"
             )
         elif reference is None and entry.name not in known:
             yield Problem(
@@ -173,131 +156,45 @@ def _measured(survey: Survey) -> Iterator[Problem]:
             )
 
 
-def _coverage(survey: Survey) -> Iterator[Problem]:
-    known = [e.name for e in survey.action]
-    carriers: dict[str, list[str]] = {name: [] for name in known}
-    for controller in survey.controllers:
-        for i, name in enumerate(controller.row.dimensions if controller.row else []):
-            if name in carriers:
-                carriers[name].append(controller.name)
-            else:
-                yield Problem(
-                    (*controller.path, "dimensions", i),
-                    f"{name!r} is not an action dimension{nearest(name, known)}",
-                )
-    unreadable = any(c.row is None for c in survey.controllers)
-    for entry in survey.action:
-        names = carriers[entry.name]
-        if not names and not unreadable:
-            yield Problem(entry.path, "carried by no controller; list it in one of controllers")
-        elif len(names) > 1:
-            yield Problem(
-                entry.path, f"carried by {' and '.join(names)}; list it in one controller only"
-            )
-
-
-def _controllers(survey: Survey) -> Iterator[Problem]:
-    rows = {e.name: e.row for e in survey.action if e.row is not None}
-    topics = ((c.row.topic, (*c.path, "topic")) for c in survey.controllers if c.row)
-    for topic, path, where in _repeats(topics):
-        yield Problem(path, f"{topic!r} is already commanded at {where}; use one controller")
-    for controller in survey.controllers:
-        if controller.row is None:
-            continue
-        yield from _controller_words(controller.path, controller.row)
-        named = (
-            (rows[name].joint, (*controller.path, "dimensions", i))
-            for i, name in enumerate(controller.row.dimensions)
-            if name in rows
-        )
-        for joint, path, where in _repeats(named):
-            yield Problem(path, f"joint {joint!r} is already commanded at {where}; remove one")
-
-
-def _controller_words(path: KeyPath, row: ControllerRow) -> Iterator[Problem]:
-    expected = CONTROLLER_MESSAGES[row.kind]
-    if row.message_type not in (None, expected):
-        yield Problem(
-            (*path, "message_type"),
-            f"{row.message_type!r} is not what a {row.kind} controller listens for; "
-            f"use {expected!r} or leave it out",
-        )
-    allowed = STOP_BEHAVIOURS[row.kind]
-    if row.stop not in allowed:
-        yield Problem(
-            (*path, "stop"),
-            f"{row.stop!r} makes no sense for a {row.kind} controller; use {' or '.join(allowed)}",
-        )
-
-
-def _twists(survey: Survey) -> Iterator[Problem]:
-    twist = twist_dimensions(survey)
-    for entry in survey.action:
-        if entry.row is None:
-            continue
-        unit = entry.row.unit or entry.group.get("unit")
-        if entry.name not in twist:
-            if unit in ("m/s", "rad/s"):
-                yield Problem(
-                    entry.path, f"a velocity [{unit}] needs a controller of kind twist to carry it"
-                )
-            continue
-        if entry.row.joint not in TWIST_AXES:
-            yield Problem(
-                (*entry.path, "joint"),
-                f"{entry.row.joint!r} is not an axis of a twist; "
-                f"use one of {', '.join(TWIST_AXES)}",
-            )
-            continue
-        expected = "m/s" if entry.row.joint.startswith("linear") else "rad/s"
-        if unit != expected:
-            yield Problem((*entry.path, "unit"), f"{unit!r} for {entry.row.joint}; use {expected}")
-        limits = merged_limits(entry)
-        if limits is None or limits.lower is None or limits.upper is None:
-            continue
-        if limits.lower < limits.upper and not limits.lower <= 0.0 <= limits.upper:
-            yield Problem(
-                (*entry.path, "limits"),
-                f"{limits.lower:g}..{limits.upper:g} excludes 0, so the base could not stop; "
-                "include it",
-            )
-
-
-def _cameras(survey: Survey) -> Iterator[Problem]:
-    topics = ((c.row.topic, (*c.path, "topic")) for c in survey.cameras if c.row)
-    for topic, path, where in _repeats(topics):
+def _cameras(file: PartialFile) -> Iterator[Problem]:
+    topics = ((c.row.topic, (*c.path, "topic")) for c in file.cameras if c.row)
+    for topic, path, where in repeats(topics):
         yield Problem(path, f"{topic!r} is already read at {where}; each camera has its own topic")
-    for camera in survey.cameras:
+    for camera in file.cameras:
         if camera.row is None:
             continue
-        known = ENCODINGS[camera.row.message_type]
+        known = [
+            encoding.name
+            for encoding in CAMERA_ENCODINGS.entries()
+            if encoding.message_type == camera.row.message_type
+        ]
         if camera.row.encoding not in known:
             yield Problem(
                 (*camera.path, "encoding"),
                 f"{camera.row.encoding!r} is not an encoding of {camera.row.message_type} that "
-                f"can be read; use {', '.join(known)}{nearest(camera.row.encoding, known)}",
+                f"can be read; use {', '.join(known)}{did_you_mean(camera.row.encoding, known)}",
             )
 
 
-def _camera_slots(survey: Survey) -> Iterator[Problem]:
-    filled = [(c.row.slot, (*c.path, "slot")) for c in survey.cameras if c.row]
-    for slot, path, where in _repeats(filled):
+def _camera_slots(file: PartialFile) -> Iterator[Problem]:
+    filled = [(c.row.slot, (*c.path, "slot")) for c in file.cameras if c.row]
+    for slot, path, where in repeats(filled):
         yield Problem(path, f"{slot!r} is already filled by {where}; one camera per slot")
     taken = {slot for slot, _ in filled}
-    for slot, path in survey.absent_slots.items():
+    for slot, path in file.absent_slots.items():
         if slot in taken:
             yield Problem(path, f"{slot!r} has a camera; remove it from absent_slots")
-    if any(c.row is None for c in survey.cameras):
+    if any(c.row is None for c in file.cameras):
         return
     for slot in CAMERA_SLOTS:
-        if slot not in taken and slot not in survey.absent_slots:
+        if slot not in taken and slot not in file.absent_slots:
             yield Problem(
                 ("cameras",), f"slot {slot!r} has no camera; add one or list it in absent_slots"
             )
 
 
-def _rates(survey: Survey) -> Iterator[Problem]:
-    horizon, steps = survey.rates.get("horizon"), survey.rates.get("execution_steps")
+def _rates(file: PartialFile) -> Iterator[Problem]:
+    horizon, steps = file.rates.get("horizon"), file.rates.get("execution_steps")
     if isinstance(horizon, int) and isinstance(steps, int) and steps > horizon >= 1:
         yield Problem(
             ("rates", "execution_steps"),
@@ -305,18 +202,18 @@ def _rates(survey: Survey) -> Iterator[Problem]:
         )
 
 
-def _leaders(survey: Survey) -> Iterator[Problem]:
-    known = [e.name for e in survey.action]
-    twist = twist_dimensions(survey)
-    for name, path, where in _repeats((e.name, e.path) for e in survey.leaders):
+def _leaders(file: PartialFile) -> Iterator[Problem]:
+    known = [e.name for e in file.action]
+    velocity = velocities(file)
+    for name, path, where in repeats((e.name, e.path) for e in file.leaders):
         yield Problem(path, f"{name!r} is already led at {where}; remove one")
-    for entry in survey.leaders:
+    for entry in file.leaders:
         if entry.name not in known:
-            text = f"{entry.name!r} is not an action dimension{nearest(entry.name, known)}"
+            text = f"{entry.name!r} is not an action dimension{did_you_mean(entry.name, known)}"
             yield Problem(entry.path, text)
-        elif entry.name in twist:
+        elif entry.name in velocity:
             yield Problem(entry.path, f"{entry.name!r} is a velocity; a leader arm has none")
-    led = [e.name for e in survey.leaders]
-    for name, path in survey.start.items():
+    led = [e.name for e in file.leaders]
+    for name, path in file.start.items():
         if name not in led:
-            yield Problem(path, f"{name!r} is led by no leader arm{nearest(name, led)}")
+            yield Problem(path, f"{name!r} is led by no leader arm{did_you_mean(name, led)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from pydantic import ValidationError
 from pi0_ros.embodiment.build import build
 from pi0_ros.embodiment.checks import cross_check
 from pi0_ros.embodiment.errors import EmbodimentError, KeyPath, Problem, format_path
+from pi0_ros.embodiment.partial_file import PartialFile
 from pi0_ros.embodiment.schema import EmbodimentFile
-from pi0_ros.embodiment.sentences import structural_problems
-from pi0_ros.embodiment.survey import Survey
+from pi0_ros.embodiment.schema_errors import structural_problems
 from pi0_ros.embodiment.types import Embodiment
+from pi0_ros.extensions import did_you_mean
 
 #: A file every checkout and installation ships; its folder is the folder.
 _LANDMARK = "ur5e.yaml"
@@ -54,7 +54,7 @@ def _checked(
             model = EmbodimentFile.model_validate(raw)
         except ValidationError as error:
             problems += structural_problems(error)
-        problems += cross_check(Survey.of(raw))
+        problems += cross_check(PartialFile.of(raw))
     else:
         problems.append(Problem((), "holds no mapping of keys; see docs/reference/embodiments.md"))
     if problems or model is None:
@@ -81,8 +81,7 @@ def _resolve(name_or_path: str | Path) -> Path:
     known = available()
     if text in known:
         return _shipped_folder() / f"{text}.yaml"
-    close = difflib.get_close_matches(text, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
+    hint = did_you_mean(text, known) or "."
     raise EmbodimentError(
         [
             f"unknown embodiment {text!r}{hint} Known: {', '.join(known)}. "

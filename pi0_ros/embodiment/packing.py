@@ -8,13 +8,13 @@ controller for outgoing ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
+from pi0_ros.controllers import ControllerPacker
 from pi0_ros.embodiment.errors import EmbodimentError, JointStateError
 from pi0_ros.embodiment.types import (
     CHECKPOINT_WIDTH,
@@ -24,6 +24,7 @@ from pi0_ros.embodiment.types import (
     Embodiment,
     StateDimension,
 )
+from pi0_ros.state_sources import STATE_SOURCES, StateSource
 
 IndexArray = NDArray[np.intp]
 Number = TypeVar("Number", bound=np.floating[Any])
@@ -33,13 +34,14 @@ _ORDERS_KEPT = 16
 
 
 class JointStatePacker:
-    """Turns the arrays of sensor_msgs/msg/JointState into state values, by joint name."""
+    """Turns what the joint-state topics measure into state values, by joint name."""
 
     def __init__(self, embodiment: Embodiment) -> None:
         dimensions: dict[str, list[tuple[int, StateDimension]]] = {}
         for index, dimension in enumerate(embodiment.state):
             dimensions.setdefault(dimension.topic, []).append((index, dimension))
         self._topics = {topic: _TopicPacker(topic, rows) for topic, rows in dimensions.items()}
+        self._sources = state_sources(embodiment)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -49,6 +51,10 @@ class JointStatePacker:
     def indices(self, topic: str) -> IndexArray:
         """Indices into the state vector of what ``topic`` carries, shape (K,)."""
         return self._of(topic).indices
+
+    def read(self, topic: str, message: Any) -> tuple[IndexArray, FloatArray]:
+        """Pack a message of the topic, of rclpy or of rosbags; see :meth:`pack`."""
+        return self.pack(topic, *self._sources[topic].read(message))
 
     def pack(
         self,
@@ -76,6 +82,11 @@ class JointStatePacker:
                     f"it reads {', '.join(self._topics)}"
                 ]
             ) from None
+
+
+def state_sources(embodiment: Embodiment) -> dict[str, StateSource]:
+    """How to read each topic that measures the robot, in the order the file names them."""
+    return {d.topic: STATE_SOURCES.get(d.message_type) for d in embodiment.state}
 
 
 class _TopicPacker:
@@ -149,50 +160,25 @@ class _TopicPacker:
         raise JointStateError([f"{self._topic}: {offenders}; the driver must send finite numbers"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControllerPacker:
-    """What one controller takes out of the action vector, K values in message order.
-
-    ``joints`` are the driver's joint names, or twist axes such as ``linear.x``.
-    """
-
-    controller: Controller
-    indices: IndexArray
-    joints: tuple[str, ...]
-    scale: FloatArray
-    offset: FloatArray
-
-    def raw(self, action: FloatArray) -> FloatArray:
-        """Driver numbers for an action: (..., A) -> (..., K)."""
-        return self.raw_of(action[..., self.indices])
-
-    def raw_of(self, values: FloatArray) -> FloatArray:
-        """Driver numbers for the controller's own values: (..., K) -> (..., K)."""
-        raw: FloatArray = (values - self.offset) / self.scale
-        return raw
-
-    def raw_rate_of(self, rates: FloatArray) -> FloatArray:
-        """Driver numbers for time derivatives of those values: (..., K) -> (..., K)."""
-        raw: FloatArray = rates / self.scale
-        return raw
-
-    def value(self, raw: FloatArray) -> FloatArray:
-        """Action values for driver numbers, the inverse of :meth:`raw_of`: (..., K) -> (..., K)."""
-        values: FloatArray = raw * self.scale + self.offset
-        return values
-
-
 def controller_packer(embodiment: Embodiment, controller: Controller) -> ControllerPacker:
     """Prepare the conversion for one controller of the embodiment."""
     places = {name: index for index, name in enumerate(embodiment.action_names)}
     indices = np.array([places[name] for name in controller.dimensions], dtype=np.intp)
     dimensions = [embodiment.action[i] for i in indices]
     return ControllerPacker(
-        controller=controller,
+        name=controller.name,
+        topic=controller.topic,
+        frame_id=controller.frame_id,
+        dimensions=controller.dimensions,
         indices=indices,
         joints=tuple(d.joint for d in dimensions),
         scale=np.array([d.scale for d in dimensions]),
         offset=np.array([d.offset for d in dimensions]),
+        lower=np.array([d.limits.lower for d in dimensions]),
+        upper=np.array([d.limits.upper for d in dimensions]),
+        acceleration=np.array([d.limits.acceleration for d in dimensions]),
+        period_s=1.0 / embodiment.rates.control_hz,
+        options=controller.options,
     )
 
 

@@ -7,40 +7,16 @@ vocabulary. What takes two places of the file to see is in
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pi0_ros.camera_encodings import IMAGE
+from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.embodiment.types import CHECKPOINT_WIDTH, PAPER_WIDTH
-
-JOINT_STATE: Final = "sensor_msgs/msg/JointState"
-IMAGE: Final = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
-
-#: Encodings a camera may publish, by message type.
-ENCODINGS = {
-    IMAGE: ("rgb8", "bgr8", "rgba8", "bgra8", "mono8"),
-    COMPRESSED_IMAGE: ("jpeg", "png"),
-}
-
-#: Message each kind of controller listens for.
-CONTROLLER_MESSAGES = {
-    "forward_position": "std_msgs/msg/Float64MultiArray",
-    "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
-    "twist": "geometry_msgs/msg/TwistStamped",
-    "gripper": "std_msgs/msg/Float64MultiArray",
-}
-
-#: Stop behaviours that make sense for each kind of controller.
-STOP_BEHAVIOURS = {
-    "forward_position": ("hold", "keep_last"),
-    "joint_trajectory": ("hold", "keep_last"),
-    "gripper": ("keep_last", "hold"),
-    "twist": ("ramp_to_zero",),
-}
-
-#: Axes of a twist, as a base velocity's ``joint`` names them.
-TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
+from pi0_ros.extensions import ExtensionTable, UnknownEntryError
+from pi0_ros.state_sources import STATE_SOURCES
+from pi0_ros.state_sources.joint_state import JointState
 
 Unit = Literal["rad", "m", "normalised", "rad/s", "m/s", "Nm", "N"]
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
@@ -51,6 +27,17 @@ def _non_zero(value: float) -> float:
     if value == 0.0:
         raise ValueError("cannot be undone by a division; use any other number")
     return value
+
+
+def _known_in(table: ExtensionTable[Any]) -> AfterValidator:
+    def check(name: str) -> str:
+        try:
+            table.get(name)
+        except UnknownEntryError as error:
+            raise ValueError(error.reason) from error
+        return name
+
+    return AfterValidator(check)
 
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -83,7 +70,7 @@ class StateGroup(_Model):
     """Dimensions that arrive on one topic."""
 
     topic: Topic
-    message_type: Literal["sensor_msgs/msg/JointState"] = JOINT_STATE
+    message_type: Annotated[str, _known_in(STATE_SOURCES)] = JointState.message_type
     field: Literal["position", "velocity", "effort"] = "position"
     unit: Unit
     dimensions: Annotated[dict[Name, StateRow], Field(min_length=1)]
@@ -144,14 +131,15 @@ class CameraRow(_Model):
 
 
 class ControllerRow(_Model):
-    """One command topic; ``message_type`` defaults to the kind's own."""
+    """One command topic; ``message_type`` and ``stop`` default to the kind's own."""
 
-    kind: Literal["forward_position", "joint_trajectory", "twist", "gripper"]
+    kind: Annotated[str, _known_in(CONTROLLER_KINDS)]
     topic: Topic
     message_type: str | None = None
     dimensions: Annotated[list[str], Field(min_length=1)]
-    stop: Literal["hold", "ramp_to_zero", "keep_last"]
+    stop: Literal["hold", "ramp_to_zero", "keep_last"] | None = None
     frame_id: str = ""
+    options: dict[str, float] = {}
 
 
 class RatesRow(_Model):

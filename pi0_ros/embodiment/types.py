@@ -12,12 +12,14 @@ Units are SI. A dimension's *value* is what the policy sees and predicts; the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pi0_ros.controllers import StopBehaviour
 
 #: Camera slots of the model, in prefix order.
 CAMERA_SLOTS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
@@ -25,23 +27,6 @@ CAMERA_SLOTS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
 #: Width of the padded vectors: the paper's and the public checkpoints'.
 PAPER_WIDTH = 18
 CHECKPOINT_WIDTH = 32
-
-
-class ControllerKind(str, Enum):
-    """Kind of actuator interface a controller listens on."""
-
-    FORWARD_POSITION = "forward_position"
-    JOINT_TRAJECTORY = "joint_trajectory"
-    TWIST = "twist"
-    GRIPPER = "gripper"
-
-
-class StopBehaviour(str, Enum):
-    """What a controller's dimensions do when there is nothing to execute."""
-
-    HOLD = "hold"
-    RAMP_TO_ZERO = "ramp_to_zero"
-    KEEP_LAST = "keep_last"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +66,7 @@ class StateDimension:
     topic: str
     message_type: str
     joint: str
-    field: str  # "position", "velocity" or "effort" of sensor_msgs/msg/JointState
+    field: str  # "position", "velocity" or "effort"
     scale: float
     offset: float
 
@@ -121,15 +106,20 @@ class Camera:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controller:
-    """One command topic and the action dimensions it carries, in message order."""
+    """One command topic and the action dimensions it carries, in message order.
+
+    ``kind`` is a name of :data:`pi0_ros.controllers.CONTROLLER_KINDS`; ``options`` are the kind's
+    own settings.
+    """
 
     name: str
-    kind: ControllerKind
+    kind: str
     topic: str
     message_type: str
     dimensions: tuple[str, ...]
     stop: StopBehaviour
     frame_id: str
+    options: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""The process graph: declared once, started by ``pi0 up`` or by ``ros2 launch``."""
+"""The process graph, declared once and started by ``pi0 up`` or ``ros2 launch``."""

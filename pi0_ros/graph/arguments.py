@@ -1,139 +1,96 @@
-"""The arguments of both front ends, in one table.
+"""The options of the graph as arguments of the command line and of launch.
 
-``pi0 up`` makes options of them (``--num-steps``), ``pi0.launch.py`` launch
-arguments (``num_steps:=``); :func:`pi0_ros.graph.options.parse_options` reads both.
+``pi0 up`` writes them ``--num-steps``, ``pi0.launch.py`` ``num_steps:=``. Both receive text, which
+:func:`parse_options` reads.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, replace
+from typing import Any
 
-from pi0_ros.extensions import STRATEGIES
-from pi0_ros.policy.options import INFERENCE_DEFAULTS
-
-#: Sources of sensor data and sinks of commands.
-HARDWARE = ("mujoco", "mock", "real")
+from pi0_ros.graph.options import GraphError, GraphOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Argument:
-    """One argument. ``default`` None means it must be given; ``choices`` () any text.
-
-    ``of_hardware``: understood by the hardware part alone too.
-    """
+    """One argument. ``default`` None means it must be given; ``choices`` () allows any text."""
 
     name: str
     description: str
     default: str | None = None
     choices: tuple[str, ...] = ()
-    of_hardware: bool = False
 
 
-ARGUMENTS = (
-    Argument(
-        name="embodiment",
-        description="Robot type: a name (`pi0 embodiments list`) or the path of a YAML file",
-        of_hardware=True,
-    ),
-    Argument(
-        name="checkpoint",
-        description="Folder of the checkpoint the policy runs; needed without remote",
-        default="",
-    ),
-    Argument(
-        name="remote",
-        description="ws://HOST:PORT of an openpi server (`pi0 serve`) that runs the policy instead",
-        default="",
-    ),
-    Argument(
-        name="hardware",
-        description="What stands at the other end: a MuJoCo simulation, a mock robot "
-        "(joints with a lag, test-pattern cameras), or real drivers started elsewhere",
-        default="mock",
-        choices=HARDWARE,
-        of_hardware=True,
-    ),
-    Argument(
-        name="prompt",
-        description="Instruction the policy starts with; without one it waits for the topic prompt",
-        default="",
-    ),
-    Argument(
-        name="namespace",
-        description="ROS namespace of every node and topic",
-        default="",
-        of_hardware=True,
-    ),
-    Argument(
-        name="use_sim_time",
-        description="Whether the nodes follow /clock; auto: with mujoco only",
-        default="auto",
-        choices=("auto", "true", "false"),
-        of_hardware=True,
-    ),
-    Argument(
-        name="parameters",
-        description="ROS parameter file for any of the nodes; what it says wins",
-        default="",
-        of_hardware=True,
-    ),
-    Argument(
-        name="image_size",
-        description="Side of the square views the model sees, in pixels",
-        default="224",
-    ),
-    *(
-        Argument(name=name, description=description, default=str(default))
-        for name, (default, description) in INFERENCE_DEFAULTS.items()
-    ),
-    Argument(
-        name="strategy",
-        description="How chunks follow each other; auto: rtc where the policy can, else sequential",
-        default="auto",
-        choices=("auto", *STRATEGIES.names()),
-    ),
-)
+def _argument(option: Field[Any]) -> Argument:
+    default = None if option.default is MISSING else _default_text(option.default)
+    return Argument(
+        name=option.name,
+        description=option.metadata["description"],
+        default=default,
+        choices=option.metadata["choices"],
+    )
 
-#: The part of the table that the hardware alone understands.
-HARDWARE_ARGUMENTS = tuple(argument for argument in ARGUMENTS if argument.of_hardware)
 
-_BY_NAME = {argument.name: argument for argument in ARGUMENTS}
+def _default_text(value: bool | int | str | None) -> str:
+    if value is None:
+        return "auto"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
-#: Arguments of the recorder, which starts beside a robot that runs.
+
+_OPTIONS = {option.name: option for option in fields(GraphOptions) if option.metadata}
+
+
+def _arguments(*parts: str) -> tuple[Argument, ...]:
+    return tuple(_argument(o) for o in _OPTIONS.values() if o.metadata["part"] in parts)
+
+
+#: Arguments of the whole suite, of the robot alone, and of the recorder beside a running robot.
+ARGUMENTS = _arguments("hardware", "suite")
+HARDWARE_ARGUMENTS = _arguments("hardware")
 RECORDER_ARGUMENTS = (
-    _BY_NAME["embodiment"],
-    _BY_NAME["namespace"],
-    Argument(
-        name="use_sim_time",
+    _argument(_OPTIONS["embodiment"]),
+    _argument(_OPTIONS["namespace"]),
+    replace(
+        _argument(_OPTIONS["use_sim_time"]),
         description="Whether the recorder follows /clock; say true beside a simulation",
         default="false",
         choices=("true", "false"),
     ),
-    Argument(
-        name="directory",
-        description="Folder of the episodes, one rosbag2 bag each",
-        default="~/pi0_episodes",
-    ),
-    Argument(
-        name="require_commands",
-        description="Whether the controllers must be commanded before an episode starts; false "
-        "where actions are to be made from measured states",
-        default="true",
-        choices=("true", "false"),
-    ),
-    Argument(
-        name="extra_topics",
-        description="More topics to record and to wait for: NAME TYPE, NAME TYPE, ...",
-        default="",
-    ),
-    Argument(
-        name="queue_mb",
-        description="Memory for what waits for the disk, in MB; what does not fit is lost",
-        default="256",
-    ),
-    Argument(
-        name="reserve_mb",
-        description="Room on the disk that stays free, in MB; an episode ends before it is used",
-        default="512",
-    ),
+    *_arguments("recorder"),
 )
+
+
+def parse_options(
+    values: Mapping[str, str], arguments: Sequence[Argument] = ARGUMENTS
+) -> GraphOptions:
+    """Make options of received text; absent arguments get their default.
+
+    Raises :class:`GraphError` naming argument, value and fix.
+    """
+    given: dict[str, Any] = {}
+    for argument in arguments:
+        text = values.get(argument.name, argument.default)
+        if text is None:
+            continue
+        if argument.choices and text not in argument.choices:
+            choices = ", ".join(argument.choices)
+            raise GraphError(f"{argument.name} is {text!r}; give one of {choices}")
+        given[argument.name] = _value(argument.name, text)
+    if not given.get("embodiment"):
+        raise GraphError("no embodiment given; `pi0 embodiments list` shows the shipped ones")
+    return GraphOptions(**given)
+
+
+def _value(name: str, text: str) -> bool | int | str | None:
+    """Convert the text to the type of the option's default."""
+    default = _OPTIONS[name].default
+    if default is MISSING or isinstance(default, str):
+        return text
+    if default is None or isinstance(default, bool):
+        return {"auto": None, "true": True, "false": False}[text]
+    try:
+        return int(text)
+    except ValueError:
+        raise GraphError(f"{name} is {text!r}; give a whole number") from None

@@ -1,4 +1,4 @@
-"""One started process: its output, its end, and signals to its whole group."""
+"""One started process: its output, its exit, and signals to its process group."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _READ_BYTES = 1 << 16
 
 
 class Child:
-    """A process in a session of its own, so that a terminal's Ctrl-C passes it by.
+    """A process in its own session, which the terminal's Ctrl-C does not reach.
 
-    ``output`` and ``exited`` are file descriptors to select on: output is
-    readable, respectively the process has ended and waits for :meth:`reap`.
+    ``output`` and ``exited`` are file descriptors to select on. The first is readable when output
+    has arrived, the second when the process has ended and waits for :meth:`reap`.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id, and id of its group."""
+        """Process id, which is also the id of its group."""
         return self._popen.pid
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the whole group."""
+        """Send a signal to the process group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
     def read_lines(self) -> tuple[list[str], bool]:
-        """Complete lines that have arrived, and whether the output has ended."""
+        """The complete lines that have arrived, and whether the output has ended."""
         try:
             data = os.read(self.output, _READ_BYTES)
         except BlockingIOError:
@@ -63,9 +63,9 @@ class Child:
         return self._lines(data, flush=ended), ended
 
     def last_lines(self) -> list[str]:
-        """What is left of an ended process's output, a line without its end too.
+        """The remaining output of an ended process, including an unfinished last line.
 
-        There may be no end of file: who left the group can still hold the pipe.
+        The end of file may be missing: a process that left the group can still hold the pipe open.
         """
         data = b""
         with contextlib.suppress(BlockingIOError):
@@ -81,23 +81,22 @@ class Child:
         return [line.decode(errors="replace").rstrip("\r") for line in lines]
 
     def reap(self) -> int:
-        """Collect the exit status of the ended process; kill what it left behind.
+        """Collect the exit status of the ended process, and kill the rest of its group.
 
-        The group is killed first: until the status is collected its id cannot
-        be given to anyone else.
+        The group is killed first, because its id cannot be reused until the status is collected.
         """
         self.send(signal.SIGKILL)
         return self._popen.wait()
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         assert self._popen.stdout is not None
         self._popen.stdout.close()
         os.close(self.exited)
 
 
 def describe_exit(code: int) -> str:
-    """Say how a process ended: ``exit code 1`` or ``killed by SIGSEGV``."""
+    """Describe how a process ended: ``exit code 1`` or ``killed by SIGSEGV``."""
     if code >= 0:
         return f"exit code {code}"
     try:

@@ -1,4 +1,4 @@
-"""From a declared process to the command line that starts it."""
+"""The command line that starts a declared process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pi0_ros.system.ament_index import find_executable
 
 
 def command_line(process: Process, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Program and arguments, as ``ros2 run`` would spell them.
+    """Program and arguments, in the syntax of ``ros2 run``.
 
     Raises :class:`GraphError` if the program is not installed.
     """
@@ -24,15 +24,15 @@ def command_line(process: Process, environment: Mapping[str, str]) -> tuple[str,
         words += ["-r", f"__ns:={process.namespace}"]
     for name, value in process.parameters.items():
         words += ["-p", f"{name}:={format_parameter(value)}"]
-    if process.parameter_file:  # the last that names a parameter wins
+    if process.parameter_file:  # the last value of a parameter wins
         words += ["--params-file", process.parameter_file]
     return tuple(words)
 
 
 def format_parameter(value: ParameterValue) -> str:
-    """Write a value so that the YAML reader of rcl keeps its type.
+    """Format a value so that the YAML parser of rcl keeps its type.
 
-    Text is always quoted: a prompt of ``10`` or ``yes: do it`` stays text.
+    Text is always quoted, so that a prompt such as ``10`` or ``yes: do it`` stays text.
     """
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -1,9 +1,8 @@
-"""Which processes make up a running suite, with which parameters.
+"""The processes of a running suite and their parameters.
 
-Pure data: nothing is started here. ``pi0 up`` (:mod:`pi0_ros.graph.supervisor`)
-and ``ros2 launch`` (:mod:`pi0_ros.graph.launch_front`) both translate what
-:func:`declare` returns, so that they cannot differ. Hardware programs are only
-named: ``pi0_bringup`` depends on this package and not the other way round.
+This module only declares processes. ``pi0 up`` (:mod:`pi0_ros.graph.supervisor`) and ``ros2
+launch`` (:mod:`pi0_ros.graph.launch_description`) start the same declaration, so that they cannot
+differ. Hardware programs are only named here, because ``pi0_bringup`` depends on this package.
 """
 
 from __future__ import annotations
@@ -16,18 +15,15 @@ from types import MappingProxyType
 
 import yaml
 
-from pi0_ros.embodiment import Embodiment, load
-from pi0_ros.graph.arguments import HARDWARE
-from pi0_ros.graph.options import GraphError, GraphOptions
+from pi0_ros.embodiment import load
+from pi0_ros.graph.options import HARDWARE, GraphError, GraphOptions
+from pi0_ros.graph.scenes import find_scene
 from pi0_ros.system.ament_index import find_share_file
 
-#: What one node parameter may hold.
+#: The types of a node parameter.
 ParameterValue = bool | int | float | str
 
-#: Embodiments that the simulation of ``pi0_bringup`` has a model of.
-SIMULATED_EMBODIMENTS = frozenset({"bimanual_trossen"})
-
-#: By which a user names a Fast DDS profile of their own. Jazzy's Fast DDS reads no other one.
+#: Names the Fast DDS profile of a user. The Fast DDS of ROS 2 Jazzy reads no other variable.
 _PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", re.ASCII)
@@ -35,12 +31,11 @@ _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One process of the graph: a node of the same name.
+    """One process of the graph, which runs one node of the same name.
 
-    ``namespace`` is absolute ("/" for none). ``environment`` is added to the
-    caller's. ``parameter_file`` ("" for none) overrides ``parameters``. Processes
-    with a lower ``stop_order`` are stopped first; a death of a ``critical`` one
-    takes the graph down.
+    ``namespace`` is absolute ("/" for none). ``environment`` is added to that of the caller.
+    ``parameter_file`` ("" for none) overrides ``parameters``. Processes with a lower
+    ``stop_order`` are stopped first. If a ``critical`` process dies, the graph is stopped.
     """
 
     name: str
@@ -55,7 +50,7 @@ class Process:
 
 
 def declare(options: GraphOptions) -> tuple[Process, ...]:
-    """Every process of the suite, hardware first, in the order to start them.
+    """Every process of the suite in starting order, hardware first.
 
     Raises :class:`GraphError` or :class:`~pi0_ros.embodiment.EmbodimentError`.
     """
@@ -76,7 +71,7 @@ def declare(options: GraphOptions) -> tuple[Process, ...]:
     }
     return (
         *hardware,
-        # The executor goes down after what feeds it: it holds the arm meanwhile.
+        # The executor stops after its inputs, because it holds the arm meanwhile.
         _process(options, "pi0_ros", "chunk_executor", common, stop_order=2),
         _process(options, "pi0_ros", "camera_sync", {**common, **views}, stop_order=1),
         _process(options, "pi0_ros", "policy", {**common, **policy}, stop_order=0),
@@ -84,23 +79,24 @@ def declare(options: GraphOptions) -> tuple[Process, ...]:
 
 
 def declare_hardware(options: GraphOptions) -> tuple[Process, ...]:
-    """The process that stands in for a robot; none for real hardware.
+    """The process of the simulated or mock robot; none for real hardware.
 
     Raises as :func:`declare`.
     """
     embodiment = load(options.embodiment)
-    _check_hardware(options.hardware, embodiment)
+    _check_hardware(options)
     if options.hardware == "real":
         return ()
     parameters = _common_parameters(options)
-    if options.hardware == "mujoco":  # the source of /clock cannot follow it
+    if options.hardware == "mujoco":  # it publishes /clock
         parameters["use_sim_time"] = False
+        parameters["scene"], _ = find_scene(embodiment.name, options.scene)
     executable = f"{options.hardware}_robot"
     return (_process(options, "pi0_bringup", executable, parameters, stop_order=3),)
 
 
 def declare_executor(options: GraphOptions) -> tuple[Process, ...]:
-    """The executor alone, for whoever drives the robot by hand. Raises as :func:`declare`."""
+    """The executor alone, for teleoperation. Raises as :func:`declare`."""
     load(options.embodiment)
     return (
         _process(options, "pi0_ros", "chunk_executor", _common_parameters(options), stop_order=2),
@@ -108,7 +104,7 @@ def declare_executor(options: GraphOptions) -> tuple[Process, ...]:
 
 
 def declare_recorder(options: GraphOptions) -> tuple[Process, ...]:
-    """The recorder, beside a robot that runs already. Raises as :func:`declare`."""
+    """The recorder, for a robot that is already running. Raises as :func:`declare`."""
     load(options.embodiment)
     parameters: dict[str, ParameterValue] = {
         **_common_parameters(options),
@@ -157,19 +153,18 @@ def _environment(caller: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def _check_hardware(hardware: str, embodiment: Embodiment) -> None:
+def _check_hardware(options: GraphOptions) -> None:
+    hardware, scene = options.hardware, options.scene
     if hardware not in HARDWARE:
         raise GraphError(f"unknown hardware {hardware!r}; give one of {', '.join(HARDWARE)}")
-    if hardware == "mujoco" and embodiment.name not in SIMULATED_EMBODIMENTS:
+    if scene and hardware != "mujoco":
         raise GraphError(
-            f"no MuJoCo simulation of embodiment {embodiment.name!r}; "
-            f"there is one of {', '.join(sorted(SIMULATED_EMBODIMENTS))}. "
-            "Give hardware mock (joints with a lag, test-pattern cameras) or real."
+            f"scene is {scene!r} and hardware is {hardware!r}; only hardware mujoco has a scene"
         )
 
 
 def _checked_source(options: GraphOptions) -> dict[str, ParameterValue]:
-    """The checkpoint to load here, or the server to ask; the other one empty."""
+    """The parameters ``checkpoint`` and ``remote``, of which one is empty."""
     remote = options.remote
     if not remote:
         return {"checkpoint": _checked_checkpoint(options.checkpoint), "remote": ""}
@@ -225,7 +220,7 @@ def _absolute_namespace(text: str) -> str:
 
 
 def _absolute_if_path(embodiment: str) -> str:
-    """The nodes may run in another folder than the caller."""
+    """Make a path absolute: the nodes may run in another folder than the caller."""
     if "/" in embodiment or embodiment.endswith((".yaml", ".yml")):
         return str(Path(embodiment).expanduser().resolve())
     return embodiment

@@ -1,9 +1,8 @@
-"""Stops the graph in order when its supervisor has died without doing so.
+"""Stops the graph in order if the supervisor dies before it has done so.
 
-A small program of its own: it shares nothing with the supervisor but a pipe, on
-which it reads one line ``PID STOP_ORDER`` for each process started. The end of
-the pipe means that the supervisor is gone, however it went; whatever is then
-still running is stopped. Imports only what starts fast.
+This is a separate program. It reads one line ``PID STOP_ORDER`` for each started process from a
+pipe of the supervisor. The pipe ends when the supervisor ends for any reason; the guardian then
+stops the processes that still run. It imports only modules that load fast.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _STAGES_S = ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0))
 
 
 def main() -> None:
-    """Wait for the supervisor's end, then stop what it left."""
+    """Wait until the supervisor ends, then stop the remaining processes."""
     watched: dict[int, list[tuple[int, int]]] = {}
     for line in sys.stdin:
         pid, order = (int(word) for word in line.split())
@@ -35,7 +34,7 @@ def main() -> None:
 
 
 def _wait(descriptors: Sequence[int], grace_s: float) -> None:
-    """Wait for each process in turn; together at most ``grace_s`` per process."""
+    """Wait for each process in turn, at most ``grace_s`` each."""
     for fd in descriptors:
         _ended(fd, grace_s)
 

@@ -1,9 +1,8 @@
-"""Starts the declared processes, forwards their output, stops them in order.
+"""Starts the declared processes, forwards their output, and stops them in order.
 
-One thread waits for output, deaths and signals together. Processes are stopped
-in ascending stop order, each level by SIGINT, then SIGTERM, then SIGKILL; every
-further Ctrl-C moves on to the next of these at once. Should the supervisor
-itself be killed, a guardian process does the same in its place.
+One thread waits for output, exits and signals. Processes are stopped in ascending stop order. Each
+level gets SIGINT, then SIGTERM, then SIGKILL; every further Ctrl-C sends the next one at once. If
+the supervisor itself is killed, a guardian process stops the graph.
 """
 
 from __future__ import annotations
@@ -27,29 +26,34 @@ from pi0_ros.graph.declaration import Process
 from pi0_ros.graph.options import GraphError
 from pi0_ros.system.stop_signals import StopSignals
 
-#: Receives one line of output: name of the process, text.
+#: Receives the name of a process and one line of its output.
 Sink = Callable[[str, str], None]
 
-# A killed process ends at once unless it sleeps in the kernel; give up on it then.
+# A killed process ends at once unless it is blocked in the kernel; then stop waiting for it.
 _KILL_WAIT_S = 10.0
 
-#: Name under which the supervisor itself speaks.
+#: Name in front of the supervisor's own lines.
 OWN_NAME = "pi0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grace:
-    """How long a process may take to end [s] after SIGINT and after SIGTERM."""
+class GracePeriods:
+    """How long a process may take to end [s] after SIGINT and after SIGTERM.
+
+    A further Ctrl-C cuts these times short, unless ``patient``.
+    """
 
     interrupt_s: float = 10.0
     terminate_s: float = 5.0
+    patient: bool = False
 
 
 class Supervisor:
-    """The running graph. A context manager: leaving it stops everything.
+    """The running graph; leaving the context stops every process.
 
-    ``failure`` is the reason the graph cannot go on, or None; ``unclean`` lists
-    what did not end as it should while stopping.
+    ``failure`` says why the graph must stop, or is None. ``unclean`` lists the processes that did
+    not stop well. A caller that already counts stop signals passes its ``signals``; otherwise the
+    supervisor counts them.
     """
 
     def __init__(
@@ -57,18 +61,20 @@ class Supervisor:
         processes: Sequence[Process],
         sink: Sink,
         *,
-        grace: Grace | None = None,
+        grace: GracePeriods | None = None,
         environment: Mapping[str, str] | None = None,
+        signals: StopSignals | None = None,
     ) -> None:
         self.failure: str | None = None
         self.unclean: list[str] = []
         self._processes = tuple(processes)
         self._sink = sink
-        self._grace = grace or Grace()
+        self._grace = grace or GracePeriods()
         self._environment = dict(os.environ if environment is None else environment)
         self._running: list[Child] = []
         self._stopping = False
-        self._signals = StopSignals()
+        self._owns_signals = signals is None
+        self._signals = signals or StopSignals()
         self._selector = selectors.DefaultSelector()
         self._guardian: subprocess.Popen[bytes] | None = None
 
@@ -83,7 +89,7 @@ class Supervisor:
         return tuple(child.name for child in self._running)
 
     def run(self) -> int:
-        """Start, wait for a signal or a death, stop; return the exit code."""
+        """Start, wait for a signal or a failure, and stop; return the exit code."""
         with self:
             self.start()
             while self._running and self.failure is None and not self.stop_requested:
@@ -91,7 +97,8 @@ class Supervisor:
         return 1 if self.failure is not None or self.unclean else 0
 
     def __enter__(self) -> Supervisor:
-        self._signals.__enter__()
+        if self._owns_signals:
+            self._signals.__enter__()
         self._selector.register(self._signals, selectors.EVENT_READ, self._signals.clear)
         self._start_guardian()
         return self
@@ -105,13 +112,14 @@ class Supervisor:
         self.stop()
         self._end_guardian()
         self._selector.close()
-        self._signals.__exit__(kind, error, trace)
+        if self._owns_signals:
+            self._signals.__exit__(kind, error, trace)
 
     def start(self) -> None:
         """Start every process.
 
-        Raises :class:`GraphError` if one is not installed (then none has been
-        started) or cannot be started.
+        Raises :class:`GraphError` if one cannot be started, or is not installed; in the second case
+        none has been started.
         """
         commands = [command_line(process, self._environment) for process in self._processes]
         for process, words in zip(self._processes, commands, strict=True):
@@ -119,12 +127,12 @@ class Supervisor:
         self._say(f"started {', '.join(self.running)}")
 
     def step(self, timeout_s: float | None) -> None:
-        """Handle what happens until something has, at most ``timeout_s`` (None: ever)."""
+        """Wait at most ``timeout_s`` (None: without limit) for events, and handle them."""
         for key, _ in self._selector.select(timeout_s):
             key.data()
 
     def stop(self) -> None:
-        """Stop every process in order and collect it. Does nothing a second time."""
+        """Stop every process in order. A second call does nothing."""
         if self._stopping:
             return
         self._stopping = True
@@ -147,10 +155,11 @@ class Supervisor:
                 if number is not signal.SIGINT:
                     self._say(f"{child.name} is still running; sending {number.name}")
                 child.send(number)
-            self._wait_for(level, grace_s, impatient=number is not signal.SIGKILL)
+            impatient = number is not signal.SIGKILL and not self._grace.patient
+            self._wait_for(level, grace_s, impatient=impatient)
 
     def _wait_for(self, children: Sequence[Child], grace_s: float, *, impatient: bool) -> None:
-        """Wait for their end, for the grace time, or (impatient) for one more signal."""
+        """Wait until they end, the grace period is over or, if impatient, a signal arrives."""
         deadline = time.monotonic() + grace_s
         signals_before = self._signals.count
         while any(child in self._running for child in children):
@@ -201,7 +210,7 @@ class Supervisor:
             self.failure = text
 
     def _note_end(self, child: Child, code: int) -> None:
-        """A process may end of the signals it was sent, with code 0, or badly."""
+        """Report an exit that neither code 0 nor a signal of the supervisor explains."""
         if code not in (0, -signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL):
             self.unclean.append(f"{child.name} ended with {describe_exit(code)} while stopping")
             self._say(self.unclean[-1])
@@ -210,7 +219,7 @@ class Supervisor:
         self._sink(OWN_NAME, text)
 
     def _start_guardian(self) -> None:
-        # Isolated and without site: starts in milliseconds and needs no package.
+        # -I and -S: it starts in milliseconds and needs no package.
         words = [sys.executable, "-I", "-S", str(Path(guardian.__file__))]
         self._guardian = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
 

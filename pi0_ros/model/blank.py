@@ -1,4 +1,4 @@
-"""Networks without values, for weights to be put in."""
+"""Networks without allocated weights, to be filled from a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DRAWS = (torch.Tensor.normal_, torch.Tensor.uniform_)
 
 
 class _Uninitialised(TorchFunctionMode):
-    """Skips torch.nn.init, and the draws of those of its functions that no mode sees."""
+    """Skips torch.nn.init, and the random draws of those of its functions that bypass a mode."""
 
     def __torch_function__(
         self,
@@ -30,9 +30,10 @@ class _Uninitialised(TorchFunctionMode):
 
 @contextmanager
 def blank() -> Iterator[None]:
-    """Modules made inside are on the meta device and not initialised.
+    """Modules created inside are on the meta device and are not initialised.
 
-    There the initialiser of an embedding would load torch's compiler: seconds at every start.
+    On that device, the initialiser of an embedding would import torch's compiler, which takes
+    seconds.
     """
     with torch.device("meta"), _Uninitialised():
         yield

@@ -1,4 +1,4 @@
-"""Dimensions of the network, and the sizes that have a name."""
+"""Dimensions of the network, and the named sizes."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ PI0 = Pi0Config(
     vocab=257152,
 )
 PI05 = replace(PI0, pi05=True, max_tokens=200)
-#: For tests and demonstrations on a CPU: coarse patches make 64 tokens of a view.
+#: For tests and demonstrations on a CPU: coarse patches give 64 tokens per view.
 TINY = Pi0Config(
     vision=VisionConfig(width=64, depth=2, mlp=128, heads=4, patch=28),
     backbone=GemmaConfig(width=96, depth=4, mlp=256, heads=4, kv_heads=1, head_dim=24),

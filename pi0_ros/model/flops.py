@@ -43,10 +43,10 @@ def sampling_flops(
 def reduced_flops(
     config: Pi0Config, *, views: int, num_steps: int, prompt_tokens: int | None
 ) -> Flops:
-    """The same where nothing is computed twice or in vain.
+    """The same without the computations that cannot change the actions.
 
-    The last prefix layer computes keys and values only, the state token passes once and ends
-    with its last keys and values, and what depends on the time alone is known beforehand.
+    The last prefix layer computes keys and values only. The state token runs once and stops at
+    its last keys and values. Terms that depend on the time alone are computed beforehand.
     """
     prompt = config.max_tokens if prompt_tokens is None else prompt_tokens
     prefix = views * config.vision.tokens + prompt
@@ -82,7 +82,7 @@ def _stack(gemma: GemmaConfig, queries: int, keys: int) -> int:
 
 
 def _remembered(gemma: GemmaConfig, keys: int) -> int:
-    """One token, of which the last layer needs its keys and values (its queries come along)."""
+    """One token whose last layer computes queries, keys and values only."""
     attention_width = gemma.heads * gemma.head_dim
     unused = attention_width * (gemma.width + 2 * keys) + 3 * gemma.width * gemma.mlp
     return _stack(gemma, 1, keys) - 2 * unused

@@ -2,8 +2,8 @@
 
 Time t runs from 1 (pure noise) to 0 (data), as in the public checkpoints; the
 paper's τ is 1 - t. ``x_t = t * noise + (1 - t) * actions`` and the network
-predicts the velocity ``noise - actions``. How a chunk is made to continue another one
-is in :mod:`pi0_ros.model.guidance`.
+predicts the velocity ``noise - actions``. :mod:`pi0_ros.model.guidance` makes a chunk
+continue another one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def target_velocity(actions: Tensor, noise: Tensor) -> Tensor:
 def training_time(uniform: Tensor) -> Tensor:
     """Uniform draws in [0, 1] to times ``0.999 b + 0.001``, b ~ Beta(1.5, 1) by inverse CDF.
 
-    Noisier times come up more often (paper, appendix B): the mean is 0.6.
+    Noisier times are drawn more often (paper, appendix B): the mean is 0.6.
     """
     return 0.999 * uniform ** (2 / 3) + 0.001
 

@@ -33,7 +33,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor, _condition: Tensor | None) -> tuple[Tensor, None]:
-        """Normalised x, and no gate: the residual branch counts in full."""
+        """Normalised x, and no gate: the residual branch is added unscaled."""
         y = rms_norm(x.float(), x.shape[-1:], eps=EPS) * (1 + self.weight.float())
         return y.to(x.dtype), None
 
@@ -55,8 +55,8 @@ class AdaRMSNorm(nn.Module):
 def rotary(positions: Tensor, head_dim: int) -> CosSin:
     """Cosines and sines of the rotary angles of positions (B, T), in float32."""
     index = torch.arange(0, head_dim, 2, device=positions.device, dtype=torch.float32)
-    # Written as a reciprocal because the reference rounds it so: at position 800 the last
-    # bit of a frequency is 5e-5 rad.
+    # The reference rounds this reciprocal: at position 800 the last bit of a frequency is
+    # 5e-5 rad.
     frequency = 1.0 / ROPE_BASE ** (index / head_dim)
     angles = positions[:, None, :, None].float() * frequency
     return angles.cos(), angles.sin()
@@ -72,8 +72,8 @@ def rotate(x: Tensor, cos_sin: CosSin) -> Tensor:
 def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
     """Attention of q (B, heads, Q, d) over k, v (B, kv_heads, K, d); visible (B, Q, K) bool.
 
-    In float32 on the CPU the operations are openpi's, in its order: with the same matrix
-    library underneath, its recorded losses come out to the last bit.
+    In float32 on the CPU, the operations follow openpi's order: with the same matrix library,
+    its recorded losses are reproduced to the last bit.
     """
     batch, heads, _, _ = q.shape
     groups = heads // k.shape[1]
@@ -132,7 +132,7 @@ class GatedMlp(nn.Module):
 
 
 class GemmaLayer(nn.Module):
-    """One stack's part of a layer: what comes before and after the shared attention."""
+    """One stack's part of a layer: the operations before and after the shared attention."""
 
     def __init__(self, config: GemmaConfig, *, adaptive: bool) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ def joint_layers(
     visible (B, Q=N, K) allows: those of ``past`` first, if given, then their own.
     Every query must see at least one key. Returns each stream's hidden states
     before its final norm, and this call's own keys and values per layer;
-    ``past`` itself is left as it is.
+    ``past`` is not modified.
     """
     cos_sin = rotary(positions, streams[0].stack.head_dim)
     lengths = [stream.x.shape[1] for stream in streams]

@@ -1,9 +1,9 @@
 """Chunks that continue another one: guided sampling of real-time chunking, and inpainting.
 
 Real-time chunking (arXiv 2506.07339) in the time convention of :mod:`pi0_ros.model.flow`:
-t = 1 - τ and v = -v_τ. The rows of a new chunk that the robot will have executed by the time
-the chunk arrives are held to what was left of the old one, the rows behind them are pulled
-towards it, ever more weakly, and the last ones are free.
+t = 1 - τ and v = -v_τ. While a new chunk is computed, the robot executes the old one. The rows
+of the new chunk for that time are frozen to the old chunk. The rows after them are pulled
+towards it with decreasing weight, and the last rows are free.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ MAX_GUIDANCE = 5.0
 class Continuation(Protocol):
     """A way to integrate the flow that continues another chunk.
 
-    ``tensors`` differ from chunk to chunk, ``kind`` says all the rest: what is recorded for a
-    kind can be replayed on other tensors.
+    ``tensors`` differ from chunk to chunk, and ``kind`` identifies everything else: a graph
+    captured for one kind can be replayed on other tensors.
     """
 
     @property
@@ -50,9 +50,9 @@ class Continuation(Protocol):
 class Guidance:
     """Pulls the chunk towards ``target`` (B, H, D), in model space, by ``weights`` (H, D).
 
-    Weights come from :func:`prefix_weights` and are zero in padded action dimensions:
-    nobody executes these and nobody kept what the old chunk had there, so a pull to zero
-    would be made up, and through the Jacobian it would bend the dimensions that count.
+    Weights come from :func:`prefix_weights` and are zero in padded action dimensions. The
+    old chunk's values there are not kept, so a pull to zero would be arbitrary, and the
+    Jacobian would spread it to the dimensions that are executed.
     """
 
     target: Tensor
@@ -61,12 +61,12 @@ class Guidance:
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor]:
-        """What differs from chunk to chunk."""
+        """The tensors that differ from chunk to chunk."""
         return self.target, self.weights
 
     @property
     def kind(self) -> Hashable:
-        """What does not."""
+        """Key of everything that does not differ."""
         return "guidance", self.max_guidance
 
     def on(self, tensors: tuple[Tensor, ...]) -> Guidance:
@@ -84,8 +84,8 @@ class Inpainting:
     """Replaces the chunk by ``target`` (B, H, D) where ``mask`` (H, D) is true; no backward pass.
 
     At time t the replaced entries lie where the path from the noise to the target does. It
-    needs no special training, and knows nothing of how rows hang together: what follows
-    the mask is only as continuous as the network makes it.
+    needs no special training, but it does not couple the rows: after the mask, the chunk
+    is only as continuous as the network makes it.
     """
 
     target: Tensor
@@ -93,12 +93,12 @@ class Inpainting:
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor]:
-        """What differs from chunk to chunk."""
+        """The tensors that differ from chunk to chunk."""
         return self.target, self.mask
 
     @property
     def kind(self) -> Hashable:
-        """What does not."""
+        """Key of everything that does not differ."""
         return "inpainting"
 
     def on(self, tensors: tuple[Tensor, ...]) -> Inpainting:
@@ -118,7 +118,7 @@ class Inpainting:
 def prefix_weights(schedule: str, *, delay: int, end: int, horizon: int) -> Tensor:
     """Weight W (H,) of each row, float32: 1 before ``delay``, 0 from ``end`` on.
 
-    ``delay``: rows that will have been executed; ``end``: rows that the old chunk has left,
+    ``delay``: rows executed before the new chunk arrives; ``end``: remaining rows of the old chunk,
     H - s in the paper and ``execution_horizon`` in LeRobot. In between, with
     ``c = (end - i) / (end - delay + 1)``: "exp" ``c (e^c - 1) / (e - 1)`` (the paper, eq. 5),
     "linear" c, "ones" 1, "zeros" 0. Raises ValueError unless 0 <= delay <= end <= horizon.
@@ -144,7 +144,7 @@ def prefix_weights(schedule: str, *, delay: int, end: int, horizon: int) -> Tens
 def guidance_coefficient(t: float, max_guidance: float = MAX_GUIDANCE) -> float:
     """``min(max_guidance, t / ((1 - t) r^2))`` with ``r^2 = t^2 / ((1 - t)^2 + t^2)``.
 
-    It is infinite at both ends of the path, where the clip decides (the paper, eq. 2).
+    It is infinite at both ends of the path and is clipped there (the paper, eq. 2).
     """
     if not 0.0 < t < 1.0:
         return max_guidance
@@ -152,11 +152,11 @@ def guidance_coefficient(t: float, max_guidance: float = MAX_GUIDANCE) -> float:
 
 
 def guided_velocity(velocity: Velocity, guidance: Guidance) -> Velocity:
-    """The velocity that also leads towards the target (the paper, eq. 2 and 4).
+    """The velocity with a pull towards the target (the paper, eq. 2 and 4).
 
     With the estimate ``a = x - t v(x, t)`` of the finished chunk it is
-    ``v - coefficient * (target - a)^T diag(W) da/dx``: a true vector-Jacobian product,
-    through the network. Gradients are taken of x alone; parameters collect none.
+    ``v - coefficient * (target - a)^T diag(W) da/dx``, with the exact vector-Jacobian product
+    of the network. Only x gets a gradient; parameters accumulate none.
     """
 
     def guided(x: Tensor, t: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Random weights for a network that is to be trained, or only tried out."""
+"""Random weights, for training and for tests."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """π0 and π0.5: images, prompt, state and noisy actions in, velocity out.
 
 The sequence is a prefix (image and prompt tokens, through the backbone) and a
-suffix (state and action tokens, through the expert). The prefix never sees the
-suffix, so sampling runs it once and keeps its keys and values (:meth:`Pi0.prefill`);
-training runs both together (:meth:`Pi0.velocity`).
+suffix (state and action tokens, through the expert). The prefix never attends
+to the suffix, so sampling runs it once and keeps its keys and values (:meth:`Pi0.prefill`).
+Training runs both together (:meth:`Pi0.velocity`).
 
 Shapes: B batch, V camera views, T tokens per view, L prompt tokens, P = V * T + L
 prefix tokens, S suffix tokens, H action steps, D padded action width.
@@ -30,7 +30,7 @@ from pi0_ros.model.siglip import SigLip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prefix:
-    """What denoising needs to know of the prefix; computed once per observation.
+    """Keys and values of the prefix, computed once per observation.
 
     ``keys_values`` per layer; ``visible`` (B, S, P + S): keys each suffix token
     attends to; ``positions`` (B, S) of the suffix tokens.
@@ -42,11 +42,11 @@ class Prefix:
 
 
 def token_layout(prefix_valid: Tensor, suffix_starts: Sequence[bool]) -> tuple[Tensor, Tensor]:
-    """Who sees whom, and where: visible (B, N, N) and positions (B, N) of all N = P + S tokens.
+    """Attention mask visible (B, N, N) and positions (B, N) of all N = P + S tokens.
 
     prefix_valid (B, P) is false for absent cameras and prompt padding; suffix_starts
-    marks the suffix tokens that open a block. A token sees its own and earlier blocks
-    as far as they are valid; invalid tokens do not advance the position.
+    marks the suffix tokens that open a block. A token attends to the valid tokens of its
+    own block and of earlier ones. Invalid tokens do not advance the position.
     """
     batch, prefix = prefix_valid.shape
     starts = torch.tensor([False] * prefix + list(suffix_starts), device=prefix_valid.device)
@@ -54,7 +54,7 @@ def token_layout(prefix_valid: Tensor, suffix_starts: Sequence[bool]) -> tuple[T
     suffix_valid = prefix_valid.new_ones(batch, len(suffix_starts))
     valid = torch.cat((prefix_valid, suffix_valid), dim=1)
     visible = (block[None, :] <= block[:, None]) & valid[:, None, :] & valid[:, :, None]
-    # An invalid token sees itself, so that no softmax is empty; nobody sees that token.
+    # An invalid token attends to itself, so that no softmax is empty. No other token does.
     visible = visible | torch.eye(len(starts), dtype=torch.bool, device=starts.device)
     return visible, valid.long().cumsum(1) - 1
 
@@ -112,7 +112,7 @@ class Pi0(FlowModel[Prefix]):
 
     @torch.no_grad()
     def prefill(self, inputs: Inputs) -> Prefix:
-        """Runs the prefix through the backbone and keeps what denoising needs of it."""
+        """Runs the prefix through the backbone and keeps its keys and values."""
         embedded, valid = self.embed_prefix(inputs)
         visible, positions = token_layout(valid, self._suffix_starts())
         end = embedded.shape[1]
@@ -168,8 +168,8 @@ class Pi0(FlowModel[Prefix]):
     def to_bfloat16(self) -> Pi0:
         """Casts the transformers for inference; returns self.
 
-        In float32 stay: patch and position embeddings, the stacks' norms, and the
-        projections of state, actions and time. Activations follow the weights.
+        Patch and position embeddings, the stacks' norms, and the projections of state,
+        actions and time stay in float32. Activations have the dtype of the weights.
         """
         self.vision.layers.bfloat16()
         self.vision.post_layernorm.bfloat16()

@@ -76,7 +76,7 @@ class SigLip(nn.Module):
         """
         patches = self.patch_embedding(images.to(self.patch_embedding.weight.dtype))
         x: Tensor = patches.flatten(2).transpose(1, 2) + self.position_embedding.weight
-        # Patches come channel by channel, and every sum with them would stay so.
+        # The convolution stores channels first, and every sum would keep that memory layout.
         return x.to(self.projector.weight.dtype).contiguous()
 
     def forward(self, images: Tensor) -> Tensor:

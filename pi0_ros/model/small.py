@@ -1,8 +1,8 @@
 """π0-small: the ablation of the π0 paper, an encoder-decoder without a vision-language model.
 
-Images, each through its camera's own hybrid, the prompt through DistilBERT and the state
-meet in an observation encoder; the action expert cross-attends to what it makes of them.
-Flow, time convention and the methods' arguments are those of :class:`~pi0_ros.model.pi0.Pi0`.
+One ResNet-ViT hybrid per camera encodes the images, and DistilBERT encodes the prompt. The
+observation encoder joins both with the state, and the action expert cross-attends to its
+output. Flow and time convention are those of :class:`~pi0_ros.model.pi0.Pi0`.
 
 Shapes: B batch, V camera views, T tokens per view, L prompt tokens, P = V * T + L
 prefix tokens, M = P + 1 memory tokens (with the state), H action steps, D padded
@@ -30,7 +30,7 @@ from pi0_ros.model.small_vision import Hybrid, pre_norm
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallPrefix:
-    """Image and prompt tokens before they meet the state; computed once per observation.
+    """Image and prompt tokens, without the state; computed once per observation.
 
     ``tokens`` (B, P, encoder width); ``valid`` (B, P), false for absent cameras and
     prompt padding.
@@ -90,7 +90,7 @@ class Pi0Small(FlowModel[SmallPrefix]):
         )
 
     def encode(self, prefix: SmallPrefix, state: Tensor) -> Memory:
-        """Merges prefix and state; once per chunk."""
+        """Joins prefix and state; called once per chunk."""
         check_shape("state", state, (prefix.valid.shape[0], self.config.action_dim))
         state_token = self.state_proj(state)[:, None].to(prefix.tokens.dtype)
         tokens = torch.cat((prefix.tokens, state_token), dim=1)
@@ -125,8 +125,8 @@ class Pi0Small(FlowModel[SmallPrefix]):
         """Normalised actions (B, H, D) by ``num_steps`` Euler steps, or those of ``times``."""
         times = flow.euler_times(num_steps) if times is None else times
         memory = self.encode(prefix, state)
-        # A third of the expert's weights turn times into modulations: read them once, not
-        # once per step.
+        # A third of the expert's weights compute modulations from times: read them once per
+        # chunk, not once per step.
         steps = self._modulations(torch.tensor(times[:-1], device=noise.device))
         row = {t: i for i, t in enumerate(times[:-1])}
 
@@ -154,7 +154,7 @@ class Pi0Small(FlowModel[SmallPrefix]):
     def to_bfloat16(self) -> Pi0Small:
         """Casts hybrids, text encoder, observation encoder and expert; returns self.
 
-        In float32 stay the projections of state, actions and time.
+        The projections of state, actions and time stay in float32.
         """
         for part in (self.vision, self.text, self.text_projector, self.encoder, self.expert):
             part.bfloat16()

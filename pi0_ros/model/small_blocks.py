@@ -36,9 +36,9 @@ class TextEncoder(nn.Module):
         self.blocks = nn.TransformerEncoder(layer, blocks.depth, enable_nested_tensor=False)
 
     def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
-        """Features (B, L, width) of tokens (B, L); those outside the mask mean nothing."""
+        """Features (B, L, width) of tokens (B, L); those outside the mask are meaningless."""
         x = self.word_embedding(tokens) + self.position_embedding.weight[: tokens.shape[1]]
-        # An empty prompt sees its padding, so that no softmax is empty; nobody sees the result.
+        # An empty prompt attends to its padding, so that no softmax is empty. No token uses it.
         visible = token_mask | ~token_mask.any(dim=1, keepdim=True)
         out: Tensor = self.blocks(self.norm(x), src_key_padding_mask=~visible)
         return out
@@ -60,7 +60,7 @@ class Attention(nn.Module):
         return k, v
 
     def forward(self, x: Tensor, keys_values: KeysValues, visible: Tensor | None = None) -> Tensor:
-        """x (B, Q, width) to the same shape; visible (B, T) marks the keys that count."""
+        """x (B, Q, width) to the same shape; visible (B, T) marks the valid keys."""
         mask = None if visible is None else visible[:, None, None, :]
         attended = scaled_dot_product_attention(
             self._split(self.query(x)), *keys_values, attn_mask=mask
@@ -101,7 +101,7 @@ class DitBlock(nn.Module):
 
 
 class Dit(nn.Module):
-    """The action expert's stack; cross-attends to a memory that it encodes once."""
+    """The action expert's stack; it computes keys and values of its memory once."""
 
     def __init__(self, config: Pi0SmallConfig) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Dit(nn.Module):
         return tuple(cast("DitBlock", layer) for layer in self.layers)
 
     def keys_values(self, memory: Tensor) -> tuple[KeysValues, ...]:
-        """What each layer's cross-attention needs of memory (B, M, encoder width)."""
+        """Each layer's keys and values of memory (B, M, encoder width), for cross-attention."""
         return tuple(block.cross_attention.keys_values(memory) for block in self.blocks)
 
     def modulations(self, condition: Tensor) -> tuple[Tensor, ...]:

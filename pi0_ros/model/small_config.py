@@ -1,4 +1,4 @@
-"""Dimensions of π0-small, and the sizes that have a name."""
+"""Dimensions of π0-small, and the named sizes."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Pi0SmallConfig:
 
     @property
     def vocab(self) -> int:
-        """Pieces the text encoder knows."""
+        """Vocabulary size of the text encoder."""
         return self.text.vocab
 
 

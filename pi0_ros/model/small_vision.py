@@ -16,9 +16,9 @@ from pi0_ros.model.small_config import HybridConfig, TransformerConfig
 
 
 def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Pads (N, C, H, W) with zeros to an output of ceil(size / stride); the odd one goes last.
+    """Pads (N, C, H, W) with zeros to an output of ceil(size / stride); an odd zero goes last.
 
-    TensorFlow's rule, which the public weights were trained with.
+    This is TensorFlow's rule, which the public weights were trained with.
     """
     margins: list[int] = []
     for size in (x.shape[-1], x.shape[-2]):
@@ -28,7 +28,7 @@ def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
 
 
 class StandardisedConv(nn.Module):
-    """Convolution whose filters are brought to mean 0 and variance 1; no bias."""
+    """Convolution whose filters are normalised to mean 0 and variance 1; no bias."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class StandardisedConv(nn.Module):
         nn.init.kaiming_normal_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        # In float32: the variance of a filter of 4,608 weights does not fit in bfloat16.
+        # bfloat16 is too coarse for the variance of a filter of 4,608 weights.
         weight = self.weight.float()
         var, mean = torch.var_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
         weight = (weight - mean) * torch.rsqrt(var + 1e-8)
@@ -96,7 +96,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, size, size) to features (N, C, size / stride, size / stride)."""
-        # Nothing is below zero here, so that zeros never win the maximum.
+        # After the ReLU nothing is negative, so padded zeros never change the maximum.
         pooled = max_pool2d(pad_same(self.stem(images), 3, 2), 3, 2)
         out: Tensor = self.stages(pooled)
         return out
@@ -115,7 +115,7 @@ def pre_norm(config: TransformerConfig) -> nn.TransformerEncoder:
         norm_first=True,
     )
     norm = nn.LayerNorm(config.width, eps=1e-6)
-    # Nested tensors would wait for the device, to count the padding.
+    # Nested tensors would wait for the device to count the padding.
     return nn.TransformerEncoder(block, config.depth, norm=norm, enable_nested_tensor=False)
 
 
@@ -127,7 +127,7 @@ class Hybrid(nn.Module):
         width = config.blocks.width
         self.resnet = ResNet(config)
         self.patch_projection = nn.Conv2d(config.channels[-1], width, 1)
-        # Unread at the end; it is there so that the public weights mean what they meant.
+        # Its output is not used. The public weights were trained with it.
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.position_embedding = nn.Parameter(torch.zeros(1, 1 + config.tokens, width))
         self.vit = pre_norm(config.blocks)

@@ -1,4 +1,4 @@
-"""Where the weights of π0-small come from: random ones, and published encoders."""
+"""Weights of π0-small: random ones, and those of published encoders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pi0_ros.model.initialise import TRUNCATED_STD
 from pi0_ros.model.small import Pi0Small
 from pi0_ros.model.small_config import Pi0SmallConfig
 
-#: Spread of position embeddings and class tokens, as in ViT.
+#: Standard deviation of position embeddings and class tokens, as in ViT.
 POSITION_STD = 0.02
 
 
@@ -22,7 +22,7 @@ def random_pi0_small(config: Pi0SmallConfig, seed: int = 0) -> Pi0Small:
 
     Matrices are LeCun normal (truncated, variance 1 / fan-in), biases zero, norms the
     identity. The expert's modulations and the output are zero (AdaLN-Zero), so every
-    block of it starts as the identity and the velocity as zero.
+    block of the expert starts as the identity and the velocity as zero.
     """
     with blank():
         model = Pi0Small(config)
@@ -83,8 +83,8 @@ _HEADS = re.compile(r"(vocab_|pre_classifier|classifier|qa_outputs|head|fc_norm)
 def distilbert_weights(public: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """State dict of :class:`TextEncoder` from the tensors of a public DistilBERT.
 
-    With or without the prefix ``distilbert.``; task heads are left out. Raises ValueError
-    listing the names it does not know.
+    Names may have the prefix ``distilbert.``; task heads are left out. Raises ValueError
+    listing unknown names.
     """
     named = {name.removeprefix("distilbert."): tensor for name, tensor in public.items()}
     packed: dict[str, Tensor] = {}
@@ -103,8 +103,8 @@ def distilbert_weights(public: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def hybrid_weights(public: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Part of a :class:`Hybrid`'s state dict from timm's ``vit_small_r26_s32_224`` tensors.
 
-    All but ``projector``, which is ours; the classifier is left out. Raises ValueError
-    listing the names it does not know.
+    The public weights have no ``projector``; their classifier is left out. Raises ValueError
+    listing unknown names.
     """
     return _renamed(public, _HYBRID, "hybrid")
 

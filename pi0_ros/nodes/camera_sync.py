@@ -14,23 +14,23 @@ from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros import embodiment as embodiments
 from pi0_ros.embodiment import Camera
+from pi0_ros.embodiment.packing import state_sources
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.nodes.observations import ObservationWriter
 from pi0_ros.stamps import S_PER_NS
-from pi0_ros.sync import Observed, Observer, SyncSummary
+from pi0_ros.sync import AlignedObservation, ObservationBuilder, SyncSummary
 
 _LOG_AGAIN_S = 10.0
 # Deeper than for frames: the history must not lose those sent while a set is drawn.
 _JOINT_STATE_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-_IMAGE_TYPES = {"sensor_msgs/msg/Image": Image, "sensor_msgs/msg/CompressedImage": CompressedImage}
 
 
 class CameraSync(ManagedNode):
@@ -53,7 +53,7 @@ class CameraSync(ManagedNode):
             raise ValueError(f"image_size is {size}; give pixels from 14 to 1024 (models use 224)")
         self._embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._writer = ObservationWriter(self._embodiment, size)
-        self._observer = Observer(self._embodiment, self._writer.views)
+        self._builder = ObservationBuilder(self._embodiment, self._writer.views)
         self._publisher = self.create_publisher(ObservationMessage, "observation", COMMAND_QOS)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
@@ -67,13 +67,14 @@ class CameraSync(ManagedNode):
 
     def start(self) -> None:
         """Begin to listen; sequence numbers start at 0."""
-        self._observer.clear()
+        self._builder.clear()
         self._sequence = 0
         for camera in self._embodiment.cameras:
-            kind = _IMAGE_TYPES[camera.message_type]
+            kind = message_class(camera.message_type)
             self._subscribe(kind, camera.topic, self._frame_callback(camera), SENSOR_QOS)
-        for topic in self._observer.joint_topics:
-            self._subscribe(JointState, topic, self._joint_state_callback(topic), _JOINT_STATE_QOS)
+        for topic, source in state_sources(self._embodiment).items():
+            kind = message_class(source.message_type)
+            self._subscribe(kind, topic, self._joint_state_callback(topic), _JOINT_STATE_QOS)
 
     def stop(self) -> None:
         """Stop listening, and so publishing."""
@@ -100,17 +101,17 @@ class CameraSync(ManagedNode):
 
     def _frame_callback(self, camera: Camera) -> Callable[[Any], None]:
         def on_frame(message: Any) -> None:
-            self._publish(self._observer.frame(camera.name, message, self._now_ns()))
+            self._publish(self._builder.frame(camera.name, message, self._now_ns()))
 
         return on_frame
 
     def _joint_state_callback(self, topic: str) -> Callable[[Any], None]:
         def on_joint_state(message: Any) -> None:
-            self._publish(self._observer.joint_states(topic, message, self._now_ns()))
+            self._publish(self._builder.joint_states(topic, message, self._now_ns()))
 
         return on_joint_state
 
-    def _publish(self, observed: Observed | None) -> None:
+    def _publish(self, observed: AlignedObservation | None) -> None:
         if observed is None:
             return
         message = self._writer.message
@@ -125,15 +126,13 @@ class CameraSync(ManagedNode):
 
     def _on_clock_jump(self, jump: Any) -> None:
         self.get_logger().warning("the clock jumped back: all frames and joint states forgotten")
-        self._observer.clear()
+        self._builder.clear()
 
     def _read_diagnostics(self) -> Reading:
         active = bool(self._subscriptions_held)
-        now_ns, aligner = self._now_ns(), self._observer.aligner
+        now_ns, aligner = self._now_ns(), self._builder.aligner
         problems = aligner.problems(now_ns) if active else ()
-        summary = self._observer.report.summary(
-            now_ns * S_PER_NS, problems, aligner.ages_ns(now_ns)
-        )
+        summary = self._builder.report.summary(now_ns * S_PER_NS, problems, aligner.ages_ns(now_ns))
         if not active:
             return OK, "inactive", summary.values
         if summary.healthy:

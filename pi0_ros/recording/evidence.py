@@ -186,11 +186,8 @@ class _JointStream(_Stream):
             return
         self._next_ns = log_ns + int(0.9e9 / _VALUES_HZ)
         try:
-            message: Any = _STORE.deserialize_cdr(data, "sensor_msgs/msg/JointState")
-            _, values = self._packer.pack(
-                *(self.topic.name, message.name, message.position),
-                *(message.velocity, message.effort),
-            )
+            message: Any = _STORE.deserialize_cdr(data, self.topic.type)
+            _, values = self._packer.read(self.topic.name, message)
         except EmbodimentError as error:
             self.refused = str(error).removeprefix(f"{self.topic.name}: ")
             return

@@ -22,7 +22,7 @@ from typing import Generic
 
 from pi0_ros.embodiment.types import SyncTolerances
 from pi0_ros.stamps import NS_PER_S
-from pi0_ros.sync.streams import Fault, Refusal, Stamped, Stream
+from pi0_ros.sync.timed_buffer import Fault, Stamped, SyncRefusal, TimedBuffer
 from pi0_ros.sync.types import AlignedSet, CameraStream, FrameT, StateT
 
 #: Joint states kept per topic: more than the age of a usable frame at 200 Hz.
@@ -58,12 +58,12 @@ class Aligner(Generic[FrameT, StateT]):
         self._state_skew_ns = round(tolerances.state_skew_s * NS_PER_S)
         self._max_age_ns = round(tolerances.max_age_s * NS_PER_S)
         self._specs = {camera.name: camera for camera in cameras}
-        self.cameras: dict[str, Stream[FrameT]] = {
-            camera.name: Stream(camera.name, history=1, max_age_ns=self._max_age_ns)
+        self.cameras: dict[str, TimedBuffer[FrameT]] = {
+            camera.name: TimedBuffer(camera.name, history=1, max_age_ns=self._max_age_ns)
             for camera in cameras
         }
-        self.states: dict[str, Stream[StateT]] = {
-            topic: Stream(topic, history=history, max_age_ns=self._max_age_ns)
+        self.states: dict[str, TimedBuffer[StateT]] = {
+            topic: TimedBuffer(topic, history=history, max_age_ns=self._max_age_ns)
             for topic in joint_topics
         }
         self._used: dict[str, int] = {}  # newest stamps in the last set, used or refused
@@ -84,9 +84,9 @@ class Aligner(Generic[FrameT, StateT]):
         """Whether a set waited for a better frame and the time for that is over."""
         return self._deadline_ns is not None and now_ns >= self._deadline_ns
 
-    def problems(self, now_ns: int) -> tuple[Refusal, ...]:
+    def problems(self, now_ns: int) -> tuple[SyncRefusal, ...]:
         """Every stream that has nothing usable at this time, cameras first."""
-        streams: list[Stream[FrameT] | Stream[StateT]] = [
+        streams: list[TimedBuffer[FrameT] | TimedBuffer[StateT]] = [
             *self.cameras.values(),
             *self.states.values(),
         ]
@@ -99,7 +99,7 @@ class Aligner(Generic[FrameT, StateT]):
         states = [(name, stream.newest) for name, stream in self.states.items()]
         return {n: now_ns - newest.stamp_ns for n, newest in (*cameras, *states) if newest}
 
-    def select(self, now_ns: int) -> AlignedSet[FrameT, StateT] | Refusal | None:
+    def select(self, now_ns: int) -> AlignedSet[FrameT, StateT] | SyncRefusal | None:
         """The set that is complete now, why it is refused, or None to wait."""
         problems = self.problems(now_ns)
         silent = {problem.stream for problem in problems}
@@ -131,7 +131,9 @@ class Aligner(Generic[FrameT, StateT]):
             frames[name].stamp_ns > self._used.get(name, -1) for name in leading
         )
 
-    def _blame(self, problem: Refusal, frames: Mapping[str, Stamped[FrameT]]) -> Refusal | None:
+    def _blame(
+        self, problem: SyncRefusal, frames: Mapping[str, Stamped[FrameT]]
+    ) -> SyncRefusal | None:
         """Name the silent stream once per round of the others' frames.
 
         Their frames are not used up: the stream may come back in time. The first
@@ -171,16 +173,16 @@ class Aligner(Generic[FrameT, StateT]):
             best = min(best, (_spread(stamps.values()), stamp_ns))
         return best
 
-    def _skewed_camera(self, stamps: Mapping[str, int]) -> Refusal | None:
+    def _skewed_camera(self, stamps: Mapping[str, int]) -> SyncRefusal | None:
         """The camera farthest from the others if they lie too far apart."""
         skew_ns = _spread(stamps.values())
         if skew_ns <= self._camera_skew_ns:
             return None
         middle = median(stamps.values())
         name = max(stamps, key=lambda n: (abs(stamps[n] - middle), -stamps[n]))
-        return Refusal(name, Fault.SKEWED, _apart("the frames", skew_ns, self._camera_skew_ns))
+        return SyncRefusal(name, Fault.SKEWED, _apart("the frames", skew_ns, self._camera_skew_ns))
 
-    def _expected(self, skewed: Refusal, stamps: Mapping[str, int]) -> bool:
+    def _expected(self, skewed: SyncRefusal, stamps: Mapping[str, int]) -> bool:
         """Whether a slower camera lags only because its next frame is not due yet."""
         name = skewed.stream
         lag_ns = max(stamps.values()) - stamps[name]
@@ -188,17 +190,17 @@ class Aligner(Generic[FrameT, StateT]):
 
     def _assemble(
         self, frames: Mapping[str, Stamped[FrameT]], now_ns: int
-    ) -> AlignedSet[FrameT, StateT] | Refusal:
+    ) -> AlignedSet[FrameT, StateT] | SyncRefusal:
         stamp_ns = max(frame.stamp_ns for frame in frames.values())
         states: dict[str, Stamped[StateT]] = {}
         for topic, stream in self.states.items():
             state = stream.nearest(stamp_ns)
             if state is None:
-                return self._refused(Refusal(topic, Fault.MISSING, "nothing received yet"))
+                return self._refused(SyncRefusal(topic, Fault.MISSING, "nothing received yet"))
             distance_ns = abs(state.stamp_ns - stamp_ns)
             if distance_ns > self._state_skew_ns:
                 detail = _apart("state and newest frame", distance_ns, self._state_skew_ns)
-                return self._refused(Refusal(topic, Fault.SKEWED, detail))
+                return self._refused(SyncRefusal(topic, Fault.SKEWED, detail))
             states[topic] = state
         members = {name: frame.stamp_ns for name, frame in frames.items()}
         members |= {topic: state.stamp_ns for topic, state in states.items()}
@@ -206,7 +208,7 @@ class Aligner(Generic[FrameT, StateT]):
         age_ns = now_ns - members[oldest]
         if age_ns > self._max_age_ns:
             detail = f"{age_ns / _NS_PER_MS:.0f} ms old when the set was complete"
-            return self._refused(Refusal(oldest, Fault.STALE, detail))
+            return self._refused(SyncRefusal(oldest, Fault.STALE, detail))
         self._use_up()
         return AlignedSet(
             stamp_ns=stamp_ns,
@@ -218,7 +220,7 @@ class Aligner(Generic[FrameT, StateT]):
             age_ns=age_ns,
         )
 
-    def _refused(self, refusal: Refusal) -> Refusal:
+    def _refused(self, refusal: SyncRefusal) -> SyncRefusal:
         self._use_up()
         return refusal
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median_high
 
-from pi0_ros.sync.streams import Fault, Refusal
+from pi0_ros.sync.timed_buffer import Fault, SyncRefusal
 from pi0_ros.sync.types import AlignedSet
 
 # Below this share of its expected rate a stream is called slow.
@@ -46,14 +46,14 @@ class SyncReport:
         self._ages_ns: list[int] = []
         self._apart_ns: Counter[str] = Counter()
         self._since_s: float | None = None
-        self._recent: dict[str, Refusal] = {}
+        self._recent: dict[str, SyncRefusal] = {}
         self._refused_before = 0
 
     def arrived(self, stream: str) -> None:
         """A message arrived, good or bad."""
         self._arrivals[stream] += 1
 
-    def refused(self, refusal: Refusal) -> None:
+    def refused(self, refusal: SyncRefusal) -> None:
         """A message or a set was refused."""
         self.refusals[refusal.stream, refusal.fault] += 1
         self._recent[refusal.stream] = refusal
@@ -70,7 +70,7 @@ class SyncReport:
     def summary(
         self,
         now_s: float,
-        problems: Iterable[Refusal],
+        problems: Iterable[SyncRefusal],
         ages_ns: Mapping[str, int] | None = None,
     ) -> SyncSummary:
         """What happened since the last call at ``now_s`` [s].
@@ -104,7 +104,7 @@ class SyncReport:
         )
 
     def _text(
-        self, elapsed_s: float, refused: int, slow: Iterable[str], at_fault: Iterable[Refusal]
+        self, elapsed_s: float, refused: int, slow: Iterable[str], at_fault: Iterable[SyncRefusal]
     ) -> str:
         reasons = "; ".join(map(str, at_fault))
         if not self._skews_ns:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pi0_ros.stamps import NS_PER_S
-from pi0_ros.sync.streams import Stamped
+from pi0_ros.sync.timed_buffer import Stamped
 
 FrameT = TypeVar("FrameT")
 StateT = TypeVar("StateT")

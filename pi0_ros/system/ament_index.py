@@ -1,4 +1,4 @@
-"""Where installed programs and files lie, by the ament index, without rclpy."""
+"""Paths of installed programs and files, found through the ament index without rclpy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 def prefixes(environment: Mapping[str, str]) -> tuple[Path, ...]:
     """Installation prefixes, nearest overlay first.
 
-    Those of ``AMENT_PREFIX_PATH``, then this interpreter's own: a virtual
-    environment with the ROS wheels is a prefix that nobody has to source.
+    The prefixes of ``AMENT_PREFIX_PATH`` come first, then the prefix of this interpreter: a virtual
+    environment with the ROS wheels needs no sourcing.
     """
     named = environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     found = [Path(text) for text in named if text] + [Path(sys.prefix)]
@@ -22,7 +22,7 @@ def prefixes(environment: Mapping[str, str]) -> tuple[Path, ...]:
 def find_executable(package: str, executable: str, environment: Mapping[str, str]) -> Path:
     """Path of ``<prefix>/lib/<package>/<executable>``.
 
-    Raises :class:`FileNotFoundError` that lists the places looked at.
+    Raises :class:`FileNotFoundError`, which lists the searched paths.
     """
     places = list(_places(f"lib/{package}/{executable}", environment))
     for path in places:

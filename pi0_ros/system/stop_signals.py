@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives, turned into something to wait for, or to look at."""
+"""SIGINT, SIGTERM and SIGHUP as a count and as a file descriptor to wait for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
-    """While entered, counts SIGINT, SIGTERM and SIGHUP instead of dying of them.
+    """While entered, SIGINT, SIGTERM and SIGHUP are counted and do not end the program.
 
-    The descriptor becomes readable at each one. Main thread only.
+    Each signal makes the descriptor readable. For the main thread only.
     """
 
     def __init__(self) -> None:
@@ -25,11 +25,11 @@ class StopSignals:
         self._before_fd = -1
 
     def fileno(self) -> int:
-        """Descriptor to select on."""
+        """The descriptor, for ``select``."""
         return self._reader.fileno()
 
     def clear(self) -> None:
-        """Make the descriptor unreadable again; the count stays."""
+        """Empty the descriptor, so that it is no longer readable; the count stays."""
         while True:
             try:
                 self._reader.recv(4096)
@@ -37,10 +37,10 @@ class StopSignals:
                 return
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if there was one.
+        """Raise KeyboardInterrupt if a signal has arrived.
 
-        For programs that spin an EventsExecutor: raised inside a callback, as Python does by
-        itself, it comes out of the executor as an error of another kind.
+        Programs that spin an EventsExecutor call this between callbacks. Python by itself raises
+        KeyboardInterrupt inside a callback, and the executor turns it into another error.
         """
         if self.count:
             raise KeyboardInterrupt

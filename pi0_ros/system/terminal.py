@@ -1,8 +1,9 @@
-"""What programs say on a terminal: lines of several processes, and one line that moves."""
+"""Output on a terminal: lines of several processes, and one line of progress."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import sys
@@ -13,39 +14,37 @@ from typing import TextIO
 
 _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 _RESET = "\033[0m"
-# Where lines cannot be rewritten, each one stays.
-_PERIOD_S = 5.0
 
-_NOBODY_READS = 141
+_BROKEN_PIPE = 141
 
 
-def while_read(program: Callable[[], int]) -> int:
-    """Run a program; its exit code, or 141, as of a shell's tools, if nobody reads its output."""
+def run_until_pipe_breaks(program: Callable[[], int]) -> int:
+    """Run a program. Return its exit code, or 141, as shell tools do, if its output pipe breaks."""
     try:
         try:
             return program()
         finally:
-            if sys.stdout is not None:  # it is, where a program was started without one
+            if sys.stdout is not None:  # None where the program was started without one
                 sys.stdout.flush()
     except BrokenPipeError:
-        if not _nobody_reads():
+        if not _is_broken():
             raise
-        # What is left unwritten would be tried again at exit, with a trace.
+        # Python would flush the unwritten rest at exit, and print a trace.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NOBODY_READS
+        return _BROKEN_PIPE
 
 
-def _nobody_reads() -> bool:
+def _is_broken() -> bool:
     poll = select.poll()
-    poll.register(sys.stdout, 0)  # an error is told unasked
+    poll.register(sys.stdout, 0)  # poll() always reports errors
     return bool(poll.poll(0))
 
 
 class TerminalSink:
     """Writes ``[name] text``, each name in its own colour if the stream is a terminal.
 
-    A closed stream is not an error: whoever read the output may end first, and the
-    graph must still be stopped in order.
+    A closed stream is not an error: the reader of the output may end first, and the graph must
+    still be stopped in order.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -68,23 +67,29 @@ class TerminalSink:
 
 
 class TerminalLine:
-    """One line that says how far something is; a context manager that ends it.
+    """One line that shows progress; leaving the context ends the line.
 
-    On a terminal it is rewritten every ``period_s``; elsewhere a new one comes every 5 s.
+    On a terminal the line is rewritten every ``period_s``. On another stream a new line is written
+    every ``elsewhere_s``; with infinity there is none.
     """
 
     def __init__(
-        self, stream: TextIO, period_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO,
+        period_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        elsewhere_s: float = 5.0,
     ) -> None:
         self._stream = stream
         self._clock = clock
         self._rewrite = stream.isatty()
-        self._period_s = period_s if self._rewrite else _PERIOD_S
-        self._next_s = clock()
+        self._period_s = period_s if self._rewrite else elsewhere_s
+        self._next_s = clock() if math.isfinite(self._period_s) else math.inf
         self._written = 0
 
-    def tell(self, line: Callable[[], str]) -> None:
-        """Write what ``line`` returns, if it is time for it."""
+    def update(self, line: Callable[[], str]) -> None:
+        """Write the text that ``line`` returns, once per period."""
         now_s = self._clock()
         if now_s < self._next_s:
             return
@@ -95,6 +100,14 @@ class TerminalLine:
             self._written = len(text)
         else:
             self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def write_line(self, text: str) -> None:
+        """Write a permanent line in place of the progress line."""
+        if self._written:
+            self._stream.write("\r" + " " * self._written + "\r")
+            self._written = 0
+        self._stream.write(text + "\n")
         self._stream.flush()
 
     def __enter__(self) -> TerminalLine:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.simulation.loop import SimulationLoop, Timing
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_ros.embodiment import load
+from pi0_ros.state_sources import JointReading
 
 TICK_NS = 10_000_000
 CAMERAS = ("top", "left_wrist")
@@ -53,8 +53,8 @@ class Notes:
     def frames(self, stamp_ns: int, frames: Frames) -> None:
         self.frame_sets.append((stamp_ns, frames))
 
-    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
-        self.cubes.append(pose)
+    def objects(self, now_ns: int, poses: Mapping[str, NDArray[np.float64]]) -> None:
+        self.cubes.append(poses["cube"])
 
     def reward(self, now_ns: int, reward: int) -> None:
         self.rewards.append(reward)
@@ -178,3 +178,15 @@ def test_an_error_ends_the_time_line_and_is_reported(
 def test_refuses_rates_the_clock_cannot_keep(changes: dict[str, float], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         timing(**changes)
+
+
+def test_a_failed_drawing_is_raised_in_the_physics_thread(scene: TransferCube) -> None:
+    def fail(stamp_ns: int, frames: Frames) -> None:
+        raise OSError("no frame can be published")
+
+    thread = RenderThread(scene.model, 24, 32, CAMERAS)
+    thread.submit(0, scene.data, fail)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no frame can be published"):
+            thread.submit(1, scene.data, fail)
+    thread.close()

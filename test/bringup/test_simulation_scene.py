@@ -7,6 +7,7 @@ import dataclasses
 import mujoco
 import numpy as np
 import pytest
+from gym_aloha.tasks import sim
 from numpy.typing import NDArray
 
 from pi0_bringup.simulation.rendering import ViewRenderer
@@ -106,7 +107,7 @@ def test_reward_is_gym_alohas(scene: TransferCube, side: str, reward: int) -> No
     scene.data.qpos[address : address + 3] = finger
     mujoco.mj_forward(scene.model, scene.data)
     assert scene.reward == reward
-    assert scene.max_reward == 4
+    assert scene.task.max_reward == sim.TransferCubeTask().max_reward == 4
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])

@@ -59,7 +59,7 @@ def test_repair_finishes_what_was_killed(
     assert "the recorder ended before the episode did" in capsys.readouterr().out
 
 
-def test_a_bag_of_somebody_else_is_named(
+def test_a_bag_of_another_program_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {custom_data: ~}\n")

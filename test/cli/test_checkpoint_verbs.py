@@ -83,7 +83,7 @@ def test_verify_exits_by_the_tolerance(capsys: pytest.CaptureFixture[str]) -> No
     assert "actions.10_steps" in shown
     loss = next(line.split() for line in shown.splitlines() if line.startswith("loss_per_dim"))
     assert float(loss[3]) <= min(float(loss[2]), 1e-4)
-    # How far off a machine is is its own; where the two differ, it is said why.
+    # The size of the error depends on the machine. The note appears where the two columns differ.
     assert loss[2] == loss[3] or "of the loss, a square, over 2 √loss" in shown
     assert main([*words, "--tolerance", "1e-9"]) == 1
     assert "NO" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The `pi0` command: its verbs, its refusals, and that it answers at once."""
+"""The `pi0` command: its verbs, its refusals and its fast start."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_an_option_is_not_taken_for_a_longer_one(
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [["embodiments", "list"], ["--help"]])
-def test_ends_quietly_where_nobody_reads_its_output(words: list[str], unbuffered: str) -> None:
+def test_ends_quietly_when_its_output_pipe_is_closed(words: list[str], unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     ended = subprocess.run(
@@ -123,7 +123,7 @@ def test_ends_quietly_where_nobody_reads_its_output(words: list[str], unbuffered
     )
     os.close(writer)
     assert ended.stderr == ""
-    # Of its help, argparse minds a failed write in some releases of Python and not in others.
+    # Whether argparse reports a failed write of its help depends on the release of Python.
     assert ended.returncode in ((0, 141) if words == ["--help"] else (141,))
 
 
@@ -157,7 +157,7 @@ def test_a_program_that_is_not_installed_is_refused(
     assert "pi0: program 'mock_robot' of package 'pi0_bringup' is not installed" in error
 
 
-def test_an_error_of_ours_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> int:
         raise ValueError("not meant for users")
 

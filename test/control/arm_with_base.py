@@ -12,7 +12,6 @@ from pi0_ros.control import Executor, IncomingChunk, Operator, Tick, Tuning, Vet
 from pi0_ros.embodiment import (
     ActionDimension,
     Controller,
-    ControllerKind,
     Embodiment,
     LimitArrays,
     Limits,
@@ -82,11 +81,9 @@ def embodiment(
         cameras=(),
         absent_slots=(),
         controllers=(
-            _controller(
-                "arm", ControllerKind.FORWARD_POSITION, StopBehaviour.HOLD, "shoulder", "elbow"
-            ),
-            _controller("gripper", ControllerKind.GRIPPER, StopBehaviour.KEEP_LAST, "gripper"),
-            _controller("base", ControllerKind.TWIST, StopBehaviour.RAMP_TO_ZERO, "base"),
+            _controller("arm", "forward_position", StopBehaviour.HOLD, "shoulder", "elbow"),
+            _controller("gripper", "gripper", StopBehaviour.KEEP_LAST, "gripper"),
+            _controller("base", "twist", StopBehaviour.RAMP_TO_ZERO, "base"),
         ),
         rates=Rates(
             chunk_hz=chunk_hz,
@@ -101,9 +98,7 @@ def embodiment(
     )
 
 
-def _controller(
-    name: str, kind: ControllerKind, stop: StopBehaviour, *dimensions: str
-) -> Controller:
+def _controller(name: str, kind: str, stop: StopBehaviour, *dimensions: str) -> Controller:
     return Controller(
         name=name,
         kind=kind,

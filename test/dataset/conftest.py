@@ -13,8 +13,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bags ``a``, ``b``, ``c`` of different lengths and tasks, and their dataset ``set``."""
     from synthetic import SyntheticEpisode, write_bag
 
+    from pi0_ros.dataset.convert.convert_bags import convert_bags
     from pi0_ros.dataset.convert.options import ConvertOptions
-    from pi0_ros.dataset.convert.pool import convert_bags
 
     folder = tmp_path_factory.mktemp("made")
     takes = {

@@ -26,8 +26,8 @@ from synthetic import (
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.dataset import DatasetError
 from pi0_ros.dataset.convert.bags import find_bags, fingerprint
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.dataset.export.messages import depth_message
 from pi0_ros.dataset.format.validate import validate
@@ -232,7 +232,7 @@ def test_finds_bags_in_folders_and_names_what_is_none(tmp_path: Path) -> None:
     bags = [write_bag(tmp_path / "all", name, SHORT) for name in "ba"]
     assert find_bags([tmp_path / "all", bags[0]]) == (bags[1], bags[0])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="no bag and no folder of bags"):
+    with pytest.raises(DatasetError, match="is neither a bag nor a folder of bags"):
         find_bags([tmp_path / "empty"])
 
 

@@ -12,7 +12,7 @@ import pytest
 from synthetic import START_NS, SyntheticEpisode, action_at
 
 from pi0_ros.dataset import Dataset, DatasetError
-from pi0_ros.dataset.convert.frames import frame_offset_ns
+from pi0_ros.dataset.format.info import frame_offset_ns
 from pi0_ros.dataset.format.validate import validate
 from pi0_ros.dataset.video.clips import frame_times
 
@@ -158,5 +158,5 @@ def test_an_older_dataset_is_refused_by_its_version(dataset: Path) -> None:
 
 
 def test_a_folder_that_is_no_dataset_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no dataset"):
+    with pytest.raises(DatasetError, match="is not a dataset"):
         Dataset.open(tmp_path)

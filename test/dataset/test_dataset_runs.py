@@ -12,7 +12,7 @@ from synthetic import SHORT, SMALL, convert, write_bag
 
 from pi0_ros.dataset import Dataset, DatasetError
 from pi0_ros.dataset.convert import workers
-from pi0_ros.dataset.convert.pool import convert_bags
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.workers import ConversionProgress
 from pi0_ros.dataset.format.validate import validate
 from pi0_ros.dataset.format.writer import STAGING
@@ -51,7 +51,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
         convert_bags(bags, tmp_path / "set", SMALL, jobs=1)
     monkeypatch.setattr(workers, "convert_bag", real)
     steps: list[ConversionProgress] = []
-    result = convert_bags(bags, tmp_path / "set", SMALL, jobs=1, on_step=steps.append)
+    result = convert_bags(bags, tmp_path / "set", SMALL, jobs=1, on_progress=steps.append)
     assert {step.bag for step in steps} == {bags[1]}
     assert len(result.added) == 2
     assert validate(tmp_path / "set") == ()
@@ -110,7 +110,7 @@ def test_what_a_run_killed_at_its_very_end_left_is_removed(
 ) -> None:
     bag = write_bag(tmp_path, "a", SHORT)
     with monkeypatch.context() as patched:
-        patched.setattr("pi0_ros.dataset.convert.pool.shutil.rmtree", lambda *_, **__: None)
+        patched.setattr("pi0_ros.dataset.convert.convert_bags.shutil.rmtree", lambda *_, **__: None)
         convert_bags([bag], tmp_path / "set", SMALL, jobs=1)
     assert (tmp_path / "set" / STAGING).exists()
     convert_bags([bag], tmp_path / "set", SMALL, jobs=1)
@@ -137,6 +137,6 @@ def test_every_other_conversion_into_a_dataset_is_kept_out(tmp_path: Path) -> No
                 convert_bags([bag], tmp_path / "set", SMALL, jobs=1)
             refused.append(str(caught.value))
 
-    convert_bags([bag], tmp_path / "set", SMALL, jobs=1, on_step=meanwhile)
-    assert all("another conversion is writing there" in reason for reason in refused)
+    convert_bags([bag], tmp_path / "set", SMALL, jobs=1, on_progress=meanwhile)
+    assert all("another process is writing to it" in reason for reason in refused)
     assert validate(tmp_path / "set") == ()

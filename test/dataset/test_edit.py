@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pi0_ros.dataset import Dataset, DatasetError
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.dataset.edit import delete, merge, recompute, split
 from pi0_ros.dataset.format.info import read_info, write_json
 from pi0_ros.dataset.format.validate import validate
@@ -110,20 +110,20 @@ def test_a_deleted_episode_does_not_come_back_with_its_bag(dataset: Path, made: 
 def test_no_edit_in_place_while_a_conversion_writes(dataset: Path) -> None:
     with dataset_lock(dataset):
         for edit in (lambda: delete(dataset, [0]), lambda: recompute(dataset)):
-            with pytest.raises(DatasetError, match="another conversion is writing there"):
+            with pytest.raises(DatasetError, match="another process is writing to it"):
                 edit()
     assert len(Dataset.open(dataset).records) == 3
 
 
 def test_a_split_that_cannot_be_whole_is_not_begun(dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "val").touch()
-    with pytest.raises(DatasetError, match="val exists and is no empty folder"):
+    with pytest.raises(DatasetError, match="val exists and is not an empty folder"):
         split(dataset, {tmp_path / "train": [0, 1], tmp_path / "val": [2]})
     assert not (tmp_path / "train").exists()
 
 
 def test_deleting_everything_is_refused(dataset: Path) -> None:
-    with pytest.raises(DatasetError, match="nothing would be left"):
+    with pytest.raises(DatasetError, match="no episode would remain"):
         delete(dataset, [0, 1, 2])
     assert validate(dataset) == ()
 
@@ -171,6 +171,6 @@ def test_what_is_wrong_is_said(dataset: Path) -> None:
     (dataset / "videos/observation.images.base_camera/chunk-000/file-000.mp4").unlink()
     (dataset / "data/chunk-000/file-007.parquet").write_bytes(b"left over")
     text = "\n".join(validate(dataset))
-    assert "column mood is no feature" in text
+    assert "column mood is not a feature" in text
     assert "file-000.mp4: cannot be opened" in text
     assert "file-007.parquet: belongs to no episode" in text

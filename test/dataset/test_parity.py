@@ -20,15 +20,15 @@ from synthetic import SyntheticEpisode, events
 from pi0_msgs.msg import Observation
 from pi0_ros.dataset import Dataset
 from pi0_ros.dataset.convert.bags import Bag
-from pi0_ros.dataset.convert.frames import frame_offset_ns
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
+from pi0_ros.dataset.format.info import frame_offset_ns
 from pi0_ros.nodes.camera_sync import CameraSync
 from pi0_ros.nodes.managed import COMMAND_QOS
 from pi0_ros.nodes.observations import time_message
 from pi0_ros.stamps import nanoseconds
-from pi0_ros.sync import Observer, Views
+from pi0_ros.sync import ObservationBuilder, Views
 
 SIZE = 64
 TAKE = SyntheticEpisode(duration_s=1.0)
@@ -88,9 +88,9 @@ class Replay:
         assert self.node.failure is None
         self.clock = ros.publisher(Clock, "/clock", QOS)
         self.handled = 0
-        observer = self.node._observer
+        builder = self.node._builder
         for name in ("frame", "joint_states"):
-            setattr(observer, name, self._counted(getattr(observer, name)))
+            setattr(builder, name, self._counted(getattr(builder, name)))
 
     def _counted(self, take: Any) -> Any:
         def taken(*arguments: Any) -> Any:
@@ -136,12 +136,12 @@ def test_a_bag_gives_the_observations_that_the_live_node_publishes(
 ) -> None:
     robot = TAKE.robot
     views = Views(robot, SIZE)
-    observer = Observer(robot, views)
+    builder = ObservationBuilder(robot, views)
     opened = Bag.open(bag)
     cameras = {camera.topic: camera.name for camera in robot.cameras}
     count = 0
-    for topic, log_ns, message in opened.messages([*cameras, *observer.joint_topics]):
-        take = observer.frame if topic in cameras else observer.joint_states
+    for topic, log_ns, message in opened.messages([*cameras, *builder.joint_topics]):
+        take = builder.frame if topic in cameras else builder.joint_states
         observed = take(cameras.get(topic, topic), message, log_ns)
         if observed is None:
             continue
@@ -154,7 +154,7 @@ def test_a_bag_gives_the_observations_that_the_live_node_publishes(
         stamps = {nanoseconds(s) for s in other.slot_stamps} - {0}
         assert stamps == {frame.stamp_ns for frame in observed.aligned.frames.values()}
     assert count == len(live) and count > 25
-    refused = observer.report.refusals
+    refused = builder.report.refusals
     assert {fault.value for _, fault in refused} >= {"malformed", "frozen"}
 
 

@@ -164,7 +164,7 @@ def test_a_dataset_without_an_episode_is_one_line(
     words = [] if verb == "stats" else ["--out", str(tmp_path / "out")]
     assert main(["dataset", verb, str(dataset), *words]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"pi0: {dataset}: no episode in it; convert a bag into it first"
+    assert last == f"pi0: {dataset}: has no episode; convert a bag into it first"
 
 
 def test_says_lengths_as_a_person_does() -> None:

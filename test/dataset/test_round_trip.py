@@ -10,8 +10,8 @@ from rosbags.highlevel import AnyReader
 from synthetic import SyntheticEpisode, write_bag
 
 from pi0_ros.dataset import Dataset, DatasetError
+from pi0_ros.dataset.convert.convert_bags import convert_bags
 from pi0_ros.dataset.convert.options import ConvertOptions
-from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.dataset.export.to_bags import to_bags
 from pi0_ros.recording.read import read_episode
 

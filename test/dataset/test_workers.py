@@ -1,4 +1,4 @@
-"""Worker processes of a conversion, and what becomes of them."""
+"""Worker processes of a conversion exit with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pi0_ros.dataset.convert import workers
 
 context = multiprocessing.get_context("spawn")
-pool = ProcessPoolExecutor(1, context, initializer=workers._begin, initargs=(context.Queue(),))
+start, queue = workers._start_worker, context.Queue()
+pool = ProcessPoolExecutor(1, context, initializer=start, initargs=(queue,))
 print(pool.submit(os.getpid).result(), flush=True)
 pool.submit(time.sleep, 60.0).result()
 """

@@ -9,7 +9,6 @@ import pytest
 
 from pi0_ros.embodiment import (
     CAMERA_SLOTS,
-    ControllerKind,
     Embodiment,
     StopBehaviour,
     available,
@@ -87,7 +86,7 @@ def test_positions_are_measured_by_the_same_joint(robot: Embodiment) -> None:
 
 def test_only_a_base_ramps_to_zero(robot: Embodiment) -> None:
     for controller in robot.controllers:
-        is_base = controller.kind is ControllerKind.TWIST
+        is_base = controller.kind == "twist"
         assert (controller.stop is StopBehaviour.RAMP_TO_ZERO) == is_base
         assert bool(controller.frame_id) == is_base
 

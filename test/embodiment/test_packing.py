@@ -123,7 +123,7 @@ def test_controllers_carry_each_dimension_once_in_message_order() -> None:
 def test_commands_are_in_the_drivers_numbers() -> None:
     action = np.zeros(14)
     action[6], action[13] = 0.0, 1.0
-    raw = {p.controller.name: p.raw(action) for p in controller_packers(TROSSEN)}
+    raw = {p.name: p.raw(action) for p in controller_packers(TROSSEN)}
     np.testing.assert_allclose(raw["left_gripper"], [0.01844], atol=1e-6)
     np.testing.assert_allclose(raw["right_gripper"], [0.05800], atol=1e-6)
     np.testing.assert_array_equal(raw["left_arm"], np.zeros(6))

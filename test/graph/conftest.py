@@ -1,4 +1,4 @@
-"""The ``prefix`` fixture: an empty installation prefix to write stand-ins into."""
+"""The ``prefix`` fixture: an empty installation prefix for stand-in programs."""
 
 from __future__ import annotations
 

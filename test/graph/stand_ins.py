@@ -10,7 +10,7 @@ from pi0_ros.graph.declaration import Process
 
 _HEAD = f"#!{sys.executable} -S\n"
 
-#: Says how it was stopped, and ends.
+#: Prints which signal stopped it, and ends.
 POLITE = """
 import signal, sys
 heard = {signal.SIGINT, signal.SIGTERM}
@@ -19,7 +19,7 @@ print("ready", flush=True)
 print("stopped by", signal.Signals(signal.sigwait(heard)).name, flush=True)
 """
 
-#: Survives everything but SIGKILL.
+#: Ignores every signal but SIGKILL.
 STUBBORN = """
 import os, signal
 def ignore(number, frame):
@@ -34,16 +34,16 @@ while True:
 
 
 class Prefix:
-    """An ament prefix of programs written on the spot."""
+    """An ament prefix with programs that the test writes."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         index = root / "share" / "ament_index" / "resource_index" / "packages"
         index.mkdir(parents=True)
-        (index / "acting").touch()
+        (index / "stand_ins").touch()
         self.environment = {**os.environ, "AMENT_PREFIX_PATH": str(root)}
 
-    def program(self, name: str, source: str, package: str = "acting") -> Path:
+    def program(self, name: str, source: str, package: str = "stand_ins") -> Path:
         """Install a Python program."""
         path = self.root / "lib" / package / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,5 +58,5 @@ class Prefix:
         self.program(name, source)
         fields = {"namespace": "/", "parameters": {}, "environment": {}, **more}
         return Process(
-            name=name, package="acting", executable=name, stop_order=stop_order, **fields
+            name=name, package="stand_ins", executable=name, stop_order=stop_order, **fields
         )

@@ -11,18 +11,18 @@ import pytest
 from pi0_ros.embodiment import EmbodimentError, available
 from pi0_ros.graph.command import command_line
 from pi0_ros.graph.declaration import (
-    SIMULATED_EMBODIMENTS,
     declare,
     declare_hardware,
     declare_recorder,
 )
 from pi0_ros.graph.options import GraphError, GraphOptions
+from pi0_ros.graph.scenes import installed_scenes
 
 SUITE = ["chunk_executor", "camera_sync", "policy"]
 COMBINATIONS = [
     (embodiment, hardware)
     for embodiment, hardware in itertools.product(available(), ("mujoco", "mock", "real"))
-    if hardware != "mujoco" or embodiment in SIMULATED_EMBODIMENTS
+    if hardware != "mujoco" or embodiment in installed_scenes()
 ]
 
 
@@ -48,7 +48,7 @@ def test_every_graph_is_its_hardware_and_the_suite(
 
 
 def test_every_simulated_embodiment_is_a_shipped_one() -> None:
-    assert set(available()) >= SIMULATED_EMBODIMENTS
+    assert set(available()) >= set(installed_scenes()) > set()
 
 
 def test_the_policy_stops_first_and_the_robot_last(tmp_path: Path) -> None:
@@ -175,6 +175,11 @@ def test_an_unknown_embodiment_is_refused_with_the_nearest(tmp_path: Path) -> No
     [
         ({"hardware": "gazebo"}, "unknown hardware 'gazebo'; give one of mujoco, mock, real"),
         ({"hardware": "mujoco"}, "no MuJoCo simulation of embodiment 'ur5e'; .*bimanual_trossen"),
+        ({"scene": "desk"}, "scene is 'desk' and hardware is 'mock'"),
+        (
+            {"embodiment": "bimanual_trossen", "hardware": "mujoco", "scene": "desk"},
+            "no scene 'desk' of embodiment 'bimanual_trossen'; give one of transfer_cube",
+        ),
         ({"checkpoint": ""}, "no checkpoint given"),
         ({"checkpoint": "/no/such"}, "checkpoint '/no/such' does not exist"),
         ({"remote": "gpu-box:8000"}, "remote is 'gpu-box:8000'; give ws://HOST:PORT"),

@@ -1,4 +1,4 @@
-"""From the text a front end received to options."""
+"""Options from the text that a front end received."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from dataclasses import fields
 
 import pytest
 
-from pi0_ros.graph.arguments import ARGUMENTS, HARDWARE_ARGUMENTS, RECORDER_ARGUMENTS
-from pi0_ros.graph.options import GraphError, GraphOptions, parse_options
+from pi0_ros.graph.arguments import (
+    ARGUMENTS,
+    HARDWARE_ARGUMENTS,
+    RECORDER_ARGUMENTS,
+    parse_options,
+)
+from pi0_ros.graph.options import GraphError, GraphOptions
 
 
 def test_every_option_has_an_argument_and_the_same_default() -> None:

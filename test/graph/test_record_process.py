@@ -1,4 +1,4 @@
-"""The recorder that ``pi0 record`` starts for itself, played by stand-ins."""
+"""The recorder that ``pi0 record`` starts, with stand-in programs."""
 
 from __future__ import annotations
 
@@ -9,61 +9,87 @@ from collections.abc import Callable
 import pytest
 from stand_ins import POLITE, STUBBORN, Prefix
 
-from pi0_ros.clients.record import process as record_process
 from pi0_ros.clients.record.process import OwnRecorder
+from pi0_ros.graph import supervisor
 from pi0_ros.graph.child import Child
+from pi0_ros.graph.supervisor import GracePeriods, Supervisor
+from pi0_ros.system.stop_signals import StopSignals
+
+IMPATIENT = GracePeriods(interrupt_s=0.05, terminate_s=0.0, patient=True)
+PATIENT = GracePeriods(interrupt_s=60.0, terminate_s=60.0, patient=True)
 
 
 @pytest.fixture
-def recorder(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], OwnRecorder]:
-    """Starts a stand-in, and waits until it is ready."""
+def started(prefix: Prefix, monkeypatch: pytest.MonkeyPatch) -> Callable[..., OwnRecorder]:
+    """A function that starts a stand-in and waits until it is ready."""
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix.root))
 
-    def start(source: str) -> OwnRecorder:
-        own = OwnRecorder(prefix.process("recorder", source))
+    def start(
+        source: str, *, signals: StopSignals | None = None, grace: GracePeriods
+    ) -> OwnRecorder:
+        own = OwnRecorder(prefix.process("recorder", source), signals, grace)
         own.start()
         while "ready" not in own.lines():
+            own.poll()
             os.sched_yield()
         return own
 
     return start
 
 
-def test_told_to_end_it_ends_in_order_and_its_last_words_are_kept(
-    recorder: Callable[[str], OwnRecorder], capsys: pytest.CaptureFixture[str]
+def test_it_is_stopped_in_order_and_its_last_output_is_kept(
+    started: Callable[..., OwnRecorder], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with recorder(POLITE + "sys.stdout.write('half a li')") as own:
-        pass
-    last = ["stopped by SIGINT", "half a li", "the recorder ended: exit code 0"]
-    assert own.lines()[-3:] == last
+    with started(POLITE + "sys.stdout.write('half a li')", grace=PATIENT) as own:
+        assert not own.ended
+    assert own.ended
+    assert own.lines()[-2:] == ["stopped by SIGINT", "half a li"]
     assert capsys.readouterr().err == ""
 
 
-def test_one_that_does_not_end_is_killed_and_that_is_said(
-    recorder: Callable[[str], OwnRecorder],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_an_early_exit_is_reported(started: Callable[..., OwnRecorder]) -> None:
+    with started("print('ready', flush=True)\ninput()", grace=PATIENT) as own:
+        while not own.ended:
+            own.poll()
+        assert own.lines()[-1] == "recorder died: exit code 1"
+
+
+def test_a_second_signal_does_not_cut_the_writing_short(
+    started: Callable[..., OwnRecorder],
 ) -> None:
-    monkeypatch.setattr(record_process, "_END_S", 0.05)
-    with recorder(STUBBORN) as own:
+    hurry = "import os, time\ntime.sleep(0.1)\nos.kill(os.getppid(), signal.SIGINT)\n"
+    slow = POLITE + hurry + "print(signal.sigtimedwait({signal.SIGTERM}, 0.2))"
+    with StopSignals() as signals, started(slow, signals=signals, grace=PATIENT) as own:
+        signal.raise_signal(signal.SIGINT)
+    assert signals.count == 2
+    assert own.lines()[-2:] == ["stopped by SIGINT", "None"]
+
+
+def test_one_that_does_not_end_is_killed_and_reported(
+    started: Callable[..., OwnRecorder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with started(STUBBORN, grace=IMPATIENT) as own:
         pass
-    assert own.lines()[-1] == "the recorder ended: killed by SIGKILL"
-    assert "did not end within 0.05 s and is killed; `pi0 bag repair`" in capsys.readouterr().err
+    assert own.ended
+    error = capsys.readouterr().err
+    assert error == "pi0: recorder had to be killed; `pi0 bag repair` finishes its last episode\n"
 
 
-def test_one_that_cannot_be_killed_is_given_up(
-    recorder: Callable[[str], OwnRecorder], monkeypatch: pytest.MonkeyPatch
+def test_one_that_cannot_be_killed_is_abandoned(
+    started: Callable[..., OwnRecorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = recorder(STUBBORN)
+    # The guardian would wait for it too.
+    monkeypatch.setattr(Supervisor, "_start_guardian", lambda self: None)
+    monkeypatch.setattr(Supervisor, "_tell_guardian", lambda self, line: None)
+    monkeypatch.setattr(supervisor, "_KILL_WAIT_S", 0.05)
+    own = started(STUBBORN, grace=IMPATIENT)
     send = Child.send
     monkeypatch.setattr(
         Child, "send", lambda self, n: None if n is signal.SIGKILL else send(self, n)
     )
-    monkeypatch.setattr(record_process, "_END_S", 0.05)
-    monkeypatch.setattr(record_process, "_KILL_WAIT_S", 0.05)
     with own:
         pass
     assert not own.ended
-    assert own._child is not None
-    os.kill(own._child.pid, signal.SIGKILL)
-    own._child._popen.wait()
+    (child,) = own._supervisor._running
+    os.kill(child.pid, signal.SIGKILL)
+    child._popen.wait()

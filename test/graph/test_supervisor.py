@@ -14,129 +14,129 @@ from stand_ins import POLITE, STUBBORN, Prefix
 
 from pi0_ros.graph.declaration import Process
 from pi0_ros.graph.options import GraphError
-from pi0_ros.graph.supervisor import Grace, Supervisor
+from pi0_ros.graph.supervisor import GracePeriods, Supervisor
 
-FOREVER = Grace(interrupt_s=60.0, terminate_s=60.0)
-IMPATIENT = Grace(interrupt_s=0.05, terminate_s=0.05)
+FOREVER = GracePeriods(interrupt_s=60.0, terminate_s=60.0)
+IMPATIENT = GracePeriods(interrupt_s=0.05, terminate_s=0.05)
 
 
-class Stage:
-    """A supervisor whose output is kept and acted upon."""
+class Run:
+    """A supervisor whose output is collected; a line of output can trigger a reaction."""
 
-    def __init__(self, prefix: Prefix, *processes: Process, grace: Grace = FOREVER) -> None:
+    def __init__(self, prefix: Prefix, *processes: Process, grace: GracePeriods = FOREVER) -> None:
         self.lines: list[tuple[str, str]] = []
-        self.cues: dict[tuple[str, str], Callable[[], None]] = {}
+        self.reactions: dict[tuple[str, str], Callable[[], None]] = {}
         self._waiting = {process.name for process in processes}
         self.on_ready: Callable[[], None] = interrupt
         self.supervisor = Supervisor(
-            processes, self.hear, grace=grace, environment=prefix.environment
+            processes, self.collect, grace=grace, environment=prefix.environment
         )
 
-    def hear(self, name: str, text: str) -> None:
+    def collect(self, name: str, text: str) -> None:
         self.lines.append((name, text))
         if text == "ready":
             self._waiting.discard(name)
             if not self._waiting:
                 self.on_ready()
-        self.cues.get((name, text), lambda: None)()
+        self.reactions.get((name, text), lambda: None)()
 
-    def said(self, name: str) -> list[str]:
+    def lines_of(self, name: str) -> list[str]:
         return [text for who, text in self.lines if who == name]
 
 
 def interrupt() -> None:
-    """What Ctrl-C does to the process in the foreground."""
+    """Do what Ctrl-C does to the foreground process."""
     os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_stops_in_ascending_order_with_sigint(prefix: Prefix) -> None:
     order = {"robot": 3, "executor": 2, "sync": 1, "policy": 0}
-    stage = Stage(prefix, *(prefix.process(n, stop_order=o) for n, o in order.items()))
-    assert stage.supervisor.run() == 0
-    ends = [name for name, text in stage.lines if text == "stopped by SIGINT"]
+    run = Run(prefix, *(prefix.process(n, stop_order=o) for n, o in order.items()))
+    assert run.supervisor.run() == 0
+    ends = [name for name, text in run.lines if text == "stopped by SIGINT"]
     assert ends == ["policy", "sync", "executor", "robot"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_stop_signals_do_the_same(prefix: Prefix, number: signal.Signals) -> None:
-    stage = Stage(prefix, prefix.process("policy"))
-    stage.on_ready = lambda: os.kill(os.getpid(), number)
-    assert stage.supervisor.run() == 0
-    assert stage.said("policy")[-1] == "stopped by SIGINT"
+    run = Run(prefix, prefix.process("policy"))
+    run.on_ready = lambda: os.kill(os.getpid(), number)
+    assert run.supervisor.run() == 0
+    assert run.lines_of("policy")[-1] == "stopped by SIGINT"
 
 
 def test_reports_a_death_by_name_and_exit_code_and_stops_the_rest(prefix: Prefix) -> None:
     broken = prefix.process("camera", "print('no camera', flush=True)\nraise SystemExit(7)")
-    stage = Stage(prefix, prefix.process("robot", stop_order=1), prefix.process("policy"), broken)
-    assert stage.supervisor.run() == 1
-    assert stage.supervisor.failure == "camera died: exit code 7"
-    assert "camera died: exit code 7" in stage.said("pi0")
-    assert stage.said("camera") == ["no camera"]
-    assert stage.supervisor.running == ()
+    run = Run(prefix, prefix.process("robot", stop_order=1), prefix.process("policy"), broken)
+    assert run.supervisor.run() == 1
+    assert run.supervisor.failure == "camera died: exit code 7"
+    assert "camera died: exit code 7" in run.lines_of("pi0")
+    assert run.lines_of("camera") == ["no camera"]
+    assert run.supervisor.running == ()
 
 
 def test_reports_the_signal_that_killed_a_process(prefix: Prefix) -> None:
     suicidal = prefix.process("policy", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    stage = Stage(prefix, suicidal, prefix.process("robot"))
-    assert stage.supervisor.run() == 1
-    assert stage.supervisor.failure == "policy died: killed by SIGKILL"
+    run = Run(prefix, suicidal, prefix.process("robot"))
+    assert run.supervisor.run() == 1
+    assert run.supervisor.failure == "policy died: killed by SIGKILL"
 
 
 def test_an_end_with_exit_code_0_is_a_death_too(prefix: Prefix) -> None:
-    stage = Stage(prefix, prefix.process("policy", "pass"), prefix.process("robot"))
-    assert stage.supervisor.run() == 1
-    assert stage.supervisor.failure == "policy died: exit code 0"
+    run = Run(prefix, prefix.process("policy", "pass"), prefix.process("robot"))
+    assert run.supervisor.run() == 1
+    assert run.supervisor.failure == "policy died: exit code 0"
 
 
 def test_the_end_of_an_uncritical_process_is_only_reported(prefix: Prefix) -> None:
     viewer = prefix.process("viewer", "print('ready', flush=True)", critical=False)
-    stage = Stage(prefix, viewer, prefix.process("robot"))
-    stage.on_ready = lambda: None
-    stage.cues["pi0", "viewer died: exit code 0"] = interrupt
-    assert stage.supervisor.run() == 0
+    run = Run(prefix, viewer, prefix.process("robot"))
+    run.on_ready = lambda: None
+    run.reactions["pi0", "viewer died: exit code 0"] = interrupt
+    assert run.supervisor.run() == 0
 
 
 def test_escalates_to_sigterm_and_sigkill_after_the_grace_times(prefix: Prefix) -> None:
-    stage = Stage(prefix, prefix.process("policy", STUBBORN), grace=IMPATIENT)
-    assert stage.supervisor.run() == 1
-    assert stage.supervisor.unclean == ["policy had to be killed"]
-    assert stage.supervisor.failure is None
+    run = Run(prefix, prefix.process("policy", STUBBORN), grace=IMPATIENT)
+    assert run.supervisor.run() == 1
+    assert run.supervisor.unclean == ["policy had to be killed"]
+    assert run.supervisor.failure is None
 
 
 def test_each_further_interrupt_escalates_at_once_and_keeps_the_order(prefix: Prefix) -> None:
-    stage = Stage(prefix, prefix.process("policy", STUBBORN), prefix.process("robot", stop_order=1))
-    stage.cues["policy", "ignored SIGINT"] = interrupt
-    stage.cues["policy", "ignored SIGTERM"] = interrupt
-    assert stage.supervisor.run() == 1
-    assert stage.said("policy") == ["ready", "ignored SIGINT", "ignored SIGTERM"]
-    assert stage.said("robot") == ["ready", "stopped by SIGINT"]
+    run = Run(prefix, prefix.process("policy", STUBBORN), prefix.process("robot", stop_order=1))
+    run.reactions["policy", "ignored SIGINT"] = interrupt
+    run.reactions["policy", "ignored SIGTERM"] = interrupt
+    assert run.supervisor.run() == 1
+    assert run.lines_of("policy") == ["ready", "ignored SIGINT", "ignored SIGTERM"]
+    assert run.lines_of("robot") == ["ready", "stopped by SIGINT"]
 
 
 def test_a_bad_exit_code_while_stopping_is_reported(prefix: Prefix) -> None:
-    stage = Stage(prefix, prefix.process("policy", POLITE + "raise SystemExit(3)"))
-    assert stage.supervisor.run() == 1
-    assert stage.supervisor.unclean == ["policy ended with exit code 3 while stopping"]
+    run = Run(prefix, prefix.process("policy", POLITE + "raise SystemExit(3)"))
+    assert run.supervisor.run() == 1
+    assert run.supervisor.unclean == ["policy ended with exit code 3 while stopping"]
 
 
 def test_forwards_a_last_line_without_a_newline(prefix: Prefix) -> None:
-    stage = Stage(prefix, prefix.process("policy", "import sys\nsys.stderr.write('half a li')"))
-    stage.supervisor.run()
-    assert stage.said("policy") == ["half a li"]
+    run = Run(prefix, prefix.process("policy", "import sys\nsys.stderr.write('half a li')"))
+    run.supervisor.run()
+    assert run.lines_of("policy") == ["half a li"]
 
 
 def test_a_last_line_without_a_newline_is_forwarded_though_the_end_is_seen_first(
     prefix: Prefix,
 ) -> None:
-    stage = Stage(prefix, prefix.process("policy", "import sys\nsys.stderr.write('half a li')"))
-    with stage.supervisor as supervisor:
+    run = Run(prefix, prefix.process("policy", "import sys\nsys.stderr.write('half a li')"))
+    with run.supervisor as supervisor:
         supervisor.start()
         (child,) = supervisor._running
         assert select.select([child.exited], [], [], 20.0)[0]
         supervisor._collect(child)
-    assert stage.said("policy") == ["half a li"]
+    assert run.lines_of("policy") == ["half a li"]
 
 
-# In a session of its own it outlives its parent's group, and keeps the pipe open.
+# Its own session lets it outlive its parent's group, and it keeps the pipe open.
 LEAVES_A_HOLDER = """
 import subprocess, sys
 words = [sys.executable, "-S", "-c", "import signal; signal.pause()"]
@@ -145,12 +145,12 @@ sys.stdout.write("half a li")
 """
 
 
-def test_a_last_line_without_a_newline_is_forwarded_though_somebody_holds_the_pipe(
+def test_a_last_line_without_a_newline_is_forwarded_though_another_process_holds_the_pipe(
     prefix: Prefix,
 ) -> None:
-    stage = Stage(prefix, prefix.process("policy", LEAVES_A_HOLDER))
-    stage.supervisor.run()
-    pid, last = stage.said("policy")
+    run = Run(prefix, prefix.process("policy", LEAVES_A_HOLDER))
+    run.supervisor.run()
+    pid, last = run.lines_of("policy")
     os.kill(int(pid), signal.SIGKILL)
     assert last == "half a li"
 
@@ -161,9 +161,9 @@ import subprocess, sys
 child = subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"])
 print(child.pid, flush=True)
 """
-    stage = Stage(prefix, prefix.process("policy", source))
-    stage.supervisor.run()
-    (pid,) = stage.said("policy")
+    run = Run(prefix, prefix.process("policy", source))
+    run.supervisor.run()
+    (pid,) = run.lines_of("policy")
     assert has_ended(int(pid))
 
 
@@ -171,26 +171,27 @@ def test_starts_nothing_if_a_program_is_missing(prefix: Prefix) -> None:
     present = prefix.process("robot")
     missing = prefix.process("policy")
     prefix.program("policy", "").unlink()
-    stage = Stage(prefix, present, missing)
-    with pytest.raises(GraphError, match=r"'policy' of package 'acting' is not installed.*colcon"):
-        stage.supervisor.run()
-    assert stage.lines == []
+    run = Run(prefix, present, missing)
+    error = r"'policy' of package 'stand_ins' is not installed.*colcon"
+    with pytest.raises(GraphError, match=error):
+        run.supervisor.run()
+    assert run.lines == []
 
 
 def test_an_unstartable_program_stops_those_already_started(prefix: Prefix) -> None:
     broken = prefix.process("policy")
     prefix.program("policy", "").write_text("#!/no/such/interpreter\n")
-    stage = Stage(prefix, prefix.process("robot"), broken)
+    run = Run(prefix, prefix.process("robot"), broken)
     with pytest.raises(GraphError, match="cannot start policy"):
-        stage.supervisor.run()
-    assert stage.supervisor.running == ()
+        run.supervisor.run()
+    assert run.supervisor.running == ()
 
 
 def test_gives_the_process_its_environment(prefix: Prefix) -> None:
     source = "import os\nprint(os.environ['COLOUR'], flush=True)"
-    stage = Stage(prefix, prefix.process("policy", source, environment={"COLOUR": "green"}))
-    stage.supervisor.run()
-    assert stage.said("policy") == ["green"]
+    run = Run(prefix, prefix.process("policy", source, environment={"COLOUR": "green"}))
+    run.supervisor.run()
+    assert run.lines_of("policy") == ["green"]
 
 
 SUPERVISE = """
@@ -199,7 +200,7 @@ from pi0_ros.graph.supervisor import Supervisor
 from pi0_ros.graph.declaration import Process
 
 processes = [
-    Process(name=name, package="acting", executable=name, namespace="/", parameters={},
+    Process(name=name, package="stand_ins", executable=name, namespace="/", parameters={},
             environment={}, stop_order=order)
     for order, name in enumerate(sys.argv[2:])
 ]
@@ -211,7 +212,7 @@ def say(name, text):
 raise SystemExit(Supervisor(processes, say, environment=environment).run())
 """
 
-# Nobody reads its output any more when it ends; it leaves a line in a file.
+# Its output is no longer read when it ends, so it writes to a file.
 RECORD_END = """
 import os, signal
 heard = {{signal.SIGINT, signal.SIGTERM}}

@@ -12,7 +12,7 @@ from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, Execut
 from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 from pi0_ros.policy.report import PolicyReport
 from pi0_ros.policy.types import Chunk
-from pi0_ros.sync import AlignedSet, Fault, Refusal, Stamped, SyncReport
+from pi0_ros.sync import AlignedSet, Fault, Stamped, SyncRefusal, SyncReport
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "diagnostics.md"
 
@@ -20,7 +20,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "diagno
 def of_camera_sync() -> set[str]:
     report = SyncReport({"STREAM": 30.0})
     report.summary(0.0, [])
-    report.refused(Refusal("STREAM", Fault.FROZEN, ""))
+    report.refused(SyncRefusal("STREAM", Fault.FROZEN, ""))
     aligned: AlignedSet[object, object] = AlignedSet(
         stamp_ns=0,
         frames={"STREAM": Stamped(0, None)},

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from harness import Graph
+from installed import install
+
+__all__ = ["install", "ros"]
 
 
 @pytest.fixture

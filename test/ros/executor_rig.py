@@ -17,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation, TeleopCommand
 from pi0_ros.embodiment import load
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 
@@ -128,13 +129,17 @@ class Rig:
         )
         assert self.node.failure is None, self.node.failure
         self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
-        kinds = (self.node.outputs.writers[0].message_type, Float64MultiArray, TwistStamped)
+        kinds = (
+            message_class(self.robot.controllers[0].message_type),
+            Float64MultiArray,
+            TwistStamped,
+        )
         topics = [controller.topic for controller in self.robot.controllers]
         self.arm, self.gripper, self.base = (
             ros.collect(kind, topic, 100) for kind, topic in zip(kinds, topics, strict=True)
         )
         inputs = (self._clock, self._joints, self._observations, self._chunks, self._teleop)
-        outputs = (*self.node.outputs.publishers, self.node._status_publisher)
+        outputs = (*self.publishers, self.node._status_publisher)
         ros.spin_until(
             lambda: all(p.get_subscription_count() for p in (*inputs, *outputs)),
             what="the executor's topics are connected",
@@ -178,10 +183,15 @@ class Rig:
             if subscription.topic_name == f"/{topic}":
                 node.destroy_subscription(subscription)
 
+    @property
+    def publishers(self) -> list[Any]:
+        """Of the commands, one per controller."""
+        return [output.publisher for output in self.node.outputs.by_controller]
+
     def listen_to_arm(self) -> None:
         """Listen to the arm's topic again."""
         self.arm = self.ros.collect(Float64MultiArray, self.robot.controllers[0].topic, 100)
-        publisher = self.node.outputs.publishers[0]
+        publisher = self.publishers[0]
         self.ros.spin_until(publisher.get_subscription_count, what="the arm is heard")
 
     def publish_joints(self, joints: JointState | None = None) -> None:
@@ -281,7 +291,7 @@ class Rig:
 
     def settle(self, received: list[Any], topic_index: int, sentinel: Any) -> list[Any]:
         """What the executor sent up to now: a sentinel from its own publisher ends it."""
-        self.node.outputs.publishers[topic_index].publish(sentinel)
+        self.publishers[topic_index].publish(sentinel)
         self.ros.spin_until(lambda: received and received[-1] == sentinel, what="the sentinel")
         return received[:-1]
 

@@ -279,8 +279,8 @@ def test_a_bad_checkpoint_leaves_the_old_one_serving_and_says_why(
 def test_the_command_asks_and_its_exit_code_is_the_answer(real: Scene, checkpoints: Path) -> None:
     def run(*words: str) -> tuple[int, str]:
         child = real.ros.process(
-            "pi0_ros.clients.load_checkpoint",
-            arguments=words,
+            "pi0_ros.cli.main",
+            arguments=("checkpoint", "load", *words),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -298,5 +298,5 @@ def test_the_command_asks_and_its_exit_code_is_the_answer(real: Scene, checkpoin
 
 
 def test_the_verb_does_not_import_ros() -> None:
-    script = "import sys, pi0_ros.cli.load; sys.exit('rclpy' in sys.modules)"
+    script = "import sys, pi0_ros.cli.checkpoint_load; sys.exit('rclpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

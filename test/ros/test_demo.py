@@ -17,12 +17,10 @@ from source_prefix import running_programs, write_prefix
 
 from pi0_bringup.demo.main import main
 from pi0_ros.embodiment import available, load
-from pi0_ros.graph.declaration import SIMULATED_EMBODIMENTS
+from pi0_ros.graph.scenes import installed_scenes
 
 DURATION_S = 3
-RUNS = [(name, "mock") for name in available()] + [
-    (name, "mujoco") for name in sorted(SIMULATED_EMBODIMENTS)
-]
+RUNS = [(name, "mock") for name in available()] + [(name, "mujoco") for name in installed_scenes()]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from std_msgs.msg import Float64MultiArray
 
 from pi0_bringup.mock_robot import MockRobot
 from pi0_msgs.srv import ResetSimulation
-from pi0_ros.embodiment import ControllerKind, available, load
+from pi0_ros.embodiment import available, load
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS
 
 # What every node of rclpy and of this suite has, whatever the robot.
@@ -42,7 +42,7 @@ def test_offers_exactly_the_embodiments_topics_in_its_namespace(ros: Graph, name
     graph = (node.get_name(), node.get_namespace())
     sent = {f"/{name}/{d.topic}": d.message_type for d in embodiment.state}
     sent |= {f"/{name}/{c.topic}": c.message_type for c in embodiment.cameras}
-    if any(c.kind is ControllerKind.TWIST for c in embodiment.controllers):
+    if any(c.kind == "twist" for c in embodiment.controllers):
         sent[f"/{name}/odom"] = "nav_msgs/msg/Odometry"
     ros.spin_until(
         lambda: topics(node.get_publisher_names_and_types_by_node(*graph)) == sent,

@@ -158,7 +158,8 @@ def test_success_is_latched_and_false_at_the_start(ros: Graph) -> None:
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
-        ({"embodiment": "ur5e"}, "simulated ViperX"),
+        ({"embodiment": "ur5e"}, "installed are scenes of bimanual_trossen (transfer_cube)"),
+        ({"scene": "desk"}, "no scene 'desk' of embodiment 'bimanual_trossen'"),
         ({"render_height": 32}, "do not have the aspect"),
         ({"clock_hz": 125.0}, "clock_hz is 125; give a multiple of the control rate"),
         ({"seed": -1}, "seed is -1"),

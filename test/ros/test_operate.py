@@ -14,8 +14,8 @@ from pi0_msgs.msg import ExecutorStatus
 def operate(ros: Graph, *words: str) -> tuple[int, str]:
     """Run it to its end while the executor is spun."""
     child = ros.process(
-        "pi0_ros.clients.operate",
-        arguments=words,
+        "pi0_ros.cli.main",
+        arguments=("robot", *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -34,7 +34,7 @@ def test_prints_what_the_executor_answers(ros: Graph, tmp_path: Path) -> None:
     assert said.startswith("refused: ")
 
 
-def test_says_that_nobody_answered(ros: Graph) -> None:
+def test_says_that_the_executor_did_not_answer(ros: Graph) -> None:
     code, said = operate(ros, "stop", "--namespace", "cell", "--timeout", "0.1")
     assert code == 2
     assert said.startswith("/cell/chunk_executor/stop did not answer within 0.1 s")

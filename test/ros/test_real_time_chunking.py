@@ -19,7 +19,7 @@ from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_msgs.srv import LoadCheckpoint
 from pi0_ros.checkpoint import create_untrained
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment, load
-from pi0_ros.nodes.chunk_executor.commands import command_writer
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 from pi0_ros.nodes.observations import time_message
@@ -75,7 +75,7 @@ class Robot:
         self.chunks = ros.collect(ActionChunk, "action_chunk", COMMAND_QOS)
         self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
         for controller in UR5E.controllers:  # the executor moves nothing that nobody hears
-            kind = command_writer(UR5E, controller).message_type
+            kind = message_class(controller.message_type)
             ros.collect(kind, controller.topic, COMMAND_QOS)
         common = {"embodiment": "ur5e", "use_sim_time": True}
         self.executor = ros.add(ChunkExecutor, common)
@@ -136,7 +136,7 @@ class Robot:
 
     def say(self, prompt: str) -> None:
         self._prompt.publish(String(data=prompt))
-        self.ros.spin_until(lambda: self.policy._prompt == prompt, what="the prompt")
+        self.ros.spin_until(lambda: self.policy._instructions.text == prompt, what="the prompt")
 
     def values(self) -> dict[str, str]:
         return self.policy._read_diagnostics()[2]

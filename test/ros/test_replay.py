@@ -1,4 +1,4 @@
-"""A recorded bag, played to a mock robot through the executor."""
+"""A recorded bag is played to a mock robot through the executor."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from std_srvs.srv import Trigger
 
 from pi0_bringup.mock_robot import MockRobot
 from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.cli.main import main
 from pi0_ros.clients.replay import client as replay
-from pi0_ros.clients.replay.client import Replay, ReplayError, main
+from pi0_ros.clients.replay.client import Replay, ReplayError, replay_episode
 from pi0_ros.dataset.recorded_actions import read_actions
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
@@ -27,16 +28,16 @@ from pi0_ros.nodes.managed import LATCHED_QOS
 MS = 1_000_000
 
 
-class Site:
-    """A mock robot and its executor, on a clock that the test moves."""
+class RobotAndExecutor:
+    """A mock robot and its executor, on a clock that the test advances."""
 
-    def __init__(self, ros: Graph, robot: str) -> None:
+    def __init__(self, ros: Graph, embodiment: str) -> None:
         self.ros = ros
         self.now_ns = 10_000 * MS
         self._clock = ros.publisher(Clock, "/clock", 1)
         self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
-        common = {"embodiment": robot, "use_sim_time": True}
-        cameras = [camera.name for camera in load(robot).cameras]
+        common = {"embodiment": embodiment, "use_sim_time": True}
+        cameras = [camera.name for camera in load(embodiment).cameras]
         ros.add(MockRobot, {**common, "silent_cameras": cameras})
         ros.add(ChunkExecutor, common)
         ros.spin_until(lambda: self._clock.get_subscription_count() >= 2, what="they listen")
@@ -62,7 +63,8 @@ class Site:
         recorded = read_actions(str(bag))
         node: Replay = self.ros.add(partial(Replay, recorded, ROBOT, 1.0), {"use_sim_time": True})
         self.ros.spin_until(
-            lambda: node.heard and node._chunks.get_subscription_count(), what="it is connected"
+            lambda: node.is_executor_ready and node._chunks.get_subscription_count(),
+            what="it is connected",
         )
         self.tick()
         return node
@@ -71,15 +73,15 @@ class Site:
 def test_the_robot_goes_to_the_first_pose_and_then_does_what_was_recorded(
     ros: Graph, tmp_path: Path
 ) -> None:
-    site = Site(ros, "mobile_trossen")
-    node = site.replay(write_bag(tmp_path, steps=60))
+    robot = RobotAndExecutor(ros, "mobile_trossen")
+    node = robot.replay(write_bag(tmp_path, steps=60))
     node.begin()
     assert node.progress[2]
-    begin = len(site.statuses)
+    begin = len(robot.statuses)
     while not node.finished:
         node.step()
-        site.tick()
-    played = site.statuses[begin:]
+        robot.tick()
+    played = robot.statuses[begin:]
     velocity = np.array([s.command_velocity for s in played])
     assert (np.abs(velocity) <= ROBOT.limits.velocity + 1e-9).all()
     assert {s.source_id for s in played if s.state == ExecutorStatus.EXECUTING} == {node._source_id}
@@ -90,33 +92,33 @@ def test_the_robot_goes_to_the_first_pose_and_then_does_what_was_recorded(
 
 
 def test_a_stop_ends_the_replay_for_good(ros: Graph, tmp_path: Path) -> None:
-    site = Site(ros, "mobile_trossen")
-    node = site.replay(write_bag(tmp_path, steps=60))
+    robot = RobotAndExecutor(ros, "mobile_trossen")
+    node = robot.replay(write_bag(tmp_path, steps=60))
     node.begin()
     for _ in range(20):
         node.step()
-        site.tick()
+        robot.tick()
     assert ros.call(Trigger, "chunk_executor/stop", Trigger.Request()).success
-    site.tick()
+    robot.tick()
     with pytest.raises(ReplayError, match=r"the executor no longer follows: .*stop"):
         node.step()
-    with pytest.raises(ReplayError, match="takes no chunks now"):
+    with pytest.raises(ReplayError, match="accepts no chunks now"):
         node.begin()
 
 
 def test_an_interrupted_replay_plays_no_further(ros: Graph, tmp_path: Path) -> None:
-    site = Site(ros, "mobile_trossen")
-    node = site.replay(write_bag(tmp_path, steps=100))
+    robot = RobotAndExecutor(ros, "mobile_trossen")
+    node = robot.replay(write_bag(tmp_path, steps=100))
     node.begin()
     for _ in range(40):
         node.step()
-        site.tick()
-    assert site.statuses[-1].state == ExecutorStatus.EXECUTING
-    waist = site.statuses[-1].command[0]
+        robot.tick()
+    assert robot.statuses[-1].state == ExecutorStatus.EXECUTING
+    waist = robot.statuses[-1].command[0]
     node.halt()
     for _ in range(50):
-        site.tick()
-    held = site.statuses[-1]
+        robot.tick()
+    held = robot.statuses[-1]
     assert held.state == ExecutorStatus.HOLDING
     assert held.command[0] == pytest.approx(waist, abs=0.02)
     assert not any(held.command_velocity)
@@ -149,7 +151,7 @@ def test_a_signal_halts_the_robot_and_a_second_one_does_not_cut_that_short(
 
     monkeypatch.setattr(replay, "_play", play)
     monkeypatch.setattr(replay.rclpy, "init", lambda **_: None)
-    assert main([str(write_bag(tmp_path, steps=3))]) == 130
+    assert replay_episode(str(write_bag(tmp_path, steps=3))) == 130
     assert done == ["halted", "destroyed"]
 
 
@@ -161,7 +163,7 @@ def test_a_replay_that_fails_halts_the_robot(
     monkeypatch.setattr(replay, "_play", Mock(side_effect=BrokenPipeError))
     monkeypatch.setattr(replay.rclpy, "init", lambda **_: None)
     with pytest.raises(BrokenPipeError):
-        main([str(write_bag(tmp_path, steps=3))])
+        replay_episode(str(write_bag(tmp_path, steps=3)))
     assert [call[0] for call in node.method_calls] == ["halt", "destroy_node"]
 
 
@@ -169,8 +171,8 @@ def test_another_robot_is_refused(
     ros: Graph, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bag = write_bag(tmp_path, steps=3)
-    assert main([str(bag), "ur5e"]) == 2
+    assert main(["replay", str(bag), "ur5e"]) == 2
     assert "was recorded on 'mobile_trossen'; it is not for 'ur5e'" in capsys.readouterr().err
-    site = Site(ros, "bimanual_trossen")
+    robot = RobotAndExecutor(ros, "bimanual_trossen")
     with pytest.raises(ReplayError, match="the executor drives 'bimanual_trossen'"):
-        site.replay(bag).begin()
+        robot.replay(bag).begin()

@@ -1,4 +1,4 @@
-"""The chunks of a replay, without a graph."""
+"""The chunks of a replay, without ROS nodes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_needs_no_approach_where_the_robot_is_there_already(robot: Embodiment) -
 
 def test_chunks_overlap_agree_and_end_at_rest(robot: Embodiment) -> None:
     plan = plan_replay(robot, recorded(robot), 50.0, robot.home, 1.0)
-    first, second = plan.chunk(0), plan.chunk(plan.hop)
-    np.testing.assert_array_equal(first[plan.hop :], second[: -plan.hop])
+    first, second = plan.chunk(0), plan.chunk(plan.stride)
+    np.testing.assert_array_equal(first[plan.stride :], second[: -plan.stride])
     last = plan.chunk(len(plan.rows) - 3)
     assert last.shape == (robot.rates.horizon, len(robot.action))
     np.testing.assert_array_equal(last[3:, :14], np.tile(plan.rows[-1, :14], (47, 1)))

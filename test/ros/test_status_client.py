@@ -46,8 +46,8 @@ def test_shows_what_the_executor_does_against_the_limits_of_its_own_file(
 
 def test_where_no_suite_runs_it_says_so_and_ends_with_2(ros: Graph) -> None:
     child = ros.process(
-        "pi0_ros.clients.status.client",
-        arguments=("--json", "--timeout", "0"),
+        "pi0_ros.cli.main",
+        arguments=("status", "--json", "--timeout", "0"),
         stdout=subprocess.PIPE,
     )
     out, _ = child.communicate(timeout=60)

@@ -155,7 +155,7 @@ def test_a_pad_that_was_silent_has_to_be_let_go_before_it_drives_again(pad: Rig)
     pad.tick(2, joy=held)
     pad.tick(20)
     assert pad.quiet()
-    assert "the pad is silent for 0." in pad.node.state
+    assert "the gamepad is silent for 0." in pad.node.state
     assert pad.tick(3, joy=held) == []
     pad.tick(1, joy=joy(held=False))
     assert pad.tick(1, joy=held)[-1].deadman
@@ -164,9 +164,12 @@ def test_a_pad_that_was_silent_has_to_be_let_go_before_it_drives_again(pad: Rig)
 @pytest.mark.parametrize(
     ("axes", "buttons", "said"),
     [
-        (8, 4, "deadman_button is 5 and the pad has 4 buttons"),
-        (8, 6, "layer 'joints' binds number 7 (from 0) of the buttons and the pad has 6 buttons"),
-        (1, 11, "layer 'joints' binds number 1 (from 0) of the axes and the pad has 1 axes"),
+        (8, 4, "deadman_button is 5 and the gamepad has 4 buttons"),
+        (
+            *(8, 6),
+            "layer 'joints' binds number 7 (from 0) of the buttons and the gamepad has 6 buttons",
+        ),
+        (1, 11, "layer 'joints' binds number 1 (from 0) of the axes and the gamepad has 1 axes"),
     ],
 )
 def test_a_pad_with_too_little_is_said_and_drives_nothing(
@@ -287,8 +290,12 @@ def test_a_leader_far_from_the_robot_starts_nothing(leaders: Rig) -> None:
 @pytest.mark.parametrize(
     ("factory", "parameters", "complaint"),
     [
-        (GamepadTeleop, {"layers": ["arm"], "arm.axes": ["elbow"]}, "layer 'arm': nothing to jog"),
-        (GamepadTeleop, {"hands": ["left"]}, "hands are left and model is empty"),
+        (
+            GamepadTeleop,
+            {"layers": ["arm"], "arm.axes": ["elbow"]},
+            "layer 'arm': unknown jog target",
+        ),
+        (GamepadTeleop, {"end_effectors": ["left"]}, "end_effectors are left and model is empty"),
         (GamepadTeleop, {"dead_zone": 1.0}, "dead_zone is 1"),
         (GamepadTeleop, {"rate_hz": -1.0}, "rate_hz is -1"),
         (LeaderArmsNode, {"embodiment": "ur5e"}, "names no leader arms"),

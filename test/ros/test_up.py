@@ -1,4 +1,4 @@
-"""`pi0 up` with real nodes: the whole graph comes up, and goes down as a whole."""
+"""`pi0 up` with real nodes: the whole graph starts and stops together."""
 
 from __future__ import annotations
 

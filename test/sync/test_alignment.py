@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pi0_ros.embodiment import SyncTolerances
-from pi0_ros.sync import AlignedSet, Aligner, CameraStream, Fault, Refusal
+from pi0_ros.sync import AlignedSet, Aligner, CameraStream, Fault, SyncRefusal
 
 MS = 1_000_000
 PERIOD_MS = 33
@@ -25,7 +25,7 @@ class Bench:
         rates = rates or (1000 / PERIOD_MS,) * len(cameras)
         specs = [CameraStream(name=n, rate_hz=r) for n, r in zip(cameras, rates, strict=True)]
         self.aligner: Aligner[str, float] = Aligner(specs, ["joints"], TOLERANCES)
-        self.outcomes: list[tuple[int, AlignedSet[str, float] | Refusal]] = []
+        self.outcomes: list[tuple[int, AlignedSet[str, float] | SyncRefusal]] = []
 
     def joints(self, *stamps_ms: int) -> Bench:
         for stamp in stamps_ms:
@@ -53,7 +53,7 @@ class Bench:
 
     @property
     def refusals(self) -> list[tuple[str, Fault]]:
-        return [(o.stream, o.fault) for _, o in self.outcomes if isinstance(o, Refusal)]
+        return [(o.stream, o.fault) for _, o in self.outcomes if isinstance(o, SyncRefusal)]
 
     def only_set(self) -> AlignedSet[str, float]:
         (outcome,) = (o for _, o in self.outcomes if isinstance(o, AlignedSet))

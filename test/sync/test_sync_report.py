@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pi0_ros.sync import AlignedSet, Fault, Refusal, Stamped, SyncReport
+from pi0_ros.sync import AlignedSet, Fault, Stamped, SyncRefusal, SyncReport
 
 MS = 1_000_000
 EXPECTED = {"top": 2.0, "joints": 2.0}
-MISSING = Refusal("top", Fault.MISSING, "nothing received yet")
+MISSING = SyncRefusal("top", Fault.MISSING, "nothing received yet")
 
 
 def aligned(skew_ms: int) -> AlignedSet[object, object]:

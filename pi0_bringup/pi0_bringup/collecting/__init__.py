@@ -1,1 +1,1 @@
-"""Demonstrations of the scripted expert, recorded through ROS without anybody watching."""
+"""Demonstrations of the scripted expert, recorded through ROS without an operator."""

@@ -1,10 +1,11 @@
-"""The processes that a collection needs, and what is asked of it."""
+"""The options of a collection, and the processes that it starts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pi0_bringup.simulation.scene import SEED_LIMIT
 from pi0_ros.graph.declaration import (
     Process,
     declare_executor,
@@ -13,24 +14,24 @@ from pi0_ros.graph.declaration import (
 )
 from pi0_ros.graph.options import GraphError, GraphOptions
 
-EMBODIMENT = "bimanual_trossen"
-# As many as the simulation takes.
-_SEEDS = 2**32
+#: What the scripted expert demonstrates.
+EMBODIMENT, SCENE = "bimanual_trossen", "transfer_cube"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectOptions:
     """``episodes`` demonstrations, seeded ``first_seed``, ``first_seed`` + 1, ...
 
-    Frames are ``width`` pixels wide. ``real_time_factor`` 0 is as fast as the machine can.
-    ``max_attempts``: how often an episode that cannot be recorded is begun again.
+    ``instruction`` is recorded with each of them; "" takes the scene's. Frames are ``width``
+    pixels wide. ``real_time_factor`` 0 is as fast as the machine can. An episode that cannot be
+    recorded is attempted ``max_attempts`` times.
 
     Raises :class:`GraphError` where a number makes no sense.
     """
 
     episodes: int
     out: Path
-    task: str
+    instruction: str = ""
     first_seed: int = 0
     width: int = 224
     real_time_factor: float = 1.0
@@ -39,9 +40,9 @@ class CollectOptions:
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise GraphError(f"episodes is {self.episodes}; give at least 1")
-        if not 0 <= self.first_seed <= _SEEDS - self.episodes:
+        if not 0 <= self.first_seed <= SEED_LIMIT - self.episodes:
             raise GraphError(
-                f"first-seed is {self.first_seed}; give 0 to {_SEEDS - self.episodes} for "
+                f"first-seed is {self.first_seed}; give 0 to {SEED_LIMIT - self.episodes} for "
                 f"{self.episodes} episodes"
             )
         if self.width < 32 or self.width % 4:
@@ -58,15 +59,16 @@ def processes(options: CollectOptions) -> tuple[Process, ...]:
     graph = GraphOptions(
         embodiment=EMBODIMENT,
         hardware="mujoco",
+        scene=SCENE,
         directory=str(options.out),
-        # A gripper is commanded from the first demonstrated motion on, and not before.
+        # The grippers are not commanded before the first demonstrated motion.
         require_commands=False,
         extra_topics="simulation/reward std_msgs/msg/Int32, "
         "simulation/cube_pose geometry_msgs/msg/PoseStamped",
     )
     (simulation,) = declare_hardware(graph)
     size = {"render_width": options.width, "render_height": options.width * 3 // 4}
-    # No tick is missed then, however busy the machine is, and the pace is free to choose.
+    # In lockstep no tick is missed on a busy machine, at any real-time factor.
     pace = {"real_time_factor": options.real_time_factor, "lockstep": True}
     simulation = replace(simulation, parameters={**simulation.parameters, **size, **pace})
     (executor,) = declare_executor(graph)

@@ -1,57 +1,46 @@
-"""What is to be seen while demonstrations are collected, and what came of them."""
+"""The progress of a collection on the terminal, and its summary."""
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from pi0_ros.system.terminal import TerminalLine
+
 if TYPE_CHECKING:
-    from pi0_bringup.collecting.director import Demonstration
+    from pi0_bringup.collecting.collector import Demonstration
 
 _BAR = 24
-# A terminal's line is rewritten; elsewhere there is a line for each episode only.
+# On a terminal a status line is rewritten; elsewhere only the line of each episode is written.
 _TERMINAL_PERIOD_S = 0.2
 
 
 class Progress:
-    """A line for every episode kept, and on a terminal one that moves."""
+    """Writes a line for every episode and, on a terminal, a status line that is rewritten."""
 
     def __init__(self, stream: TextIO, episodes: int) -> None:
-        self._stream = stream
+        self._line = TerminalLine(stream, _TERMINAL_PERIOD_S, elsewhere_s=math.inf)
+        self.say = self._line.write_line
         self._episodes = episodes
-        self._rewrite = stream.isatty()
         self._begin_s = time.monotonic()
-        self._next_s = 0.0
-        self._width = 0
         self._kept = 0
         self._succeeded = 0
 
     def kept(self, done: Demonstration) -> None:
-        """Say what came of an episode."""
+        """Write the line of an episode."""
         self._kept += 1
         self._succeeded += done.succeeded
         self.say(episode_line(done, self._episodes))
 
-    def tell(self, doing: str) -> None:
-        """Say what is going on, if it is time."""
-        now_s = time.monotonic()
-        if not self._rewrite or now_s < self._next_s:
-            return
-        self._next_s = now_s + _TERMINAL_PERIOD_S
+    def tell(self, activity: str) -> None:
+        """Rewrite the status line, if it is time."""
+        self._line.update(lambda: self._status_line(activity))
+
+    def _status_line(self, activity: str) -> str:
         done = round(_BAR * self._kept / self._episodes)
         line = f"[{'=' * done}{' ' * (_BAR - done)}] {self._kept}/{self._episodes}"
-        line += f"  {self._succeeded} succeeded  {self._left()}  {doing}"
-        self._stream.write("\r" + line.ljust(self._width))
-        self._width = len(line)
-        self._stream.flush()
-
-    def say(self, text: str) -> None:
-        """Write a line that stays."""
-        if self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._width = 0
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        return line + f"  {self._succeeded} succeeded  {self._left()}  {activity}"
 
     def _left(self) -> str:
         if not self._kept:
@@ -62,13 +51,14 @@ class Progress:
 
 
 def episode_line(done: Demonstration, episodes: int) -> str:
-    """One episode in one line."""
+    """One episode in one line of text."""
     reached = "" if done.success_s is None else f" after {done.success_s:.1f} s"
     verdict = "succeeded" if done.succeeded else "FAILED"
     gate = "" if done.accepted else f"; not accepted: {'; '.join(done.problems)}"
+    reward = f"reward {done.best_reward} of {done.max_reward}{reached}"
     return (
-        f"{done.number:3d}/{episodes}  seed {done.seed}  reward {done.best_reward} of 4{reached}"
-        f"  {done.duration_s:.1f} s  {verdict}  {done.path}{gate}"
+        f"{done.number:3d}/{episodes}  seed {done.seed}  {reward}  {done.duration_s:.1f} s"
+        f"  {verdict}  {done.path}{gate}"
     )
 
 
@@ -81,7 +71,7 @@ def summary_lines(found: list[Demonstration], wall_s: float) -> list[str]:
     failed = [str(d.seed) for d in found if not d.succeeded]
     rows = [
         ("episodes kept", str(count)),
-        ("succeeded by gym-aloha's reward", f"{succeeded} ({succeeded / max(count, 1):.0%})"),
+        ("succeeded by the scene's reward", f"{succeeded} ({succeeded / max(count, 1):.0%})"),
         ("seeds that failed", ", ".join(failed) or "none"),
         ("accepted by the quality gate", str(accepted)),
         ("demonstrated", f"{motion_s:.0f} s in {wall_s:.0f} s"),

@@ -1,127 +1,64 @@
-"""The whole collection: start the graph, direct every episode, stop the graph."""
+"""The whole collection: start the graph, collect every episode, stop the graph."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pi0_bringup.collecting.graph import CollectOptions, processes
+from pi0_bringup.collecting.graph import EMBODIMENT, SCENE, CollectOptions, processes
 from pi0_bringup.collecting.progress import Progress
-from pi0_bringup.demo.domain import private_domain
-from pi0_bringup.demo.log import Log, make_folder
-from pi0_ros.graph.supervisor import Supervisor
+from pi0_bringup.private_graph import PrivateGraph, make_folder, private_graph
+from pi0_ros.embodiment import load
 
 if TYPE_CHECKING:
-    from pi0_bringup.collecting.director import Demonstration, Director
+    from pi0_bringup.collecting.collector import Demonstration
 
-# A renderer and four nodes start: seconds on an idle machine, many on a busy one.
+# A renderer and four nodes start: this takes seconds on an idle machine, many on a busy one.
 _START_TIMEOUT_S = 90.0
-_SLICE_S = 0.05
-
-
-class CollectionError(RuntimeError):
-    """Why the collection ended before its time."""
 
 
 def collect(options: CollectOptions, progress: Progress) -> list[Demonstration]:
-    """Collect every episode; fewer if told to stop.
+    """Collect every episode; fewer if a stop was requested.
 
-    Raises :class:`CollectionError` if the graph does not start, a process dies, or an
-    episode cannot be recorded; what was kept until then stays. Every process has ended.
+    Raises :class:`~pi0_bringup.private_graph.GraphRunError` if the graph does not start, a
+    process dies, or an episode cannot be recorded. The episodes recorded until then stay, and
+    every process has ended.
     """
     make_folder(options.out)
-    with private_domain() as environment:
-        os.environ.update(environment)
-        graph = processes(options)
-        # The director uses the transport profile of the nodes it talks to.
-        os.environ.update(graph[0].environment)
-        with Log(options.out / "log.txt") as log:
-            return _Session(options, Supervisor(graph, log), log, progress).run()
+    with private_graph(processes(options), options.out) as graph:
+        return _collect(options, graph, progress)
 
 
-class _Session:
-    def __init__(
-        self, options: CollectOptions, graph: Supervisor, log: Log, progress: Progress
-    ) -> None:
-        self._options = options
-        self._graph = graph
-        self._log = log
-        self._progress = progress
-        self._director: Director | None = None
+def _collect(
+    options: CollectOptions, graph: PrivateGraph, progress: Progress
+) -> list[Demonstration]:
+    # Imported while the processes start.
+    from pi0_bringup.collecting.collector import DemonstrationCollector, EpisodeError
+    from pi0_bringup.simulation.scene import open_scene
 
-    def run(self) -> list[Demonstration]:
-        with self._graph:
-            self._graph.start()
-            found = self._direct()
-        if self._graph.unclean:
-            raise self._error("; ".join(self._graph.unclean))
-        return found
+    task = open_scene(load(EMBODIMENT), SCENE).task
+    collector = graph.add(DemonstrationCollector(task, graph.wait, graph.executor))
+    graph.meanwhile = lambda: progress.tell(collector.activity)
+    instruction = options.instruction or task.instruction
 
-    def _direct(self) -> list[Demonstration]:
-        # Imported while the nodes start.
-        import rclpy
-        from rclpy.experimental import EventsExecutor
-        from rclpy.signals import SignalHandlerOptions
-
-        from pi0_bringup.collecting.director import CollectError, Director
-
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        executor = EventsExecutor()
-        self._spin_once = executor.spin_once
-        director = self._director = Director(self._wait, executor)
-        executor.add_node(director)
-        try:
-            director.connect(_START_TIMEOUT_S)
-            return self._episodes(director)
-        except CollectError as error:
-            raise self._error(str(error)) from error
-        finally:
-            executor.remove_node(director)
-            director.destroy_node()
-            rclpy.try_shutdown()
-
-    def _episodes(self, director: Director) -> list[Demonstration]:
-        found: list[Demonstration] = []
-        for number in range(1, self._options.episodes + 1):
-            if self._graph.stop_requested:
-                break
+    def attempt(number: int) -> Demonstration:
+        seed = options.first_seed + number - 1
+        for attempts in range(1, options.max_attempts + 1):
             try:
-                found.append(self._attempt(director, number))
-            except KeyboardInterrupt:
-                break
-            self._progress.kept(found[-1])
-        return found
-
-    def _attempt(self, director: Director, number: int) -> Demonstration:
-        from pi0_bringup.collecting.director import CollectError
-
-        seed = self._options.first_seed + number - 1
-        for attempt in range(1, self._options.max_attempts + 1):
-            try:
-                return director.demonstrate(number, seed, self._options.task)
-            except CollectError as error:
-                self._progress.say(f"seed {seed}, attempt {attempt}: {error}")
+                return collector.demonstrate(number, seed, instruction)
+            except EpisodeError as error:
+                progress.say(f"seed {seed}, attempt {attempts}: {error}")
                 last = error
         raise last
 
-    def _wait(self, condition: Callable[[], object], timeout_s: float) -> bool:
-        deadline_s = time.monotonic() + timeout_s
-        while not condition():
-            if self._graph.failure is not None:
-                raise self._error(self._graph.failure)
-            if self._graph.stop_requested:
-                raise KeyboardInterrupt
-            if time.monotonic() > deadline_s:
-                return False
-            slice_end_s = time.monotonic() + _SLICE_S
-            while not condition() and (left_s := slice_end_s - time.monotonic()) > 0.0:
-                self._spin_once(timeout_sec=left_s)
-            self._graph.step(0.0)
-            if self._director is not None:
-                self._progress.tell(self._director.doing)
-        return True
-
-    def _error(self, reason: str) -> CollectionError:
-        return CollectionError(f"{reason}\n{self._log.tail()}")
+    collected: list[Demonstration] = []
+    try:
+        collector.connect(_START_TIMEOUT_S)
+        while len(collected) < options.episodes and not graph.stop_requested:
+            try:
+                collected.append(attempt(len(collected) + 1))
+            except KeyboardInterrupt:
+                break
+            progress.kept(collected[-1])
+    except EpisodeError as error:
+        raise graph.error(str(error)) from error
+    return collected

@@ -1,4 +1,4 @@
-"""One picture of what the policy saw: a row per camera, a column per moment."""
+"""One picture of what the policy saw: a row for each camera, a column for each time."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PAPER = (255, 255, 255)
 
 
 def draw_contact_sheet(recording: Recording, robot: Embodiment, title: str, path: Path) -> None:
-    """Write the sheet as PNG. The padding bars of the model's views are cropped away.
+    """Write the sheet as PNG, without the padding of the model's views.
 
-    Raises :class:`ValueError` without frames.
+    Raises ValueError if there are no frames.
     """
     if not recording.frames:
         raise ValueError("no frames recorded")
@@ -54,7 +54,7 @@ def draw_contact_sheet(recording: Recording, robot: Embodiment, title: str, path
 
 
 def _crop(view: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
-    """The part of a padded view (H, W, 3) that the camera's picture fills."""
+    """The part of a padded view (H, W, 3) that the camera's image fills."""
     height, width = view.shape[:2]
     scale = min(width / camera.width, height / camera.height)
     rows = round(camera.height * scale)

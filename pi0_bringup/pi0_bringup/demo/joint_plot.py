@@ -1,4 +1,4 @@
-"""Commanded against measured values of every action dimension, with chunk boundaries."""
+"""Plot of commanded and measured values of every action dimension, with chunk boundaries."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from numpy.typing import NDArray
 
 from pi0_bringup.demo.recording import Recording
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import ActionDimension, Embodiment
 
 _COLUMNS = 4
 _COMMANDED, _MEASURED, _PLANNED, _BOUNDARY = "#c44e52", "#2f6fb0", "#e0a030", "#bbbbbb"
-# Smaller movements are shown small, so that noise does not look like motion.
+# Every axis spans at least this much, so that noise does not look like motion.
 _LEAST_SPAN = 0.02
 
 
@@ -59,7 +59,7 @@ def _draw_boundaries(axis: Any, recording: Recording, handles: dict[str, Any]) -
 
 
 def _draw_plans(axis: Any, recording: Recording, column: int, handles: dict[str, Any]) -> None:
-    """The steps of each chunk that were due while it was the current one."""
+    """The steps of each chunk that were due while the chunk was executed."""
     starts = recording.boundaries
     ends = [*(time_s for time_s, _ in starts[1:]), recording.robot_s]
     times, values = [], []
@@ -80,7 +80,7 @@ def _draw_tracks(
     axis: Any,
     dimension: ActionDimension,
     recording: Recording,
-    commanded: NDArray[np.float64],
+    commanded: FloatArray,
     handles: dict[str, Any],
 ) -> None:
     (line,) = axis.plot(recording.ticks.time_s, commanded, color=_COMMANDED, linewidth=1.4)

@@ -1,7 +1,7 @@
-"""``demo``: drive a robot without hardware by an untrained network, and show that it worked.
+"""``demo``: an untrained network drives a robot without hardware; a report shows the result.
 
-Starts the process graph of ``pi0 up`` in a ROS domain of its own, watches it for a
-while and writes figures and pictures. Exits 0 only if the loop really closed.
+Starts the process graph of ``pi0 up`` in a ROS domain of its own, observes it for a while and
+writes figures and pictures. The exit code is 0 only if the control loop has closed.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from pi0_bringup.demo.log import make_folder
 from pi0_bringup.demo.recording import Recording
-from pi0_bringup.demo.run import DemoError, DemoOptions, run
+from pi0_bringup.demo.run import DemoOptions, run
 from pi0_bringup.demo.summary import Summary, summarise
 from pi0_bringup.demo.table import table
+from pi0_bringup.private_graph import GraphRunError, make_folder
 from pi0_ros.embodiment import EmbodimentError, load
-from pi0_ros.graph.declaration import SIMULATED_EMBODIMENTS
 from pi0_ros.graph.options import GraphError
+from pi0_ros.graph.scenes import installed_scenes
 
 _DEFAULT_PROMPT = "transfer the cube to the other arm"
 _NOT_CLOSED, _REFUSED, _INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demonstration; 0 if the loop closed, 1 if not, 2 for a refused input."""
+    """Exit code: 0 if the loop closed, 1 if not, 2 for a refused input, 130 if stopped."""
     given = _parser().parse_args(arguments)
     talk = sys.stderr if given.json else sys.stdout
     try:
         options = _options(given)
         recording = run(options, talk)
-    except DemoError as error:
+    except GraphRunError as error:
         return _complain(str(error), _NOT_CLOSED)
     except (EmbodimentError, GraphError) as error:
         return _complain(str(error), _REFUSED)
@@ -60,7 +60,10 @@ def _parser() -> argparse.ArgumentParser:
         "--hardware",
         choices=("auto", "mujoco", "mock"),
         default="auto",
-        help="auto: the MuJoCo simulation where there is one, else the mock robot",
+        help="auto: the MuJoCo simulation if there is one, else the mock robot",
+    )
+    parser.add_argument(
+        "--scene", default="", help="of the simulation, where the embodiment has several"
     )
     parser.add_argument(
         "--duration",
@@ -84,7 +87,7 @@ def _options(given: argparse.Namespace) -> DemoOptions:
     embodiment = load(given.embodiment)
     hardware = given.hardware
     if hardware == "auto":
-        hardware = "mujoco" if embodiment.name in SIMULATED_EMBODIMENTS else "mock"
+        hardware = "mujoco" if embodiment.name in installed_scenes() else "mock"
     if not 0.0 < given.duration < float("inf"):
         raise GraphError(f"duration is {given.duration:g}; give seconds above zero")
     out = given.out or Path("out") / f"demo-{embodiment.name}"
@@ -92,6 +95,7 @@ def _options(given: argparse.Namespace) -> DemoOptions:
     return DemoOptions(
         embodiment=embodiment,
         hardware=hardware,
+        scene=given.scene,
         duration_s=given.duration,
         out=out,
         checkpoint=given.checkpoint,
@@ -100,7 +104,7 @@ def _options(given: argparse.Namespace) -> DemoOptions:
 
 
 def _report(options: DemoOptions, recording: Recording, summary: Summary, talk: TextIO) -> None:
-    # Imported here: the drawing libraries take a second, and the graph starts without.
+    # Imported here because the drawing libraries take a second to load.
     from pi0_bringup.demo.contact_sheet import draw_contact_sheet
     from pi0_bringup.demo.joint_plot import draw_joint_plot
 

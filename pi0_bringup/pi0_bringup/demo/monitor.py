@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import JointState
 from std_msgs.msg import UInt8
 
 from pi0_bringup.demo.recording import Plan, Recording
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
 from pi0_ros.control import ExecutorState
 from pi0_ros.embodiment import Embodiment, StateDimension
+from pi0_ros.embodiment.packing import state_sources
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.executor_status import ExecutorView
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 from pi0_ros.stamps import S_PER_NS, nanoseconds
+from pi0_ros.state_sources import JointReading, StateSource
 
 #: Columns of the contact sheet.
 FRAMES = 8
@@ -54,18 +56,23 @@ class Monitor(Node):
         by_topic: dict[str, list[StateDimension]] = {}
         for dimension in embodiment.state:
             by_topic.setdefault(dimension.topic, []).append(dimension)
-        for topic, dimensions in by_topic.items():
-            self._listen_to_joints(topic, dimensions)
+        for topic, source in state_sources(embodiment).items():
+            self._listen_to_joints(topic, source, by_topic[topic])
 
-    def _listen_to_joints(self, topic: str, dimensions: list[StateDimension]) -> None:
+    def _listen_to_joints(
+        self, topic: str, source: StateSource, dimensions: list[StateDimension]
+    ) -> None:
+        kind = message_class(source.message_type)
+
         def on_bytes(data: bytes) -> None:
             now_s = time.monotonic()
             if self._zero_ns is None or now_s < self._next_joints_s.get(topic, 0.0):
                 return
             self._next_joints_s[topic] = now_s + _JOINT_PERIOD_S
-            self._on_joints(deserialize_message(data, JointState), dimensions)
+            message: Any = deserialize_message(data, kind)
+            self._on_joints(message.header.stamp, source.read(message), dimensions)
 
-        self.create_subscription(JointState, topic, on_bytes, SENSOR_QOS, raw=True)
+        self.create_subscription(kind, topic, on_bytes, SENSOR_QOS, raw=True)
 
     def _since_start_s(self, stamp: Any) -> float:
         assert self._zero_ns is not None
@@ -126,11 +133,13 @@ class Monitor(Node):
             shape = (views, message.height, message.width, 3)
             recording.frames.append((time_s, pixels.reshape(shape)))
 
-    def _on_joints(self, message: JointState, dimensions: list[StateDimension]) -> None:
-        time_s = self._since_start_s(message.header.stamp)
-        index = {name: i for i, name in enumerate(message.name)}
+    def _on_joints(
+        self, stamp: Any, reading: JointReading, dimensions: list[StateDimension]
+    ) -> None:
+        time_s = self._since_start_s(stamp)
+        index = {name: i for i, name in enumerate(reading.names)}
         for dimension in dimensions:
-            values = getattr(message, dimension.field)
+            values = getattr(reading, dimension.field)
             i = index.get(dimension.joint)
             if i is not None and i < len(values):
                 value = dimension.scale * values[i] + dimension.offset

@@ -1,4 +1,4 @@
-"""A line now and then while the robot runs."""
+"""The status line while the robot runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RECENT = 10
 
 
 def state_line(monitor: Monitor, duration_s: float) -> str:
-    """What the run does now, and how it goes."""
+    """Time, state, chunks, and recent inference times and observation ages."""
     recording = monitor.recording
     if recording.last is None:
         return f"starting   {monitor.state or 'waiting for the executor'}"

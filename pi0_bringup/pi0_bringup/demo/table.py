@@ -32,7 +32,7 @@ def rows(summary: Summary) -> list[tuple[str, str]]:
         ("executor CPU", f"{s.executor_cpu_share:.1%} of a core"),
     ]
     if s.reward is not None:
-        lines.append(("simulated reward", f"{s.reward} of 4"))
+        lines.append(("simulated reward", str(s.reward)))
     return lines
 
 

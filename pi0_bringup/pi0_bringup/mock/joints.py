@@ -7,9 +7,9 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.mock.lag import LaggedAxes
 from pi0_ros.embodiment import Embodiment, StateDimension
+from pi0_ros.state_sources import JointReading
 
 
 def start_pose(embodiment: Embodiment, start: Collection[float]) -> NDArray[np.float64]:

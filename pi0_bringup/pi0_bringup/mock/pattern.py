@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_bringup.drivers.images import EncodedFrame, encode
+from pi0_ros.camera_encodings import CAMERA_ENCODINGS, EncodedFrame
 from pi0_ros.embodiment import Camera
 
 #: Frames after which the pattern repeats.
@@ -61,9 +61,9 @@ class PatternCamera:
     def __init__(self, camera: Camera, scale: float, *, frozen: bool) -> None:
         height, width = scaled_size(camera, scale)
         phases = 1 if frozen else PHASES
+        encoding = CAMERA_ENCODINGS.get(camera.encoding)
         self._frames = [
-            encode(pattern(height, width, phase, camera.name), camera.encoding)
-            for phase in range(phases)
+            encoding.encode(pattern(height, width, phase, camera.name)) for phase in range(phases)
         ]
         self._next = 0
 

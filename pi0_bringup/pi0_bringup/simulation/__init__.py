@@ -1,7 +1,7 @@
-"""The simulated ViperX pair of gym-aloha, without ROS.
+"""Simulated scenes and the loop that runs them, without ROS.
 
-Importing this package chooses MuJoCo's OpenGL back end, because MuJoCo reads
-``MUJOCO_GL`` once, when it is imported.
+Importing this package chooses MuJoCo's OpenGL back end, because MuJoCo reads ``MUJOCO_GL`` only
+when it is imported itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The simulated time line: physics, clock, joint states, cameras and reward in step."""
+"""The simulation loop: physics, clock, joint states, cameras and reward, tick by tick."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.simulation.lockstep import Lockstep
 from pi0_bringup.simulation.pacing import Cadence, Pacer
 from pi0_bringup.simulation.render_thread import Frames, RenderThread
-from pi0_bringup.simulation.transfer_cube import TransferCube, check_seed
+from pi0_bringup.simulation.scene import Scene, check_seed
+from pi0_ros.arrays import FloatArray
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
+from pi0_ros.state_sources import JointReading
 
-#: gym-aloha judges its episodes at 50 Hz.
+#: How often reward and object poses are published; gym-aloha computes its reward at this rate.
 REWARD_HZ = 50.0
 _RESET_TIMEOUT_S = 10.0
 
@@ -26,7 +24,7 @@ _RESET_TIMEOUT_S = 10.0
 class Timing:
     """Rates in simulated time; ``real_time_factor`` 0 is as fast as possible.
 
-    Raises ValueError if the clock is not made of whole physics steps.
+    Raises ValueError if the period of the clock is not a whole number of physics steps.
     """
 
     clock_hz: float
@@ -66,10 +64,10 @@ class Timing:
 
 
 class Sinks(Protocol):
-    """Where the time line delivers; called in its threads, stamps in simulated ns."""
+    """Receives the outputs of the loop, in its threads; stamps are simulated time [ns]."""
 
-    def command(self, now_ns: int) -> NDArray[np.float64]:
-        """The action to hold during the next tick, shape (A,)."""
+    def command(self, now_ns: int) -> FloatArray:
+        """The action to apply during the next tick, shape (A,)."""
 
     def clock(self, now_ns: int) -> None:
         """Time has advanced to this instant."""
@@ -78,30 +76,30 @@ class Sinks(Protocol):
         """Joint states of this instant, by topic."""
 
     def frames(self, stamp_ns: int, frames: Frames) -> None:
-        """All cameras of one instant, which may lie up to a camera period back."""
+        """All cameras of one instant, which may be up to a camera period ago."""
 
-    def cube(self, now_ns: int, pose: NDArray[np.float64]) -> None:
-        """Position [m] and quaternion (w, x, y, z) of the cube at this instant, shape (7,)."""
+    def objects(self, now_ns: int, poses: Mapping[str, FloatArray]) -> None:
+        """Position [m] and quaternion (w, x, y, z) of each object at this instant, shape (7,)."""
 
     def reward(self, now_ns: int, reward: int) -> None:
-        """gym-aloha's reward of this instant."""
+        """The scene's reward of this instant."""
 
     def failed(self, error: Exception) -> None:
-        """The time line has ended because of this error."""
+        """The loop has ended with this error."""
 
 
 class SimulationLoop:
-    """Runs the scene tick by tick in its own thread, or in the caller's by :meth:`tick`.
+    """Runs the scene tick by tick: in its own thread, or in the caller's by :meth:`tick`.
 
-    Each control tick waits for the answer of all ``locksteps``.
+    Each control tick waits until all ``locksteps`` are acknowledged.
 
-    Simulated time counts ticks from ``begin_ns``, which must lie on the clock's
-    grid, and goes on over resets and pauses, so that it never runs backwards.
+    Simulated time begins at ``begin_ns``, a multiple of the clock's period. It continues over
+    resets and pauses and never runs backwards.
     """
 
     def __init__(
         self,
-        scene: TransferCube,
+        scene: Scene,
         renderer: RenderThread,
         timing: Timing,
         sinks: Sinks,
@@ -135,7 +133,7 @@ class SimulationLoop:
         self._thread.start()
 
     def stop(self) -> None:
-        """Return when the thread has ended and every frame is delivered."""
+        """Return after the thread has ended and every frame was delivered."""
         self._running = False
         if self._thread is not None:
             self._thread.join()
@@ -144,8 +142,8 @@ class SimulationLoop:
     def reset(self, seed: int, then: Callable[[], None]) -> None:
         """Reset the scene between two ticks, call ``then``, and return.
 
-        Raises ValueError on a seed that the scene does not take, and TimeoutError
-        if the thread does not come to it.
+        Raises ValueError if the seed is out of range, and TimeoutError if the thread does not
+        reset the scene in time.
         """
         check_seed(seed)
         if self._thread is None or not self._thread.is_alive():
@@ -158,7 +156,7 @@ class SimulationLoop:
             raise TimeoutError(f"the simulation did not reset within {_RESET_TIMEOUT_S:g} s")
 
     def tick(self) -> None:
-        """Advance by one period of the clock and deliver what is due."""
+        """Advance by one period of the clock and deliver the outputs that are due."""
         while self._resets:
             seed, then, done = self._resets.pop(0)
             self._scene.reset(seed)
@@ -172,11 +170,11 @@ class SimulationLoop:
             self._sinks.joints(self.now_ns, self._scene.joint_readings())
         if self._cameras.due(self._ticks):
             self._renderer.submit(self.now_ns, self._scene.data, self._sinks.frames)
-        # After the joint states: the controller needs them for this tick.
+        # This follows the joint states because the executor needs them for this tick.
         for lockstep in self._locksteps:
             lockstep.wait(self.now_ns)
         if self._rewards.due(self._ticks):
-            self._sinks.cube(self.now_ns, self._scene.cube_pose)
+            self._sinks.objects(self.now_ns, self._scene.object_poses())
             self._sinks.reward(self.now_ns, self._scene.reward)
 
     def _run(self) -> None:
@@ -185,5 +183,5 @@ class SimulationLoop:
                 self.pacer.wait_for(self.now_ns + self._timing.tick_ns)
                 self.tick()
             self._renderer.wait_idle()
-        except Exception as error:  # a thread's exception would go unseen
+        except Exception as error:  # otherwise the thread would end without a message
             self._sinks.failed(error)

@@ -6,7 +6,7 @@ import ctypes
 import os
 from collections.abc import Callable, MutableMapping
 
-#: Back ends that need no display, best first, and the library each one needs.
+#: Back ends that need no display, in order of preference, with the library that each needs.
 BACKENDS = (("egl", "libEGL.so.1"), ("osmesa", "libOSMesa.so.8"))
 
 INSTALL_HINT = (
@@ -27,10 +27,10 @@ def choose_backend(
     environment: MutableMapping[str, str] | None = None,
     loads: Callable[[str], bool] = _loads,
 ) -> str | None:
-    """Set ``MUJOCO_GL`` unless the user has, and return it.
+    """Set ``MUJOCO_GL`` unless it is set, and return it.
 
-    Call before ``import mujoco``. Returns None, and leaves the choice to MuJoCo,
-    if neither library is there; rendering then fails with :data:`INSTALL_HINT`.
+    Call this before ``import mujoco``. If no library is installed, it returns None and MuJoCo
+    chooses; rendering then fails with :data:`INSTALL_HINT`.
     """
     environment = os.environ if environment is None else environment
     if "MUJOCO_GL" in environment:

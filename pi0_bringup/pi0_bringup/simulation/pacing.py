@@ -1,4 +1,4 @@
-"""Simulated time against the steady clock, and which tick something is due at."""
+"""The pace of simulated time on the steady clock, and events at a rate in simulated time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from pi0_ros.stamps import S_PER_NS
 
-#: Behind by more than this, the pace starts afresh instead of being caught up.
+#: A larger delay is not made up: the pace restarts from the present time.
 _MAX_DEBT_NS = 100_000_000
 #: Simulated time over which the achieved factor is measured.
 _WINDOW_NS = 2_000_000_000
@@ -18,8 +18,8 @@ _WINDOW_NS = 2_000_000_000
 class Cadence:
     """Events at ``rate_hz`` on the grid of a clock that ticks at ``clock_hz``.
 
-    Each event falls on the first tick at or after its time, so the mean rate is
-    exact: 30 Hz on a 100 Hz clock has periods of 30, 30 and 40 ms.
+    Each event is due at the first tick at or after its time. The mean rate is therefore exact:
+    30 Hz on a 100 Hz clock has periods of 30, 30 and 40 ms.
     """
 
     def __init__(self, rate_hz: float, clock_hz: float) -> None:
@@ -28,17 +28,17 @@ class Cadence:
         ).limit_denominator(1000)
 
     def due(self, tick: int) -> bool:
-        """Whether an event falls into the interval that ends at this tick."""
+        """Whether an event is due at this tick."""
         return int(tick * self._per_tick) != int((tick - 1) * self._per_tick)
 
 
 class Pacer:
-    """Holds simulated time to ``factor`` times the steady clock; 0 does not wait.
+    """Holds simulated time to ``factor`` times the steady clock; factor 0 does not wait.
 
-    Deadlines are absolute, so lateness does not add up. It is made up for at no
-    more than twice the pace, because a burst of /clock messages overwrites itself
-    in its readers' queues. Falling behind by more than 100 ms moves the origin:
-    simulated time then runs slower, and nothing is skipped.
+    Deadlines are absolute, so that lateness does not add up. Lateness is made up at no more than
+    twice the pace, because messages of a faster /clock would overwrite each other in the queues
+    of their readers. A delay of more than 100 ms is not made up: simulated time then runs
+    slower, and no tick is skipped.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Pacer:
         self._history: deque[tuple[int, int]] = deque()
 
     def restart(self) -> None:
-        """Forget the past, after a pause."""
+        """Measure from the present time on, after a pause."""
         self._origin = None
         self._history.clear()
 
@@ -79,7 +79,7 @@ class Pacer:
 
     @property
     def achieved(self) -> float:
-        """Real-time factor of the last two simulated seconds; 0 before there is one."""
+        """Real-time factor of the last two simulated seconds; 0 before the second tick."""
         if len(self._history) < 2:
             return 0.0
         (begin_ns, begin_sim), (end_ns, end_sim) = self._history[0], self._history[-1]

@@ -1,4 +1,4 @@
-"""Offscreen views of the scene, plain and cheap."""
+"""Offscreen rendering of camera views, without costly effects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pi0_bringup.simulation.opengl import INSTALL_HINT
 
-#: Effects that cost ten times the drawing itself on a software renderer.
+#: On a software renderer these effects cost ten times as much as the drawing itself.
 _EFFECTS = (
     mujoco.mjtRndFlag.mjRND_SHADOW,
     mujoco.mjtRndFlag.mjRND_REFLECTION,
@@ -18,20 +18,19 @@ _EFFECTS = (
 class ViewRenderer:
     """Draws cameras of one model at one size, without shadows or multisampling.
 
-    An OpenGL context belongs to the thread that made it: construct, use and
-    close in the same one. Raises RuntimeError, with what to install, if there is
-    no OpenGL to render with.
+    An OpenGL context belongs to one thread: construct, use and close the renderer in the same
+    thread. Raises RuntimeError that says what to install if there is no OpenGL.
     """
 
     def __init__(self, model: mujoco.MjModel, height: int, width: int) -> None:
-        # Read when the context is made: no shadow map, no multisampling.
+        # MuJoCo reads these when it makes the context: no shadow map, no multisampling.
         model.vis.quality.shadowsize = 0
         model.vis.quality.offsamples = 0
         model.vis.global_.offheight = max(height, model.vis.global_.offheight)
         model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
         try:
             self._renderer = mujoco.Renderer(model, height, width)
-        except Exception as error:  # each back end raises a type of its own
+        except Exception as error:  # each back end raises another type
             raise RuntimeError(f"cannot render offscreen: {error}; {INSTALL_HINT}") from error
         for effect in _EFFECTS:
             self._renderer.scene.flags[effect] = 0

@@ -1,6 +1,9 @@
-"""gym-aloha's cube-transfer scene behind the joints and cameras of an embodiment."""
+"""The scene ``transfer_cube``: gym-aloha's cube transfer, for a pair of ViperX arms."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 import mujoco
 import numpy as np
@@ -8,44 +11,47 @@ from dm_control import mujoco as dm_mujoco
 from gym_aloha.constants import ASSETS_DIR
 from gym_aloha.tasks import sim
 from gym_aloha.utils import sample_box_pose
-from numpy.typing import NDArray
 
-from pi0_bringup.drivers.readings import JointReading
+from pi0_bringup.simulation.scene import Task, check_seed, physics_steps
 from pi0_bringup.simulation.viperx import (
     ARM_JOINTS,
+    CAMERA_OF_SLOT,
     DRIVER_JOINTS,
     GRIPPER_RAD_PER_M,
     SIDES,
-    command_wiring,
     gripper_angle,
+    joint_mappings,
     state_topics,
     to_gym,
 )
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
-
-#: Seeds that numpy's RandomState, which places the cube, can take.
-SEED_LIMIT = 2**32
-
-
-def check_seed(seed: int) -> None:
-    """Raise ValueError unless the seed is in 0 .. 2**32 - 1."""
-    if not 0 <= seed < SEED_LIMIT:
-        raise ValueError(f"seed is {seed}; give a whole number from 0 to {SEED_LIMIT - 1}")
+from pi0_ros.state_sources import JointReading
 
 
 class TransferCube:
     """Two ViperX arms, a table and a cube; physics and reward are gym-aloha's own.
 
-    Commands go through gym-aloha's task to its position actuators, so force
-    limits, friction and the gripper's mapping are those its policies were
-    trained on. The right gripper has to lift the cube and the left one to take
-    it: reward 1 touched, 2 lifted, 3 touched by the left, 4 taken by the left.
+    Commands go through gym-aloha's task to its position actuators. Force limits, friction and
+    the gripper's mapping are therefore those that gym-aloha's policies were trained on.
 
     Not thread-safe. Raises ValueError if the embodiment is not a ViperX pair.
     """
 
+    #: The stages are those of gym-aloha's reward.
+    task: ClassVar[Task] = Task(
+        instruction="transfer the cube to the other arm",
+        stages=(
+            "the right gripper touches the cube",
+            "the right gripper has lifted the cube",
+            "the left gripper touches the cube",
+            "the left gripper holds the cube above the table",
+        ),
+    )
+    camera_of_slot: ClassVar[Mapping[str, str]] = CAMERA_OF_SLOT
+
     def __init__(self, embodiment: Embodiment) -> None:
-        self._wires = command_wiring(embodiment)
+        self._mappings = joint_mappings(embodiment)
         self._side_of_topic = state_topics(embodiment)
         scene = ASSETS_DIR / "bimanual_viperx_transfer_cube.xml"
         self._physics = dm_mujoco.Physics.from_xml_path(str(scene))
@@ -67,52 +73,40 @@ class TransferCube:
         """The live MuJoCo state; copy it before handing it to another thread."""
         return self._physics.data.ptr
 
-    @property
-    def timestep_s(self) -> float:
-        """Duration of one physics step."""
-        return float(self.model.opt.timestep)
-
     def reset(self, seed: int) -> None:
-        """Put arms and cube back; the same seed gives the same cube pose.
+        """Reset arms and cube; the same seed gives the same cube pose.
 
         Raises ValueError if the seed is not in 0 .. 2**32 - 1.
         """
         check_seed(seed)
-        # The task takes the pose from this module variable when an episode begins.
+        # At the beginning of an episode the task reads the pose from this module variable.
         sim.BOX_POSE[0] = sample_box_pose(seed)
         self._task.initialize_episode(self._physics)
         self._physics.forward()
 
-    def measured_action(self) -> NDArray[np.float64]:
-        """The action, shape (A,), that commands the joints to where they are."""
+    def measured_action(self) -> FloatArray:
+        """The action, shape (A,), that commands the measured joint positions."""
         readings = {side: self._reading(side) for side in SIDES}
         raw = [
-            readings[wire.side].position[DRIVER_JOINTS.index(wire.joint)] for wire in self._wires
+            readings[mapping.side].position[DRIVER_JOINTS.index(mapping.joint)]
+            for mapping in self._mappings
         ]
-        return np.array([w.scale * r + w.offset for w, r in zip(self._wires, raw, strict=True)])
+        return np.array([w.scale * r + w.offset for w, r in zip(self._mappings, raw, strict=True)])
 
-    def set_command(self, action: NDArray[np.float64]) -> None:
+    def set_command(self, action: FloatArray) -> None:
         """Command the actuators: shape (A,), embodiment order and units."""
-        if action.shape != (len(self._wires),) or not np.isfinite(action).all():
+        if action.shape != (len(self._mappings),) or not np.isfinite(action).all():
             raise ValueError(
-                f"command {action!r}: give {len(self._wires)} finite numbers in embodiment order"
+                f"command {action!r}: give {len(self._mappings)} finite numbers in embodiment order"
             )
-        self._task.before_step(to_gym(self._wires, action), self._physics)
+        self._task.before_step(to_gym(self._mappings, action), self._physics)
 
     def step(self, duration_s: float) -> None:
-        """Advance by a whole number of physics steps.
-
-        Raises ValueError if the duration is not one.
-        """
-        steps = round(duration_s / self.timestep_s)
-        if steps < 1 or abs(steps * self.timestep_s - duration_s) > 1e-9:
-            raise ValueError(
-                f"step of {duration_s} s: give a multiple of the physics step, {self.timestep_s} s"
-            )
-        self._physics.step(steps)
+        """Advance by a whole number of physics steps. Raises ValueError on a fraction of one."""
+        self._physics.step(physics_steps(self.model, duration_s))
 
     def joint_readings(self) -> dict[str, JointReading]:
-        """What the drivers of both arms measure now, by joint-state topic."""
+        """Measurements of the drivers of both arms, by joint-state topic."""
         return {topic: self._reading(side) for topic, side in self._side_of_topic.items()}
 
     def _reading(self, side: str) -> JointReading:
@@ -128,17 +122,16 @@ class TransferCube:
             effort=np.insert(effort, gripper, effort[gripper] / GRIPPER_RAD_PER_M),
         )
 
+    def object_poses(self) -> dict[str, FloatArray]:
+        """The pose of the cube, by its name."""
+        return {"cube": self.cube_pose}
+
     @property
-    def cube_pose(self) -> NDArray[np.float64]:
+    def cube_pose(self) -> FloatArray:
         """Position [m] and quaternion (w, x, y, z) of the cube, shape (7,)."""
         return np.array(self.data.qpos[self._box : self._box + 7])
 
     @property
     def reward(self) -> int:
-        """gym-aloha's reward of this instant, 0 to :attr:`max_reward`."""
+        """gym-aloha's reward of this instant."""
         return int(self._task.get_reward(self._physics))
-
-    @property
-    def max_reward(self) -> int:
-        """The reward that counts as success."""
-        return int(self._task.max_reward)

@@ -1,9 +1,8 @@
-"""How the joints an Interbotix driver names map to gym-aloha's ViperX arms.
+"""The mapping from the joints of an Interbotix driver to gym-aloha's ViperX arms.
 
-gym-aloha commands 14 numbers: per side six joint angles [rad] and a gripper
-opening (0 closed, 1 open). The driver of one arm publishes nine joints: the six,
-``gripper`` (the servo, rad) and the two fingers [m]; any of the last three says
-where the gripper is.
+gym-aloha's action has 14 numbers: for each side six joint angles [rad] and a gripper opening
+(0 closed, 1 open). The driver of one arm publishes nine joints: the same six, ``gripper`` (the
+servo [rad]) and the two fingers [m]. Each of the last three gives the position of the gripper.
 """
 
 from __future__ import annotations
@@ -47,15 +46,15 @@ _RAW: dict[str, Callable[[float], float]] = {
 
 
 def gripper_angle(finger_m: float) -> float:
-    """Servo angle [rad] at which the left finger is at ``finger_m``."""
+    """Servo angle [rad] for a position of the left finger [m]."""
     travel_m = finger_m - constants.PUPPET_GRIPPER_POSITION_CLOSE
     return float(constants.PUPPET_GRIPPER_JOINT_CLOSE + GRIPPER_RAD_PER_M * travel_m)
 
 
 def side_of(topic: str, embodiment: Embodiment) -> str:
-    """The arm a driver topic belongs to, by ``left`` or ``right`` in its name.
+    """The side of an arm's topic, by ``left`` or ``right`` in its name.
 
-    Raises ValueError if the topic names neither or both.
+    Raises ValueError if the name has neither or both.
     """
     sides = [side for side in SIDES if side in topic]
     if len(sides) != 1:
@@ -67,11 +66,12 @@ def side_of(topic: str, embodiment: Embodiment) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandWire:
-    """One action dimension on its way to gym-aloha's action vector.
+class JointMapping:
+    """Maps one action dimension of the embodiment to gym-aloha's action vector and back.
 
-    ``gym = convert((value - offset) / scale)``, put at ``index``, and
-    ``value = scale * invert(gym) + offset``; ``side`` and ``joint`` name the driver's joint.
+    ``gym_action[index] = convert((value - offset) / scale)`` and
+    ``value = scale * invert(gym_action[index]) + offset``. ``side`` and ``joint`` name the joint
+    of the driver.
     """
 
     index: int
@@ -83,14 +83,14 @@ class CommandWire:
     invert: Callable[[float], float]
 
 
-def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
-    """One wire for each action dimension, in embodiment order.
+def joint_mappings(embodiment: Embodiment) -> tuple[JointMapping, ...]:
+    """The mapping of each action dimension, in embodiment order.
 
-    Raises ValueError naming the dimension whose joint the arms do not have, or
-    the joint that two dimensions command.
+    Raises ValueError that names the dimension whose joint the arms do not have, or the joints if
+    one is missing or commanded twice.
     """
     topics = {name: c.topic for c in embodiment.controllers for name in c.dimensions}
-    wires: list[CommandWire] = []
+    mappings: list[JointMapping] = []
     for dimension in embodiment.action:
         side = side_of(topics[dimension.name], embodiment)
         if dimension.joint not in DRIVER_JOINTS:
@@ -100,7 +100,7 @@ def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
             )
         is_arm = dimension.joint in ARM_JOINTS
         within = ARM_JOINTS.index(dimension.joint) if is_arm else len(ARM_JOINTS)
-        wire = CommandWire(
+        mapping = JointMapping(
             index=SIDES.index(side) * (len(ARM_JOINTS) + 1) + within,
             side=side,
             joint=dimension.joint,
@@ -109,39 +109,39 @@ def command_wiring(embodiment: Embodiment) -> tuple[CommandWire, ...]:
             convert=float if is_arm else _OPENING[dimension.joint],
             invert=float if is_arm else _RAW[dimension.joint],
         )
-        wires.append(wire)
-    if sorted(wire.index for wire in wires) != list(range(2 * (len(ARM_JOINTS) + 1))):
+        mappings.append(mapping)
+    if sorted(mapping.index for mapping in mappings) != list(range(2 * (len(ARM_JOINTS) + 1))):
         raise ValueError(
-            f"{embodiment.path}: the actions command {[f'{w.side} {w.joint}' for w in wires]}; "
+            f"{embodiment.path}: the actions command {[f'{w.side} {w.joint}' for w in mappings]}; "
             f"the simulated ViperX pair needs each of {', '.join(ARM_JOINTS)} and one gripper "
             "joint once per side"
         )
-    return tuple(wires)
+    return tuple(mappings)
 
 
-def to_gym(wires: tuple[CommandWire, ...], action: NDArray[np.float64]) -> NDArray[np.float64]:
-    """gym-aloha's action vector (A,) of an action (A,) in embodiment order and units."""
-    gym_action = np.zeros(len(wires))
-    for wire, value in zip(wires, action, strict=True):
-        gym_action[wire.index] = wire.convert((value - wire.offset) / wire.scale)
+def to_gym(mappings: tuple[JointMapping, ...], action: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert an action (A,) in embodiment order and units to gym-aloha's (A,)."""
+    gym_action = np.zeros(len(mappings))
+    for mapping, value in zip(mappings, action, strict=True):
+        gym_action[mapping.index] = mapping.convert((value - mapping.offset) / mapping.scale)
     return gym_action
 
 
 def from_gym(
-    wires: tuple[CommandWire, ...], gym_action: NDArray[np.float64]
+    mappings: tuple[JointMapping, ...], gym_action: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Actions (..., A) in embodiment order and units of gym-aloha's (..., A)."""
+    """Convert gym-aloha's actions (..., A) to embodiment order and units (..., A)."""
     columns = []
-    for wire in wires:
-        # Every conversion is linear: two points give its line.
-        at_zero = wire.scale * wire.invert(0.0) + wire.offset
-        slope = wire.scale * (wire.invert(1.0) - wire.invert(0.0))
-        columns.append(at_zero + slope * gym_action[..., wire.index])
+    for mapping in mappings:
+        # Every conversion is linear, so two points define it.
+        at_zero = mapping.scale * mapping.invert(0.0) + mapping.offset
+        slope = mapping.scale * (mapping.invert(1.0) - mapping.invert(0.0))
+        columns.append(at_zero + slope * gym_action[..., mapping.index])
     return np.stack(columns, axis=-1)
 
 
 def state_topics(embodiment: Embodiment) -> dict[str, str]:
-    """Side of the arm behind each joint-state topic.
+    """The side of the arm that publishes each joint-state topic.
 
     Raises ValueError if the embodiment expects a joint that the arms do not have.
     """

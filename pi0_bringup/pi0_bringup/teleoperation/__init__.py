@@ -1,4 +1,4 @@
 """Sources of teleoperation commands: leader arms, gamepad, keyboard, a scripted expert.
 
-What decides is here without ROS; the nodes around it only carry messages.
+The decisions are in modules without ROS; the nodes around them only carry messages.
 """

@@ -1,14 +1,14 @@
-"""When a source drives: a held deadman, a robot that is ready, and no resuming by itself."""
+"""When a source drives: the deadman is held, the robot is ready, and nothing resumes by itself."""
 
 from __future__ import annotations
 
 from enum import Enum
 
-_HELD_BEFORE = "the deadman was held from the start; let go of it and press it again"
+_HELD_BEFORE = "the deadman was held from the start; release it and press it again"
 
 
 class Phase(Enum):
-    """What a source does this tick."""
+    """What a source does in this tick."""
 
     IDLE = "idle"
     ENGAGE = "engage"  # the first tick of driving
@@ -17,16 +17,17 @@ class Phase(Enum):
 
 
 class Engagement:
-    """Follows the deadman; what ended a drive has to be answered by letting go first.
+    """State machine of the deadman.
 
-    So has a deadman that is held from the beginning: it was meant for what was before.
-    ``reason`` says why the source does not drive though the deadman is held; empty otherwise.
+    After a problem has stopped the source, the deadman must be released before it drives again.
+    The same holds for a deadman that is held from the beginning.
+    ``reason`` says why the source does not drive although the deadman is held; else it is empty.
     """
 
     def __init__(self) -> None:
         self.reason = ""
         self._driving = False
-        self._must_let_go = True
+        self._must_release = True
 
     @property
     def driving(self) -> bool:
@@ -36,22 +37,22 @@ class Engagement:
     def update(self, held: bool, problem: str | None) -> Phase:
         """Advance by one tick. ``problem``: why the robot may not be driven now, or None."""
         if not held:
-            self._must_let_go = False
+            self._must_release = False
             self.reason = ""
-            return self._stand()
+            return self._stop()
         if problem is not None:
             self.block(problem)
-        if self._must_let_go:
+        if self._must_release:
             self.reason = self.reason or _HELD_BEFORE
-            return self._stand()
+            return self._stop()
         was_driving, self._driving = self._driving, True
         return Phase.DRIVE if was_driving else Phase.ENGAGE
 
     def block(self, reason: str) -> None:
-        """Drive no further, and not again before the deadman was let go."""
-        self._must_let_go = True
+        """Stop driving until the deadman has been released."""
+        self._must_release = True
         self.reason = reason
 
-    def _stand(self) -> Phase:
+    def _stop(self) -> Phase:
         was_driving, self._driving = self._driving, False
         return Phase.RELEASE if was_driving else Phase.IDLE

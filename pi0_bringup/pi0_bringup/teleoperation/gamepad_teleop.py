@@ -1,33 +1,28 @@
-"""The node ``gamepad_teleop``: jogs joints, hands and base from sensor_msgs/Joy.
+"""The node ``gamepad_teleop``: jogs joints, end effectors and base by sensor_msgs/Joy.
 
-Nothing moves unless the deadman button is held and the pad is heard.
+Nothing moves unless the deadman button is held and messages of the gamepad arrive.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sensor_msgs.msg import Joy
 
-from pi0_bringup.teleoperation.hands import declare_jog_parameters, jog_of, strings
-from pi0_bringup.teleoperation.layers import Layer, Layers, Pad, default_layers
-from pi0_bringup.teleoperation.source import TeleopSource, Wanted
+from pi0_bringup.teleoperation.jog_source import JogSource
+from pi0_bringup.teleoperation.layers import Gamepad, Layer
 from pi0_ros.nodes.managed import SENSOR_QOS, run
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
-_SAY_S = 2.0
+_LOG_PERIOD_S = 2.0
 
 
-class GamepadTeleop(TeleopSource):
+class GamepadTeleop(JogSource):
     """Parameters and topics are in the reference."""
-
-    declares_in_setup = True  # those of every hand and layer that is named
 
     def __init__(self, **options: Any) -> None:
         super().__init__("gamepad_teleop", **options)
-        declare_jog_parameters(self)
         self.declare_parameter("deadman_button", 5)
         self.declare_parameter("joy_timeout_s", 0.3)
         self.declare_parameter("dead_zone", 0.1)
@@ -41,21 +36,19 @@ class GamepadTeleop(TeleopSource):
             raise ValueError(f"deadman_button is {self._deadman}; give the number of a button")
         self._timeout_ns = round(self.get_parameter("joy_timeout_s").value * NS_PER_S)
         if self._timeout_ns <= 0:
-            raise ValueError("joy_timeout_s is not above 0; the pad's silence must release")
-        self._jog = jog_of(self, self.robot)
-        layers = [self._layer(name) for name in strings(self, "layers")]
-        self._pad = Pad(
-            Layers(layers or default_layers(self.robot), self.robot.action_names, self._jog.check),
-            self.get_parameter("dead_zone").value,
-        )
+            raise ValueError(
+                "joy_timeout_s is not above 0; give the time after which a silent gamepad releases"
+            )
+        super().prepare()
+        self._gamepad = Gamepad(self.layers, self.get_parameter("dead_zone").value)
         joy = self.create_subscription(Joy, "joy", self._on_joy, SENSOR_QOS)
         self._clean.append(lambda: self.destroy_subscription(joy))
 
-    def _layer(self, name: str) -> Layer:
+    def layer(self, name: str) -> Layer:
         return Layer(
             name=name,
-            axes=tuple(strings(self, f"{name}.axes")),
-            buttons=tuple(strings(self, f"{name}.buttons")),
+            axes=tuple(self.strings(f"{name}.axes")),
+            buttons=tuple(self.strings(f"{name}.buttons")),
         )
 
     def held(self, now_ns: int) -> bool:
@@ -65,36 +58,34 @@ class GamepadTeleop(TeleopSource):
         return bool(joy.buttons[self._deadman])
 
     def problem(self, now_ns: int) -> str | None:
-        return super().problem(now_ns) or self._pad_problem(now_ns)
+        return super().problem(now_ns) or self._gamepad_problem(now_ns)
 
-    def _pad_problem(self, now_ns: int) -> str | None:
+    def _gamepad_problem(self, now_ns: int) -> str | None:
         joy = self._joy
         if joy is None:
             return None
         silent_ns = now_ns - self._joy_ns
         if silent_ns > self._timeout_ns:
-            return f"the pad is silent for {silent_ns * S_PER_NS:.1f} s"
+            return f"the gamepad is silent for {silent_ns * S_PER_NS:.1f} s"
         if len(joy.buttons) <= self._deadman:
-            return f"deadman_button is {self._deadman} and the pad has {len(joy.buttons)} buttons"
-        return self._pad.missing(joy.axes, joy.buttons)
+            return (
+                f"deadman_button is {self._deadman} and the gamepad has {len(joy.buttons)} buttons"
+            )
+        return self._gamepad.missing(joy.axes, joy.buttons)
 
-    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
-        self._jog.engage(commanded)
-
-    def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
-        commanded = self.commanded
-        assert commanded is not None  # problem() saw it
-        position, velocity = self._jog.advance(self._shares, elapsed_s, commanded)
-        return Wanted(self.robot.action_names, position, velocity)
+    def shares(self, now_ns: int) -> Mapping[str, float]:
+        return self._shares
 
     def _on_joy(self, message: Joy) -> None:
-        before = self._pad.layers.layer.name, self._pad.layers.selected
+        before = self.layers.layer.name, self.layers.selected
         self._joy, self._joy_ns = message, self._now_ns()
-        self._shares = self._pad.read(message.axes, message.buttons)
-        problem = self._pad_problem(self._joy_ns)
+        self._shares = self._gamepad.read(message.axes, message.buttons)
+        problem = self._gamepad_problem(self._joy_ns)
         if problem is not None:
-            self.get_logger().warning(f"{problem}: not driving", throttle_duration_sec=_SAY_S)
-        after = self._pad.layers.layer.name, self._pad.layers.selected
+            self.get_logger().warning(
+                f"{problem}: not driving", throttle_duration_sec=_LOG_PERIOD_S
+            )
+        after = self.layers.layer.name, self.layers.selected
         if after != before:
             self.get_logger().info(f"layer {after[0]}, selected {after[1]}")
 

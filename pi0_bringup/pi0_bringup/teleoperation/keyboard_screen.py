@@ -1,11 +1,10 @@
-"""What the operator at the keyboard sees."""
+"""The terminal screen of ``keyboard_teleop``."""
 
 from __future__ import annotations
 
 from collections.abc import Set
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from pi0_bringup.teleoperation.keys import RELEASE_KEYS
 from pi0_bringup.teleoperation.layers import Layers
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
 
 _BAR = 21
@@ -21,18 +21,18 @@ _BAR = 21
 def screen(
     robot: Embodiment,
     layers: Layers,
-    commanded: NDArray[np.float64] | None,
+    commanded: FloatArray | None,
     moving: Set[str],
     state: str,
 ) -> RenderableType:
-    """Keys of the layer on the left, the commanded pose (A,) within its limits on the right."""
+    """On the left the keys of the layer, on the right the commanded pose (A,) within its limits."""
     driving = state == "driving"
     title = Text.assemble(
         (f" {robot.name} ", "bold"), (f" {state} ", "black on green" if driving else "reverse")
     )
     grid = Table.grid(padding=(0, 3))
     grid.add_row(_keys(layers, moving), _pose(robot, layers, commanded, moving))
-    fixed = f"tab: next layer   {', '.join(RELEASE_KEYS)}: let go   Ctrl-C: end"
+    fixed = f"tab: next layer   {', '.join(RELEASE_KEYS)}: release   Ctrl-C: end"
     return Panel(Group(grid, Text(fixed, style="dim")), title=title, title_align="left")
 
 
@@ -47,7 +47,7 @@ def _keys(layers: Layers, moving: Set[str]) -> Table:
 
 
 def _pose(
-    robot: Embodiment, layers: Layers, commanded: NDArray[np.float64] | None, moving: Set[str]
+    robot: Embodiment, layers: Layers, commanded: FloatArray | None, moving: Set[str]
 ) -> Table:
     table = Table(title="commanded", title_style="bold", box=None)
     table.add_column("dimension")

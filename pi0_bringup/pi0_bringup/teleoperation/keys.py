@@ -1,68 +1,16 @@
-"""Keys of a terminal, which tells presses and their repetition and never a release."""
+"""Keys of a terminal, which reports presses and their repetition but no releases."""
 
 from __future__ import annotations
-
-import os
-import select
-import termios
-import tty
-from types import TracebackType
-from typing import Any
 
 from pi0_bringup.teleoperation.layers import ACTIONS, Layers
 from pi0_ros.stamps import NS_PER_S
 
 _ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}
 _NAMES = {" ": "space", "\t": "tab", "\x1b": "escape", "\r": "enter", "\n": "enter"}
-#: Keys that let the robot go at once, whatever the layer.
+#: Keys that release the robot at once, in every layer.
 RELEASE_KEYS = ("space", "escape")
 _NEXT_LAYER = "tab"
 _BINDABLE = (*_ARROWS.values(), "enter")
-
-
-class RawTerminal:
-    """Reads keys without waiting for Enter; leaving it restores the terminal.
-
-    Ctrl-C still interrupts. Raises ValueError if the descriptor is no terminal.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        if descriptor < 0 or not os.isatty(descriptor):
-            raise ValueError(
-                "keyboard_teleop needs a terminal and its input is none; run it by itself in "
-                "one (ros2 launch and pipes give none)"
-            )
-        self._descriptor = descriptor
-        self._before: list[Any] | None = None
-
-    def __enter__(self) -> RawTerminal:
-        self._before = termios.tcgetattr(self._descriptor)
-        tty.setcbreak(self._descriptor)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.restore()
-
-    def restore(self) -> None:
-        """Give the terminal back as it was. May be called twice."""
-        if self._before is not None:
-            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
-            self._before = None
-
-    def read(self) -> list[str]:
-        """Names of the keys that have arrived."""
-        data = b""
-        while select.select([self._descriptor], [], [], 0.0)[0]:
-            piece = os.read(self._descriptor, 1024)
-            if not piece:
-                break
-            data += piece
-        return key_names(data.decode(errors="ignore"))
 
 
 def key_names(text: str) -> list[str]:
@@ -78,7 +26,7 @@ def key_names(text: str) -> list[str]:
 def check_key(key: str) -> None:
     """Raise ValueError if a layer cannot bind a key of this name."""
     if key in (*RELEASE_KEYS, _NEXT_LAYER):
-        raise ValueError(f"key {key!r} has its meaning in every layer; bind another one")
+        raise ValueError(f"key {key!r} has a fixed meaning in every layer; bind another one")
     if key not in _BINDABLE and not (len(key) == 1 and key.isprintable() and key != " "):
         raise ValueError(
             f"no key is called {key!r}; give a single character or one of {', '.join(_BINDABLE)}"
@@ -86,10 +34,10 @@ def check_key(key: str) -> None:
 
 
 class Keys:
-    """Turns presses into motion that lasts ``pulse_s`` each, renewed by repetition.
+    """Turns each press into motion that lasts ``pulse_s``; a repetition prolongs it.
 
-    The deadman counts as held for ``hold_s`` after the last press that moves something,
-    which spans the pause before a keyboard begins to repeat.
+    The deadman counts as held for ``hold_s`` after the last press that moves a target. This
+    spans the pause before a keyboard begins to repeat.
     """
 
     def __init__(self, layers: Layers, pulse_s: float, hold_s: float) -> None:
@@ -104,7 +52,7 @@ class Keys:
         self._held_until_ns = 0
 
     def press(self, key: str, now_ns: int) -> None:
-        """Note a key; one that is not bound does nothing."""
+        """Take a key; a key that is not bound does nothing."""
         if key in RELEASE_KEYS:
             self.release()
             return
@@ -120,7 +68,7 @@ class Keys:
             self._held_until_ns = now_ns + self._hold_ns
 
     def release(self) -> None:
-        """Let go of everything."""
+        """Stop every motion and release the deadman."""
         self._until_ns.clear()
         self._held_until_ns = 0
 

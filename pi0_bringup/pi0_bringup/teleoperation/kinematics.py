@@ -12,30 +12,30 @@ from transforms3d.axangles import axangle2mat, mat2axangle
 
 from pi0_ros.arrays import FloatArray
 
-#: Damping of the least squares: how much joint motion an unreachable direction may cost.
+#: Damping of the least squares; it bounds the joint motion near a singularity.
 _DAMPING = 0.02
-#: Largest joint step of one iteration [rad]; the Jacobian is not valid further.
+#: Largest joint step of one iteration [rad]: the Jacobian holds near its pose only.
 _STEP_RAD = 0.2
-#: A pose this close counts as reached [m, rad].
+#: Errors below which a pose counts as reached.
 POSITION_TOLERANCE_M = 5e-4
 ROTATION_TOLERANCE_RAD = 5e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a frame is: position (3,) [m] and rotation matrix (3, 3), in the world."""
+    """Pose of a frame in the world: position (3,) [m] and rotation matrix (3, 3)."""
 
     position: FloatArray
     rotation: FloatArray
 
     def moved(self, shift: FloatArray, turn: FloatArray) -> Pose:
-        """This pose shifted by (3,) [m] and turned by a rotation vector (3,) [rad]."""
+        """This pose translated by (3,) [m] and rotated by a rotation vector (3,) [rad]."""
         return Pose(self.position + shift, rotation_of(turn) @ self.rotation)
 
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Joint values (J,), and how far the frame is from the wanted pose with them."""
+    """Joint values (J,), and how far the frame then is from the target pose."""
 
     joints: FloatArray
     position_error_m: float
@@ -76,10 +76,10 @@ def load_model(path: str | Path) -> mujoco.MjModel:
 
 
 class ArmKinematics:
-    """J joints of a model and a frame on its body ``frame``, ``tool`` (3,) [m] away in it.
+    """Kinematics of J joints of a model and of a point ``tool`` (3,) [m] of its body ``frame``.
 
-    Holds a MjData of its own; not thread-safe. Raises ValueError naming a joint or
-    body that the model does not have.
+    It has its own MjData and is not thread-safe. Raises ValueError that names the joint or body
+    which the model does not have.
     """
 
     def __init__(
@@ -109,10 +109,10 @@ class ArmKinematics:
         return Pose(self._data.xpos[self._body] + rotation @ self._tool, rotation)
 
     def solve(self, target: Pose, start: FloatArray, iterations: int = 50) -> Solution:
-        """Joint values (J,) that bring the frame to a pose, from ``start`` (J,) on.
+        """Joint values (J,) that bring the frame to a pose; the search begins at ``start`` (J,).
 
-        Damped least squares (Wampler 1986) within the joints' ranges: an unreachable
-        pose ends near it, with the errors said.
+        Damped least squares (Wampler 1986) within the joints' ranges. For an unreachable pose
+        the solution is a pose near it, with its errors.
         """
         joints = np.clip(start, self._lower, self._upper)
         for remaining in range(iterations, -1, -1):
@@ -142,7 +142,7 @@ class ArmKinematics:
             self._body,
         )
         jacobian = self._jacobian[:, self._dofs]
-        # J^T (J J^T + d^2 I)^-1 e; the damping fades with the error, so that it converges.
+        # J^T (J J^T + d^2 I)^-1 e; the damping decreases with the error, so that it converges.
         damping = _DAMPING * min(1.0, float(np.linalg.norm(error)) * 10.0)
         square = jacobian @ jacobian.T + (damping**2 + 1e-10) * np.eye(6)
         step: FloatArray = jacobian.T @ np.linalg.solve(square, error)

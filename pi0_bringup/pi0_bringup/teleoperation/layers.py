@@ -1,7 +1,7 @@
-"""Which stick, button or key moves what: layers that an operator pages through.
+"""Layers: which stick, button or key moves which target. One layer is active at a time.
 
-Beside the targets of :mod:`pi0_bringup.teleoperation.jogging`, an input may be bound to
-``selected``, the dimension chosen at the moment, and a button or key to ``next_layer``,
+An input is bound to a target of :mod:`pi0_bringup.teleoperation.jogging` or to ``selected``, the
+dimension that is selected. A button or key may also be bound to an action: ``next_layer``,
 ``next_joint`` or ``previous_joint``.
 """
 
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 from pi0_ros.embodiment import Embodiment
 
-#: What a press does instead of moving something.
+#: Bindings of a button or key that move nothing.
 ACTIONS = ("next_layer", "next_joint", "previous_joint")
 _SELECTED = "selected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """Targets by axis, by button and by key; "" where there is none."""
+    """Targets by axis, by button and by key; "" for none."""
 
     name: str
     axes: tuple[str, ...] = ()
@@ -27,14 +27,14 @@ class Layer:
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def targets(self) -> tuple[str, ...]:
-        """Everything bound, actions too."""
+        """Every target and action that is bound."""
         return tuple(filter(None, (*self.axes, *self.buttons, *self.keys.values())))
 
 
 class Layers:
-    """The layer in force and the dimension selected.
+    """The active layer and the selected dimension.
 
-    Raises ValueError if there is no layer, or if ``check`` refuses what one binds.
+    Raises ValueError if there is no layer, or if ``check`` refuses a target.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Layers:
 
     @property
     def layer(self) -> Layer:
-        """The layer in force."""
+        """The active layer."""
         return self._layers[self._layer]
 
     @property
-    def pages(self) -> tuple[Layer, ...]:
-        """All of them."""
+    def all(self) -> tuple[Layer, ...]:
+        """Every layer."""
         return self._layers
 
     @property
@@ -70,7 +70,7 @@ class Layers:
         return self._dimensions[self._selected]
 
     def act(self, action: str) -> None:
-        """Do what a press is bound to; what is no action does nothing here."""
+        """Carry out an action; any other binding does nothing here."""
         if action == "next_layer":
             self._layer = (self._layer + 1) % len(self._layers)
         elif action in ("next_joint", "previous_joint"):
@@ -83,7 +83,7 @@ class Layers:
         return sign + self.selected if target.removeprefix("-") == _SELECTED else target
 
 
-class Pad:
+class Gamepad:
     """A gamepad: shares of targets from the axes and buttons of a message."""
 
     def __init__(self, layers: Layers, dead_zone: float) -> None:
@@ -94,8 +94,8 @@ class Pad:
         self._pressed: frozenset[int] = frozenset()
 
     def missing(self, axes: Sequence[float], buttons: Sequence[int]) -> str | None:
-        """What a layer binds and the pad does not have, or None."""
-        for layer in self.layers.pages:
+        """Which bound input the gamepad lacks, or None."""
+        for layer in self.layers.all:
             for what, bound, has in (
                 ("axes", layer.axes, len(axes)),
                 ("buttons", layer.buttons, len(buttons)),
@@ -104,12 +104,12 @@ class Pad:
                 if last >= has:
                     return (
                         f"layer {layer.name!r} binds number {last} (from 0) of the {what} and "
-                        f"the pad has {has} {what}"
+                        f"the gamepad has {has} {what}"
                     )
         return None
 
     def read(self, axes: Sequence[float], buttons: Sequence[int]) -> dict[str, float]:
-        """Share of each target, in -1 .. 1; acts on buttons that were not down before."""
+        """Share of each target, in -1 .. 1; newly pressed buttons carry out their actions."""
         pressed = frozenset(i for i, down in enumerate(buttons) if down)
         for i in sorted(pressed - self._pressed):
             if i < len(self.layers.layer.buttons):
@@ -125,7 +125,7 @@ class Pad:
         return shares
 
     def _share(self, value: float) -> float:
-        """Zero within the dead zone, and from there on continuous up to full deflection."""
+        """Zero within the dead zone, then linear up to full deflection."""
         beyond = abs(value) - self._dead_zone
         if not beyond > 0.0:  # NaN too
             return 0.0
@@ -133,9 +133,9 @@ class Pad:
 
 
 def default_layers(embodiment: Embodiment) -> tuple[Layer, ...]:
-    """Layers that fit any robot: one joint at a time, and the base if there is one.
+    """Layers for any robot: one joint at a time, and the base if there is one.
 
-    Axes and buttons as joy_node numbers those of an Xbox pad; keys of any terminal.
+    Axes and buttons are numbered as joy_node numbers those of an Xbox gamepad.
     """
     select = {"left": "previous_joint", "right": "next_joint"}
     layers = [

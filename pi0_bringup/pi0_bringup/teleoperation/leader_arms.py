@@ -1,7 +1,7 @@
 """The node ``leader_arms``: the robot follows leader arms that a human moves.
 
-The embodiment names the leaders' topics and joints. Driving starts with its gesture, or
-while a switch on the topic ``deadman`` is held; ``~/release`` lets go.
+The embodiment names the topics and joints of the leaders. The gesture of the embodiment starts
+the motion, or a switch on the topic ``deadman`` that is held; ``~/release`` ends it.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from pi0_bringup.teleoperation.leaders import Approach, GestureSwitch, LeaderArms, check_start
-from pi0_bringup.teleoperation.source import TeleopSource, Wanted
+from pi0_bringup.teleoperation.source import Setpoint, TeleopSource
+from pi0_ros.arrays import FloatArray
 from pi0_ros.nodes.managed import SENSOR_QOS, run
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 _SWITCHES = ("gesture", "topic")
-#: How long the gesture is made before it counts [s].
+#: The gesture counts after it was made for this time [s].
 _GESTURE_S = 0.3
-#: Between two lines that say why the gesture would start nothing [s].
-_SAY_S = 5.0
+#: Time between two log lines that say why the gesture starts nothing [s].
+_LOG_PERIOD_S = 5.0
 
 
 class LeaderArmsNode(TeleopSource):
@@ -83,26 +82,28 @@ class LeaderArmsNode(TeleopSource):
             self._switch.off()  # the gesture has to be made again
         problem = None if self._switch.on else self.problem(now_ns)
         if problem is not None:
-            self.get_logger().warning(f"cannot start: {problem}", throttle_duration_sec=_SAY_S)
+            self.get_logger().warning(
+                f"cannot start: {problem}", throttle_duration_sec=_LOG_PERIOD_S
+            )
         if self._leaders.problem(now_ns) is None:
             self._switch.update(self._leaders.gesture(), now_ns)
         elif not self._switch.on:
-            self._switch.off()  # what is not heard was not seen undone
+            self._switch.off()  # a silent leader was not seen without the gesture
         return self._switch.on
 
     def problem(self, now_ns: int) -> str | None:
         return super().problem(now_ns) or self._leaders.problem(now_ns)
 
-    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
+    def engage(self, commanded: FloatArray, now_ns: int) -> None:
         difference = commanded[self._leaders.rows] - self._leaders.at(now_ns)[0]
         check_start(self._leaders, difference, self._tolerance, self._switch_kind == "gesture")
         self._approach = Approach(difference, self._speed)
         self.get_logger().info(f"approaching the leaders in {self._approach.duration_s:.1f} s")
 
-    def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
+    def advance(self, now_ns: int, elapsed_s: float) -> Setpoint:
         position, rate = self._leaders.at(now_ns)
-        added, added_rate = self._approach.added((now_ns - self._engaged_ns) * S_PER_NS)
-        return Wanted(self._leaders.names, position + added, rate + added_rate)
+        offset, offset_rate = self._approach.offset((now_ns - self._engaged_ns) * S_PER_NS)
+        return Setpoint(self._leaders.names, position + offset, rate + offset_rate)
 
     def _on_joints(self, topic: str, message: JointState) -> None:
         self._leaders.update(topic, message.name, message.position, self._now_ns())
@@ -114,7 +115,7 @@ class LeaderArmsNode(TeleopSource):
         self, _request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         response.success = self.engagement.driving
-        response.message = "released" if response.success else "nothing was driven"
+        response.message = "released" if response.success else "the leaders were not driving"
         self._switch.off()
         self._pressed_ns = None
         return response

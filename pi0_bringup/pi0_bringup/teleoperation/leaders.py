@@ -1,4 +1,4 @@
-"""Leader arms: from their joints to the follower's setpoint, without a jump at the start."""
+"""Leader arms: their joints become the follower's setpoint, without a jump at the start."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment, Teleoperation
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
-#: Between two messages of a leader from which its rate is estimated [s].
+#: Time between two messages of a leader for which its rate is estimated: least, largest [s].
 _SPACING_S = (0.002, 0.1)
-#: A leader is assumed to move on for no longer than this after a message [s].
-_AHEAD_S = 0.03
+#: A leader's pose is extrapolated for at most this time after a message [s].
+_EXTRAPOLATION_S = 0.03
 
 
 class LeaderArms:
@@ -37,39 +37,39 @@ class LeaderArms:
         self.position: FloatArray = np.full(len(self.names), np.nan)
         self.rate: FloatArray = np.zeros(len(self.names))
         self._timeout_ns = round(timeout_s * NS_PER_S)
-        self._heard_ns: dict[str, int] = {}
+        self._received_ns: dict[str, int] = {}
         self._faults: dict[str, str] = {}
 
     def update(
         self, topic: str, names: Sequence[str], position: Sequence[float], now_ns: int
     ) -> None:
-        """Take a leader's joint states; one that lacks a joint is a fault until a good one."""
+        """Store a leader's joint states. A message without a joint is a fault."""
         raw = dict(zip(names, position, strict=False))
         values = {}
         for k, leader in enumerate(self.teleop.leaders):
             if leader.topic != topic:
                 continue
             if not np.isfinite(raw.get(leader.joint, np.nan)):
-                self._faults[topic] = f"{topic} says nothing finite of joint {leader.joint!r}"
+                self._faults[topic] = f"{topic} has no finite position of joint {leader.joint!r}"
                 return
             values[k] = leader.scale * raw[leader.joint] + leader.offset
         self._faults.pop(topic, None)
         rows, pose = list(values), np.array(list(values.values()))
-        spacing_s = (now_ns - self._heard_ns.get(topic, now_ns)) * S_PER_NS
+        spacing_s = (now_ns - self._received_ns.get(topic, now_ns)) * S_PER_NS
         if _SPACING_S[0] <= spacing_s <= _SPACING_S[1]:
-            # Half the old rate: encoders count in steps, and messages do not come evenly.
+            # Average with the old rate: encoders count in steps, and messages arrive unevenly.
             self.rate[rows] += 0.5 * ((pose - self.position[rows]) / spacing_s - self.rate[rows])
         elif spacing_s > _SPACING_S[1]:
             self.rate[rows] = 0.0
-        self._heard_ns[topic] = now_ns
+        self._received_ns[topic] = now_ns
         self.position[rows] = pose
 
     def at(self, now_ns: int) -> tuple[FloatArray, FloatArray]:
-        """Pose and rate (N,) now: each leader moves on from its last message at its rate."""
-        heard_ns = np.array(
-            [self._heard_ns.get(leader.topic, now_ns) for leader in self.teleop.leaders]
+        """Pose and rate (N,) now, extrapolated from the last message of each leader."""
+        received_ns = np.array(
+            [self._received_ns.get(leader.topic, now_ns) for leader in self.teleop.leaders]
         )
-        ahead_s = np.clip((now_ns - heard_ns) * S_PER_NS, 0.0, _AHEAD_S)
+        ahead_s = np.clip((now_ns - received_ns) * S_PER_NS, 0.0, _EXTRAPOLATION_S)
         return self.position + self.rate * ahead_s, self.rate.copy()
 
     def problem(self, now_ns: int) -> str | None:
@@ -77,25 +77,25 @@ class LeaderArms:
         if self._faults:
             return next(iter(self._faults.values()))
         for topic in self.topics:
-            heard_ns = self._heard_ns.get(topic)
-            if heard_ns is None:
+            received_ns = self._received_ns.get(topic)
+            if received_ns is None:
                 return f"no joint states of a leader on {topic}"
-            if now_ns - heard_ns > self._timeout_ns:
-                return f"{topic} stopped {(now_ns - heard_ns) * S_PER_NS:.2f} s ago"
+            if now_ns - received_ns > self._timeout_ns:
+                return f"{topic} stopped {(now_ns - received_ns) * S_PER_NS:.2f} s ago"
         return None
 
     def gesture(self) -> bool:
-        """Whether the start gesture is made now; never without one in the embodiment."""
+        """Whether the start gesture is being made; False if the embodiment declares none."""
         wanted = self.teleop.start_dimensions
         values = [self.position[self.names.index(name)] for name in wanted]
         return bool(wanted) and all(value < self.teleop.start_below for value in values)
 
 
 class GestureSwitch:
-    """A deadman made of a gesture: on when it has been made for ``hold_s``, off when told.
+    """A deadman that a gesture switches on after ``hold_s`` and :meth:`off` switches off.
 
-    It has to be seen undone before it can start anything, so that grippers left closed
-    start nothing by themselves.
+    The gesture counts only after it was seen not being made, so that grippers which were left
+    closed start nothing.
     """
 
     def __init__(self, hold_s: float) -> None:
@@ -115,24 +115,24 @@ class GestureSwitch:
             self.on, self._armed = True, False
 
     def off(self) -> None:
-        """Let go."""
+        """Switch off; the gesture has to be made again."""
         self.on = self._armed = False
 
 
 class Approach:
-    """The follower's way to the leader: a difference that fades while both move on.
+    """An offset that brings the follower to the leader smoothly while both move.
 
-    ``difference`` (N,) is follower minus leader at the start. It fades with the smoothstep,
-    whose speed peaks at 1.5 d/T; T is the shortest that keeps this below ``speed`` (N,)
-    [unit/s] in every dimension.
+    ``difference`` (N,) is follower minus leader at the start. It decreases to zero by the
+    smoothstep, whose speed peaks at 1.5 d/T. T is the shortest time for which the peak stays
+    below ``speed`` (N,) [unit/s] in every dimension.
     """
 
     def __init__(self, difference: FloatArray, speed: FloatArray) -> None:
         self._difference = difference
         self.duration_s = float(np.max(1.5 * np.abs(difference) / speed, initial=1e-3))
 
-    def added(self, elapsed_s: float) -> tuple[FloatArray, FloatArray]:
-        """What is still to be added to the leader's pose and rate, shape (N,) each."""
+    def offset(self, elapsed_s: float) -> tuple[FloatArray, FloatArray]:
+        """Offset of the leader's pose and of its rate, shape (N,) each."""
         t = min(max(elapsed_s / self.duration_s, 0.0), 1.0)
         position: FloatArray = self._difference * (1.0 - t * t * (3.0 - 2.0 * t))
         rate: FloatArray = self._difference * (-6.0 * t * (1.0 - t) / self.duration_s)
@@ -142,9 +142,9 @@ class Approach:
 def check_start(
     leaders: LeaderArms, difference: FloatArray, tolerance: float, gesture_may_differ: bool
 ) -> None:
-    """Raise ValueError naming the dimension that is furthest off, if by more than allowed.
+    """Raise ValueError that names the dimension with the largest difference, if it is too large.
 
-    The dimensions of the gesture are exempt where it is what starts: it moves them.
+    Where the gesture starts the motion, its own dimensions are exempt, because it moves them.
     """
     off = np.abs(difference)
     if gesture_may_differ:

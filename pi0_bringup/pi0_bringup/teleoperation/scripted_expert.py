@@ -1,28 +1,27 @@
-"""The node ``scripted_expert``: hands the simulated cube over, as a human demonstrator would.
+"""The node ``scripted_expert``: demonstrates the scene ``transfer_cube``.
 
-``~/demonstrate`` plans one demonstration from where cube and arms are and drives it; the
-node holds its deadman meanwhile. ``~/finished`` counts those that came to their end;
-``~/aborted`` says why one did not.
+``~/demonstrate`` plans a demonstration from the poses of cube and arms and carries it out; the
+node holds its deadman meanwhile. ``~/finished`` counts the completed demonstrations;
+``~/aborted`` says why one was not completed.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import mujoco
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from gym_aloha.constants import ASSETS_DIR
-from numpy.typing import NDArray
 from std_msgs.msg import String, UInt64
 from std_srvs.srv import Trigger
 
+from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
-from pi0_bringup.teleoperation.source import TeleopSource, Wanted
+from pi0_bringup.teleoperation.source import Setpoint, TeleopSource
+from pi0_ros.arrays import FloatArray
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, run
 from pi0_ros.stamps import S_PER_NS, nanoseconds
 
-#: A cube pose older than this is not where the cube is [s].
+#: An older cube pose is not used [s].
 _POSE_TIMEOUT_S = 0.5
 
 
@@ -38,8 +37,7 @@ class ScriptedExpert(TeleopSource):
         self._demonstrations = 0
 
     def prepare(self) -> None:
-        model = mujoco.MjModel.from_xml_path(str(ASSETS_DIR / "bimanual_viperx_transfer_cube.xml"))
-        self._expert = TransferExpert(model, self.robot)
+        self._expert = TransferExpert(TransferCube(self.robot).model, self.robot)
         cube = self.create_subscription(
             PoseStamped, "simulation/cube_pose", self._on_cube, SENSOR_QOS
         )
@@ -61,7 +59,7 @@ class ScriptedExpert(TeleopSource):
         motion = self._motion
         if motion is None:
             return False
-        if self.engagement.reason:  # what was interrupted does not go on later
+        if self.engagement.reason:  # an interrupted demonstration is not resumed
             self._motion = None
             self._aborted.publish(String(data=self.engagement.reason))
             return False
@@ -72,13 +70,13 @@ class ScriptedExpert(TeleopSource):
             return False
         return True
 
-    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
+    def engage(self, commanded: FloatArray, now_ns: int) -> None:
         self._begin_ns = now_ns
 
-    def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
+    def advance(self, now_ns: int, elapsed_s: float) -> Setpoint:
         assert self._motion is not None  # held() saw it
         position, velocity = self._motion.at((now_ns - self._begin_ns) * S_PER_NS)
-        return Wanted(self.robot.action_names, position, velocity)
+        return Setpoint(self.robot.action_names, position, velocity)
 
     def _on_cube(self, message: PoseStamped) -> None:
         self._cube = message
@@ -98,14 +96,14 @@ class ScriptedExpert(TeleopSource):
         return response
 
     def _plan(self, seed: int) -> Motion:
-        """Raises ValueError with the reason why nothing can be demonstrated now."""
+        """Raises ValueError with the reason why no demonstration can start now."""
         now_ns = self._now_ns()
         if self._timer is None:
             raise ValueError("scripted_expert is not active")
         if seed < 0:
             raise ValueError(f"seed is {seed}; give a whole number of at least 0")
         if self._motion is not None:
-            raise ValueError("a demonstration is going on; wait for its end")
+            raise ValueError("a demonstration is in progress; wait for its end")
         problem = self.problem(now_ns)
         if problem is not None:
             raise ValueError(problem)

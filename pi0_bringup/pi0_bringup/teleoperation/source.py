@@ -1,4 +1,4 @@
-"""What every teleoperation node shares: the robot's state in, TeleopCommand out."""
+"""Base class of the teleoperation nodes: the executor's status in, TeleopCommand out."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pi0_bringup.teleoperation.engagement import Engagement, Phase
 from pi0_msgs.msg import ExecutorStatus, TeleopCommand
+from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.diagnostics import OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode
 from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.stamps import S_PER_NS
 
-#: The executor reports every tick; silent for longer, it is gone [s].
+#: The executor reports every tick. After this time without a report it counts as gone [s].
 _STATUS_TIMEOUT_S = 0.5
-#: A tick that comes later than this moves nothing further [s].
+#: A late tick moves the setpoint by at most this time [s].
 _LONGEST_TICK_S = 0.1
 _LOG_PERIOD_S = 2.0
-#: The executor follows within this time after the first command, or does not at all.
+#: An executor that does not follow within this time after the first command refuses to.
 _TAKEOVER_NS = 500_000_000
-#: States in which nobody may drive, and why.
+#: States in which the robot may not be driven, and why.
 _NOT_READY = {
     ExecutorStatus.INACTIVE: "the executor is inactive",
     ExecutorStatus.WAITING: "the executor does not know the robot's pose yet",
@@ -35,20 +35,20 @@ _NOT_READY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Setpoint:
     """Setpoint of one tick: position [unit] and rate [unit/s], (N,) each, of N dimensions."""
 
     names: tuple[str, ...]
-    position: NDArray[np.float64]
-    velocity: NDArray[np.float64]
+    position: FloatArray
+    velocity: FloatArray
 
 
 class TeleopSource(ManagedNode):
-    """Sends what :meth:`advance` wants while the deadman is held and the robot is ready.
+    """Sends the setpoints of :meth:`advance` while the deadman is held and the robot is ready.
 
     Parameters: ``embodiment``; ``rate_hz``, 0 for the control rate. A subclass implements
-    :meth:`prepare`, :meth:`held`, :meth:`engage` and :meth:`advance`; one that raises
-    ValueError lets the robot go, with the reason logged.
+    :meth:`prepare`, :meth:`held`, :meth:`engage` and :meth:`advance`. If one of them raises
+    ValueError, the robot is released and the reason is logged.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -69,10 +69,10 @@ class TeleopSource(ManagedNode):
         """Whether the deadman is held."""
         raise NotImplementedError
 
-    def engage(self, commanded: NDArray[np.float64], now_ns: int) -> None:
-        """Begin to drive from the commanded pose (A,)."""
+    def engage(self, commanded: FloatArray, now_ns: int) -> None:
+        """Begin to drive at the commanded pose (A,)."""
 
-    def advance(self, now_ns: int, elapsed_s: float) -> Wanted:
+    def advance(self, now_ns: int, elapsed_s: float) -> Setpoint:
         """The setpoint of this tick."""
         raise NotImplementedError
 
@@ -110,12 +110,12 @@ class TeleopSource(ManagedNode):
             self._clean.pop()()
 
     @property
-    def commanded(self) -> NDArray[np.float64] | None:
+    def commanded(self) -> FloatArray | None:
         """The pose the executor commands, shape (A,) in embodiment order; None if unknown."""
         status = self._status
         if status is None or tuple(status.action_names) != self.robot.action_names:
             return None
-        command: NDArray[np.float64] = np.array(status.command)
+        command: FloatArray = np.array(status.command)
         return command if np.isfinite(command).all() else None
 
     def problem(self, now_ns: int) -> str | None:
@@ -125,7 +125,7 @@ class TeleopSource(ManagedNode):
             return "no executor_status; start the chunk_executor"
         if status.embodiment not in ("", self.robot.name):
             return f"the executor drives {status.embodiment!r}, this is for {self.robot.name!r}"
-        silent_s = (now_ns - self._heard_ns) * S_PER_NS
+        silent_s = (now_ns - self._status_ns) * S_PER_NS
         if silent_s > _STATUS_TIMEOUT_S:
             return f"executor_status is {silent_s:.1f} s old"
         if status.state in _NOT_READY:
@@ -134,7 +134,7 @@ class TeleopSource(ManagedNode):
 
     @property
     def state(self) -> str:
-        """Why the source does not drive, or that it does."""
+        """``driving``, or why the source does not drive."""
         if self.engagement.driving:
             return "driving"
         return self.engagement.reason or "deadman released"
@@ -144,13 +144,13 @@ class TeleopSource(ManagedNode):
 
     def _on_status(self, message: ExecutorStatus) -> None:
         self._status = message
-        self._heard_ns = self._now_ns()
+        self._status_ns = self._now_ns()
 
     def _on_tick(self) -> None:
         now_ns = self._now_ns()
         elapsed_s = min((now_ns - self._ticked_ns) * S_PER_NS, _LONGEST_TICK_S)
         self._ticked_ns = now_ns
-        if elapsed_s <= 0.0:  # the clock stands still, or was set back
+        if elapsed_s <= 0.0:  # the clock is paused or was set back
             return
         try:
             self._step(now_ns, elapsed_s)
@@ -179,23 +179,23 @@ class TeleopSource(ManagedNode):
             self._send(self.advance(now_ns, elapsed_s), now_ns)
 
     def _unfollowed(self, now_ns: int) -> str | None:
-        """Why the executor does not follow though this source drives, or None."""
+        """Why the executor does not follow this source, or None."""
         status = self._status
         driving = self.engagement.driving and now_ns - self._engaged_ns > _TAKEOVER_NS
         if status is None or not driving:
             return None
         if status.state != ExecutorStatus.TELEOPERATED:
-            return f"the executor does not follow: {status.reason or 'it is driven otherwise'}"
+            return f"the executor does not follow: {status.reason or 'it is not teleoperated'}"
         if status.source_id != self._source_id:
             return f"{status.source_id!r} drives"
         return None
 
-    def _send(self, wanted: Wanted, now_ns: int) -> None:
+    def _send(self, setpoint: Setpoint, now_ns: int) -> None:
         message = TeleopCommand(source_id=self._source_id, deadman=True)
         message.header.stamp = time_message(now_ns)
-        message.action_names = list(wanted.names)
-        message.position = wanted.position.tolist()
-        message.velocity = wanted.velocity.tolist()
+        message.action_names = list(setpoint.names)
+        message.position = setpoint.position.tolist()
+        message.velocity = setpoint.velocity.tolist()
         self._commands.publish(message)
         self.sent += 1
 

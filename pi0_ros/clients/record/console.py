@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,10 +12,10 @@ from rclpy.task import Future
 from rich.live import Live
 
 from pi0_msgs.srv import StopEpisode
-from pi0_ros.clients.record.keys import Keys
 from pi0_ros.clients.record.link import ANSWER_S, RecorderLink
 from pi0_ros.clients.record.process import OwnRecorder
 from pi0_ros.clients.record.screen import ConsoleView, draw
+from pi0_ros.system.keys import END_OF_INPUT, KeyReader, without_special_keys
 
 _SPIN_S = 0.05
 _DRAW_S = 0.2
@@ -55,12 +56,12 @@ class Console:
 
     def run(self) -> int:
         """Until q; exit code 1 if an episode could not be recorded whole."""
-        with Keys() as keys, Live(screen=True, auto_refresh=False) as live:
+        with KeyReader(sys.stdin.fileno()) as keys, Live(screen=True, auto_refresh=False) as live:
             drawn_s = 0.0
             while not self._done:
                 self._link.spin(_SPIN_S)
                 self._take_answer()
-                pressed = keys.pressed()
+                pressed = without_special_keys(keys.read())
                 self._ahead += pressed
                 self._work_off()
                 if self._own.ended:
@@ -102,7 +103,7 @@ class Console:
             self._type(key)
             return
         leaving, self._leaving = self._leaving, False
-        if key in ("q", "\x04"):
+        if key in ("q", END_OF_INPUT):
             self._quit(leaving)
         elif not self.recording:
             if key in (" ", "\n", "\r"):

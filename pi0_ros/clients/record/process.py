@@ -1,62 +1,57 @@
-"""A recorder that ``pi0 record`` starts for itself, and ends with itself."""
+"""The recorder that ``pi0 record`` starts when none is running."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
+from contextlib import ExitStack
 from types import TracebackType
 
-from pi0_ros.graph.child import Child, describe_exit
-from pi0_ros.graph.command import command_line
 from pi0_ros.graph.declaration import Process
+from pi0_ros.graph.supervisor import GracePeriods, Supervisor
+from pi0_ros.system.stop_signals import StopSignals
 
-_END_S = 60.0  # an episode may have to be written
-_KILL_WAIT_S = 10.0  # killed, it ends at once unless it sleeps in the kernel
+#: Writing an episode to its end takes time, which a second Ctrl-C does not cut short.
+_GRACE = GracePeriods(interrupt_s=60.0, terminate_s=0.0, patient=True)
 _LINES = 20
 
 
 class OwnRecorder:
-    """Nothing until :meth:`start`; leaving the context ends it in order."""
+    """Starts nothing until :meth:`start`; leaving the context stops what was started.
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._child: Child | None = None
+    ``signals`` are the program's own, which is in charge of them.
+    """
+
+    def __init__(
+        self, process: Process, signals: StopSignals | None = None, grace: GracePeriods = _GRACE
+    ) -> None:
         self._lines: list[str] = []
-        self._code: int | None = None
-
-    @property
-    def started(self) -> bool:
-        """Whether there is one of ours."""
-        return self._child is not None
+        self._supervisor = Supervisor((process,), self._keep, grace=grace, signals=signals)
+        self._stack = ExitStack()
+        self._started = False
 
     @property
     def ended(self) -> bool:
-        """Whether ours has ended; never without one."""
-        if self._child is not None and self._code is None:
-            if not os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return False
-            self._code = self._child.reap()
-            self._lines += self._child.last_lines()
-            self._lines.append(f"the recorder ended: {describe_exit(self._code)}")
-        return self._code is not None
+        """Whether the recorder has ended; false if none was started."""
+        return self._started and not self._supervisor.running
 
     def start(self) -> None:
         """Start it. Raises :class:`~pi0_ros.graph.options.GraphError` if it is not installed."""
-        words = command_line(self._process, os.environ)
-        self._child = Child(self._process, words, os.environ)
+        self._stack.enter_context(self._supervisor)
+        self._supervisor.start()
+        self._started = True
+
+    def poll(self) -> None:
+        """Take in its output and its end. Call this often: a full pipe would block it."""
+        if self._started:
+            self._supervisor.step(0.0)
 
     def lines(self) -> list[str]:
         """The last lines of its output."""
-        if self._child is not None and self._code is None:
-            while True:
-                lines, _ = self._child.read_lines()
-                if not lines:
-                    break
-                self._lines += lines
-        del self._lines[:-_LINES]
         return list(self._lines)
+
+    def _keep(self, _name: str, text: str) -> None:
+        self._lines.append(text)
+        del self._lines[:-_LINES]
 
     def __enter__(self) -> OwnRecorder:
         return self
@@ -67,21 +62,6 @@ class OwnRecorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._child is None:
-            return
-        self._child.send(signal.SIGINT)
-        if not self._ends_within(_END_S):
-            sys.stderr.write(
-                f"pi0: the recorder did not end within {_END_S:g} s and is killed; "
-                "`pi0 bag repair` its episode\n"
-            )
-            self._child.send(signal.SIGKILL)
-            self._ends_within(_KILL_WAIT_S)
-        self._child.close()
-
-    def _ends_within(self, time_s: float) -> bool:
-        deadline_s = time.monotonic() + time_s
-        while not self.ended and time.monotonic() < deadline_s:
-            self.lines()  # a full pipe would keep it from ending
-            time.sleep(0.02)
-        return self.ended
+        self._stack.close()
+        for problem in self._supervisor.unclean:
+            sys.stderr.write(f"pi0: {problem}; `pi0 bag repair` finishes its last episode\n")

@@ -1,1 +1,1 @@
-"""`pi0 replay`: recorded actions played to a robot, within its limits."""
+"""``pi0 replay``: plays recorded actions to a robot, within its limits."""

@@ -1,18 +1,17 @@
-"""Play an episode's actions to a robot, through its executor: the program of ``pi0 replay``."""
+"""Play an episode's actions to a robot, through its executor."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import rclpy
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Duration
 from numpy.typing import NDArray
 from rclpy.duration import Duration as Timeout
 from rclpy.experimental import EventsExecutor
@@ -23,35 +22,35 @@ from rclpy.signals import SignalHandlerOptions
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_ros.clients.replay.plan import ReplayPlan, plan_replay
 from pi0_ros.dataset.recorded_actions import RecordedActions, read_actions
-from pi0_ros.embodiment import Embodiment, EmbodimentError, load
+from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.stamps import S_PER_NS, nanoseconds
 from pi0_ros.system.stop_signals import StopSignals
-from pi0_ros.system.terminal import TerminalLine, while_read
+from pi0_ros.system.terminal import TerminalLine
 
 #: How long to wait for an executor and for its clock [s].
 _DISCOVERY_S = 10.0
-#: Chunks are sent this long before their first step is due [s].
+#: A chunk is sent this long before its first step is due [s].
 _LEAD_S = 0.04
-#: The executor reports every tick; silent for longer, it is gone [s].
-_SILENCE_S = 1.0
-#: How long the last chunk may take to be acknowledged [s].
-_ACKNOWLEDGE_S = 0.5
-_FAILED, _REFUSED, _INTERRUPTED = 1, 2, 130
-#: Stamps this far from the clock are of another one: simulated time, mostly [s].
-_CLOCKS_APART_S = 1.0
-#: Between two rewritings of the line on a terminal [s], and how wide its bar is.
-_LINE_S, _BAR = 0.1, 30
+#: The executor reports every tick. After this time without a report the replay ends [s].
+_STATUS_TIMEOUT_S = 1.0
+#: How long to wait until the last chunk is acknowledged [s].
+_ACKNOWLEDGEMENT_S = 0.5
+_FAILED, _INTERRUPTED = 1, 130
+#: A larger difference means that the executor uses another clock, such as simulated time [s].
+_CLOCK_TOLERANCE_S = 1.0
+#: Period of the progress line on a terminal [s], and width of its bar in characters.
+_LINE_PERIOD_S, _BAR_WIDTH = 0.1, 30
 
 
 class ReplayError(RuntimeError):
-    """Why the replay did not begin, or did not come to its end."""
+    """Why the replay could not start or stopped early."""
 
 
 class Replay(Node):
-    """Sends the chunks of a recording; ``finished`` when the last has been executed.
+    """Sends the chunks of a recording; ``finished`` once the last has been executed.
 
     Raises :class:`ReplayError` from :meth:`step` when the robot stops following.
     """
@@ -62,29 +61,29 @@ class Replay(Node):
         super().__init__("replay", enable_rosout=False, **options)
         self._recorded, self._robot, self._speed = recorded, robot, speed
         self._status: ExecutorStatus | None = None
-        self._heard_s = time.monotonic()
+        self._status_s = time.monotonic()
         self._source_id = f"replay-{os.getpid()}"
         self._plan: ReplayPlan | None = None
         self._begin_ns = 0
-        self._next = 0
+        self._next_row = 0
         self._sequence = 0
         self._refusals = 0
-        self._followed = False
+        self._was_followed = False
         self.finished = False
         self._chunks = self.create_publisher(ActionChunk, "action_chunk", COMMAND_QOS)
         self.create_subscription(ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS)
 
     @property
     def progress(self) -> tuple[float, float, bool]:
-        """Seconds played, seconds in all, and whether the first pose is still approached."""
+        """Seconds played, seconds in total, and whether the robot still moves to the first pose."""
         plan = self._plan
         if plan is None:
             return 0.0, 0.0, True
         played_s = min(max((self._now_ns() - self._begin_ns) * S_PER_NS, 0.0), plan.duration_s)
         return played_s, plan.duration_s, played_s < plan.approach_steps * plan.step_ns * S_PER_NS
 
-    def check(self) -> ExecutorStatus:
-        """The executor's report. Raises :class:`ReplayError` if it takes no chunks of ours."""
+    def accepting_status(self) -> ExecutorStatus:
+        """The executor's status. Raises :class:`ReplayError` if it does not accept our chunks."""
         status = self._status
         if status is None:
             raise ReplayError(
@@ -99,19 +98,19 @@ class Replay(Node):
         if status.state == ExecutorStatus.EXECUTING:
             raise ReplayError(f"{status.source_id or 'a policy'} drives the robot; stop it first")
         if status.state != ExecutorStatus.HOLDING:
-            raise ReplayError(f"the executor takes no chunks now: {status.reason}")
+            raise ReplayError(f"the executor accepts no chunks now: {status.reason}")
         return status
 
     def begin(self) -> None:
-        """Plan from the pose that the executor commands now. Raises :class:`ReplayError`."""
-        status = self.check()
+        """Plan from the currently commanded pose. Raises :class:`ReplayError`."""
+        status = self.accepting_status()
         if not self.is_connected:
             raise ReplayError(
                 "the executor does not listen on action_chunk, or its stamps are not of this "
                 "clock: it follows another /clock, or the clocks of two machines differ"
             )
-        places = [list(status.action_names).index(name) for name in self._robot.action_names]
-        commanded = np.array(status.command)[places]
+        columns = [list(status.action_names).index(name) for name in self._robot.action_names]
+        commanded = np.array(status.command)[columns]
         recorded = self._recorded
         try:
             self._plan = plan_replay(
@@ -123,41 +122,41 @@ class Replay(Node):
         self._begin_ns = self._now_ns() + round(2.0 * _LEAD_S / S_PER_NS)
 
     def step(self) -> None:
-        """Send what is due. Raises :class:`ReplayError` if the robot does not follow."""
+        """Send the chunk that is due. Raises :class:`ReplayError` if the robot does not follow."""
         plan = self._plan
-        assert plan is not None  # begin() made it
-        self._watch(plan)
+        assert plan is not None  # set by begin()
+        self._check_following(plan)
         now_ns = self._now_ns()
-        due_ns = self._begin_ns + self._next * plan.step_ns - round(_LEAD_S / S_PER_NS)
-        if self._next < len(plan.rows) and now_ns >= due_ns:
-            begin_ns = self._begin_ns + self._next * plan.step_ns
-            rows = plan.chunk(self._next).astype(np.float32)
+        due_ns = self._begin_ns + self._next_row * plan.step_ns - round(_LEAD_S / S_PER_NS)
+        if self._next_row < len(plan.rows) and now_ns >= due_ns:
+            begin_ns = self._begin_ns + self._next_row * plan.step_ns
+            rows = plan.chunk(self._next_row).astype(np.float32)
             self._chunks.publish(self._message(plan, rows, begin_ns, now_ns))
-            self._next += plan.hop
+            self._next_row += plan.stride
         self.finished = (now_ns - self._begin_ns) * S_PER_NS > plan.duration_s
 
     def halt(self) -> None:
-        """Do not play the rest of the chunk sent last: rest where the robot is commanded now."""
+        """Replace the rest of the last chunk by the currently commanded pose."""
         plan, status = self._plan, self._status
         if plan is None or status is None or not self._is_followed(status):
             return
-        places = [list(status.action_names).index(name) for name in self._robot.action_names]
-        pose = np.where(plan.is_velocity, 0.0, np.array(status.command)[places])
+        columns = [list(status.action_names).index(name) for name in self._robot.action_names]
+        pose = np.where(plan.is_velocity, 0.0, np.array(status.command)[columns])
         now_ns = self._now_ns()
         rows = np.tile(pose, (plan.horizon, 1)).astype(np.float32)
         self._chunks.publish(self._message(plan, rows, now_ns, now_ns))
-        self._chunks.wait_for_all_acked(Timeout(seconds=_ACKNOWLEDGE_S))
+        self._chunks.wait_for_all_acked(Timeout(seconds=_ACKNOWLEDGEMENT_S))
 
-    def _watch(self, plan: ReplayPlan) -> None:
+    def _check_following(self, plan: ReplayPlan) -> None:
         status = self._status
-        assert status is not None  # begin() saw it
-        if time.monotonic() - self._heard_s > _SILENCE_S:
-            raise ReplayError("the executor has fallen silent")
+        assert status is not None  # begin() received it
+        if time.monotonic() - self._status_s > _STATUS_TIMEOUT_S:
+            raise ReplayError(f"no executor_status for {_STATUS_TIMEOUT_S:g} s")
         if status.chunks_refused > self._refusals:
             raise ReplayError(f"the executor refused a chunk: {status.last_refusal}")
         if self._is_followed(status):
-            self._followed = True
-        elif self._followed or self._next > 3 * plan.hop:
+            self._was_followed = True
+        elif self._was_followed or self._next_row > 3 * plan.stride:
             raise ReplayError(f"the executor no longer follows: {status.reason or 'held'}")
 
     def _is_followed(self, status: ExecutorStatus) -> bool:
@@ -172,14 +171,14 @@ class Replay(Node):
             action_names=list(self._robot.action_names),
             horizon=plan.horizon,
             data=array("f", rows.tobytes()),
-            observation_stamp=_stamp(now_ns),
+            observation_stamp=time_message(now_ns),
             sequence=self._sequence,
             source_id=self._source_id,
             embodiment=self._robot.name,
             checkpoint_id=f"replay of {self._recorded.title}",
             prompt=self._recorded.task,
         )
-        message.header.stamp = _stamp(begin_ns)
+        message.header.stamp = time_message(begin_ns)
         self._sequence += 1
         return message
 
@@ -188,59 +187,59 @@ class Replay(Node):
 
     def _on_status(self, message: ExecutorStatus) -> None:
         self._status = message
-        self._heard_s = time.monotonic()
+        self._status_s = time.monotonic()
 
     @property
-    def heard(self) -> bool:
-        """Whether the executor was heard, and knows where the robot is."""
+    def is_executor_ready(self) -> bool:
+        """Whether the executor has reported and knows the pose of the robot."""
         return self._status is not None and self._status.state != ExecutorStatus.WAITING
 
     @property
-    def is_on_its_clock(self) -> bool:
-        """Whether this node's clock is the one of the executor's stamps."""
+    def shares_clock(self) -> bool:
+        """Whether this node uses the same clock as the executor."""
         if self._status is None:
             return False
         stamp = self._status.header.stamp
         stamp_ns = nanoseconds(stamp)
         now_ns = self._now_ns()
-        # Simulated time is 0 until /clock is heard.
-        return now_ns > 0 and abs(now_ns - stamp_ns) * S_PER_NS < _CLOCKS_APART_S
+        # Simulated time is 0 until /clock is received.
+        return now_ns > 0 and abs(now_ns - stamp_ns) * S_PER_NS < _CLOCK_TOLERANCE_S
 
     @property
     def is_connected(self) -> bool:
-        """Whether the executor listens, on the same clock."""
-        return self._chunks.get_subscription_count() > 0 and self.is_on_its_clock
+        """Whether the executor subscribes to our chunks and uses the same clock."""
+        return self._chunks.get_subscription_count() > 0 and self.shares_clock
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Return 0 when all was played, 1 if the robot stopped following, 2 for a refused input."""
-    parser = argparse.ArgumentParser(prog="replay", description=__doc__)
-    parser.add_argument("source", help="BAG, DATASET or DATASET:EPISODE")
-    parser.add_argument("embodiment", nargs="?", default="", help="the robot (name or path)")
-    parser.add_argument("--speed", type=float, default=1.0)
-    parser.add_argument("--namespace", default="/")
-    parser.add_argument("--use-sim-time", choices=("auto", "true", "false"), default="auto")
-    given = parser.parse_args(words)
-    try:
-        recorded = read_actions(given.source)
-        robot = _robot(given.embodiment, recorded)
-    except (RecordingError, EmbodimentError) as error:
-        sys.stderr.write(f"replay: {error}\n")
-        return _REFUSED
-    remaps = ["--ros-args", "-r", f"__ns:={'/' + given.namespace.strip('/')}"]
+def replay_episode(
+    source: str,
+    *,
+    embodiment: str = "",
+    speed: float = 1.0,
+    namespace: str = "/",
+    use_sim_time: str = "auto",
+) -> int:
+    """Return 0 after the whole episode, 1 if the robot stopped following, 130 if interrupted.
+
+    Raises :class:`RecordingError` or :class:`~pi0_ros.embodiment.EmbodimentError` for an episode
+    that cannot be played to this robot.
+    """
+    recorded = read_actions(source)
+    robot = _robot(embodiment, recorded)
+    remaps = ["--ros-args", "-r", f"__ns:={'/' + namespace.strip('/')}"]
     rclpy.init(args=remaps, signal_handler_options=SignalHandlerOptions.NO)
-    node = Replay(recorded, robot, given.speed)
-    with StopSignals() as signals:  # a second one does not cut the halt short
+    node = Replay(recorded, robot, speed)
+    with StopSignals() as signals:  # a second signal does not interrupt halt()
         try:
-            return _play(node, given.use_sim_time, signals.check)
+            return _play(node, use_sim_time, signals.check)
         except ReplayError as error:
-            sys.stderr.write(f"replay: {error}\n")
+            sys.stderr.write(f"pi0: {error}\n")
             return _FAILED
         except KeyboardInterrupt:
             node.halt()
-            sys.stderr.write("replay: interrupted; the executor holds\n")
+            sys.stderr.write("pi0: interrupted; the executor holds\n")
             return _INTERRUPTED
-        except BaseException:  # a closed pipe, say: the robot does not go on without us
+        except BaseException:  # such as a closed pipe: the robot must not move on
             node.halt()
             raise
         finally:
@@ -271,38 +270,30 @@ def _play(node: Replay, use_sim_time: str, check: Callable[[], None]) -> int:
         executor.spin_once(timeout_sec=timeout_s)
         check()
 
-    _spin_until(spin, lambda: node.heard)
-    node.check()
-    if use_sim_time == "true" or (use_sim_time == "auto" and not node.is_on_its_clock):
+    _spin_until(spin, lambda: node.is_executor_ready)
+    node.accepting_status()
+    if use_sim_time == "true" or (use_sim_time == "auto" and not node.shares_clock):
         node.set_parameters([Parameter("use_sim_time", value=True)])
     _spin_until(spin, lambda: node.is_connected)
     node.begin()
-    with TerminalLine(sys.stdout, _LINE_S) as line:
+    with TerminalLine(sys.stdout, _LINE_PERIOD_S) as line:
         while not node.finished:
             spin(0.01)
             node.step()
-            line.tell(lambda: _progress_line(*node.progress))
+            line.update(lambda: _progress_line(*node.progress))
     sys.stdout.write("replayed; the executor holds the last pose\n")
     executor.remove_node(node)
     return 0
 
 
 def _progress_line(played_s: float, total_s: float, approaching: bool) -> str:
-    """How far it is, as a bar and in seconds."""
-    done = round(_BAR * played_s / total_s) if total_s > 0.0 else 0
+    """The progress as a bar and in seconds."""
+    done = round(_BAR_WIDTH * played_s / total_s) if total_s > 0.0 else 0
     what = "to the first pose" if approaching else "replaying"
-    return f"[{'=' * done}{' ' * (_BAR - done)}] {played_s:5.1f} / {total_s:.1f} s  {what}"
+    return f"[{'=' * done}{' ' * (_BAR_WIDTH - done)}] {played_s:5.1f} / {total_s:.1f} s  {what}"
 
 
 def _spin_until(spin: Callable[[float], None], condition: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + _DISCOVERY_S
     while not condition() and time.monotonic() < deadline_s:
         spin(0.05)
-
-
-def _stamp(now_ns: int) -> Time:
-    return time_message(now_ns)
-
-
-if __name__ == "__main__":
-    sys.exit(while_read(main))

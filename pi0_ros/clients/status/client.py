@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import rclpy
@@ -27,7 +26,6 @@ from pi0_ros.embodiment import Embodiment, EmbodimentError, load
 from pi0_ros.nodes.executor_status import ExecutorView
 from pi0_ros.nodes.managed import LATCHED_QOS
 from pi0_ros.system.stop_signals import StopSignals
-from pi0_ros.system.terminal import while_read
 
 _FRAMES_HZ = 4.0
 #: A single look goes on for so long after everyone spoke: the tick rate needs time.
@@ -132,16 +130,15 @@ class Listener:
                 return
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def show_status(*, namespace: str, once: bool, as_json: bool, timeout_s: float) -> int:
     """Return 0 if all is well (or the screen was left), 1 if not, 2 if nothing was heard."""
-    given = _parse(words)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     with StopSignals() as signals:
         domain_id = int(os.environ.get("ROS_DOMAIN_ID") or 0)
-        listener = Listener(domain_id, given.namespace, signals.check)
+        listener = Listener(domain_id, namespace, signals.check)
         try:
-            if given.once or given.json:
-                return _once(listener, given)
+            if once or as_json:
+                return _once(listener, timeout_s, as_json=as_json)
             return _live(listener)
         except KeyboardInterrupt:
             return _OK
@@ -150,25 +147,16 @@ def main(words: Sequence[str] | None = None) -> int:
             rclpy.try_shutdown()
 
 
-def _parse(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="status", description=__doc__)
-    parser.add_argument("--namespace", default="/", help="namespace of the suite")
-    parser.add_argument("--once", action="store_true", help="print one frame and end")
-    parser.add_argument("--json", action="store_true", help="print one line of JSON and end")
-    parser.add_argument("--timeout", type=float, default=5.0, help="listen at most so long [s]")
-    return parser.parse_args(words)
-
-
-def _once(listener: Listener, given: argparse.Namespace) -> int:
-    """One look, as soon as every node spoke, at the latest after the timeout."""
-    end_s = time.monotonic() + given.timeout
+def _once(listener: Listener, timeout_s: float, *, as_json: bool) -> int:
+    """Print one frame as soon as every node has reported, at the latest after the timeout."""
+    end_s = time.monotonic() + timeout_s
     while not listener.complete() and time.monotonic() < end_s:
         listener.listen(0.25)
     listener.listen(_SETTLE_S)
     snapshot = listener.snapshot()
     # A pipe has no width of its own: the one that the screen is laid out for.
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100)
-    if given.json:
+    if as_json:
         sys.stdout.write(snapshot.to_json() + "\n")
     else:
         console.print(draw(snapshot, console.width))
@@ -181,14 +169,10 @@ def _live(listener: Listener) -> int:
     """Draw until Ctrl-C."""
     console = Console()
     if not console.is_terminal:
-        sys.stderr.write("status: standard output is no terminal; add --once or --json\n")
+        sys.stderr.write("pi0: standard output is no terminal; add --once or --json\n")
         return _NOT_OK
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             listener.listen(1.0 / _FRAMES_HZ)
             width, height = console.size
             live.update(draw(listener.snapshot(), width, height), refresh=True)
-
-
-if __name__ == "__main__":
-    sys.exit(while_read(main))

@@ -7,16 +7,16 @@ in force j frames later, which is what the executor executes at that time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
+from pi0_ros.controllers import CONTROLLER_KINDS, CommandError
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.embodiment import Controller, ControllerKind, Embodiment, StopBehaviour
-from pi0_ros.embodiment.packing import ControllerPacker, controller_packer, measured_action
+from pi0_ros.embodiment import Controller, Embodiment, StopBehaviour
+from pi0_ros.embodiment.packing import controller_packer, measured_action
 from pi0_ros.stamps import NS_PER_S
 
 #: A base stops after this time [s] without a command; its controller has the same timeout.
@@ -32,13 +32,16 @@ class CommandTrack:
         self.packer = controller_packer(embodiment, controller)
         # A base at rest receives no commands. Every other actuator always holds a command.
         self._rests = controller.stop is StopBehaviour.RAMP_TO_ZERO
-        self._read = _READERS[controller.kind]
+        self._kind = CONTROLLER_KINDS.get(controller.kind)
         self._times: list[int] = []
         self._values: list[FloatArray] = []
 
     def add(self, log_ns: int, message: Any) -> None:
         """Add a command. Raises :class:`DatasetError` if it does not fit the controller."""
-        raw = self._read(self.packer, message)
+        try:
+            raw = self._kind.read(self.packer, message)
+        except CommandError as error:
+            raise DatasetError(f"a command on {self.controller.topic} has {error}") from error
         if len(raw) != len(self.packer.joints) or not np.isfinite(raw).all():
             raise DatasetError(
                 f"a command on {self.controller.topic} is {raw.tolist()}; one finite number for"
@@ -111,34 +114,3 @@ def reached_states(embodiment: Embodiment, states: FloatArray) -> FloatArray:
     """
     following = np.concatenate([states[1:], states[-1:]])
     return measured_action(embodiment, following)
-
-
-def _position(_packer: ControllerPacker, message: Any) -> FloatArray:
-    return np.asarray(message.data, dtype=np.float64)
-
-
-def _trajectory(packer: ControllerPacker, message: Any) -> FloatArray:
-    """The setpoint: the first point, by joint name; those after it only say how to stop."""
-    places = {name: index for index, name in enumerate(message.joint_names)}
-    missing = [joint for joint in packer.joints if joint not in places]
-    if missing or not message.points:
-        raise DatasetError(
-            f"a trajectory on {packer.controller.topic} has {len(message.points)} points for"
-            f" {', '.join(message.joint_names) or 'no joint'};"
-            f" {', '.join(missing) or 'a point'} missing"
-        )
-    positions = np.asarray(message.points[0].positions, dtype=np.float64)
-    return positions[[places[joint] for joint in packer.joints]]
-
-
-def _twist(packer: ControllerPacker, message: Any) -> FloatArray:
-    axes = (joint.split(".") for joint in packer.joints)
-    return np.array([getattr(getattr(message.twist, group), axis) for group, axis in axes])
-
-
-_READERS: dict[ControllerKind, Callable[[ControllerPacker, Any], FloatArray]] = {
-    ControllerKind.FORWARD_POSITION: _position,
-    ControllerKind.GRIPPER: _position,
-    ControllerKind.JOINT_TRAJECTORY: _trajectory,
-    ControllerKind.TWIST: _twist,
-}

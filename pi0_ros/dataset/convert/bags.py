@@ -1,4 +1,4 @@
-"""Reading episode bags: which there are, what they hold, and the messages in order of arrival."""
+"""Reading of episode bags: finding them, their metadata, and their messages by arrival time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.episode import EpisodeInfo
 from pi0_ros.recording.read import embodiment_of, read_episode
 
-#: Bytes of a file's beginning and end that stand for its content.
+#: Number of bytes at the beginning and the end of a file that go into its fingerprint.
 _HEAD_BYTES = 1 << 16
 _TAIL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bag:
-    """A bag on disk and what it says about itself."""
+    """A bag on disk and its metadata."""
 
     path: Path
     info: EpisodeInfo
@@ -37,14 +37,14 @@ class Bag:
         return cls(path=path, info=info, embodiment=embodiment_of(info, str(path)))
 
     def topic(self, source: str) -> str:
-        """Absolute name in the bag of a topic that the embodiment names ``source``."""
+        """Absolute name in the bag of the topic that the embodiment names ``source``."""
         for topic in self.info.topics:
             if source in (topic.source, topic.name):
                 return topic.name
         return source if source.startswith("/") else f"/{source}"
 
     def messages(self, sources: Collection[str]) -> Iterator[tuple[str, int, Any]]:
-        """Source, time of arrival [ns] and content of every message, in order of arrival.
+        """Source, arrival time [ns] and content of each message, in order of arrival.
 
         Raises :class:`DatasetError` if a topic is not in the bag, or the bag is damaged.
         """
@@ -53,7 +53,7 @@ class Bag:
             yield from self._read(wanted)
         except DatasetError:
             raise
-        except Exception as error:  # there is no telling what a reader makes of damaged bytes
+        except Exception as error:  # damaged bytes can make the reader raise anything
             raise DatasetError(
                 f"{self.path}: cannot be read: {error!r}; `pi0 bag repair` it if its recorder was"
                 " killed"
@@ -72,7 +72,7 @@ class Bag:
             yield wanted[channel.topic], log_ns, store.deserialize_cdr(data, channel.type)
 
     def _read_slowly(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, int, Any]]:
-        """Whatever rosbags reads: compressed bags, several files, SQLite."""
+        """Read through rosbags: compressed bags, several files, SQLite."""
         with Reader(self.path) as reader:
             self._check_topics(wanted, {c.topic for c in reader.connections})
             connections = [c for c in reader.connections if c.topic in wanted]
@@ -89,9 +89,10 @@ class Bag:
 
 
 def find_bags(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """The bags among these folders and directly below them, each once, sorted within a folder.
+    """The bags among these folders and their direct subfolders, without duplicates.
 
-    Raises :class:`DatasetError` for a path that is no bag and holds none.
+    Bags of one folder are sorted by name. Raises :class:`DatasetError` for a path that is not a
+    bag and contains none.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -100,17 +101,18 @@ def find_bags(paths: Iterable[Path]) -> tuple[Path, ...]:
             continue
         below = [each for each in sorted(path.glob("*")) if _is_bag(each)] if path.is_dir() else []
         if not below:
-            raise DatasetError(f"{path}: no bag and no folder of bags (a bag has a metadata.yaml)")
+            raise DatasetError(
+                f"{path}: is neither a bag nor a folder of bags (a bag has a metadata.yaml)"
+            )
         found |= dict.fromkeys(below)
     return tuple(found)
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 over what tells recordings apart, not over every byte.
+    """SHA-256 that distinguishes recordings, without reading every byte.
 
-    That is each file's size, its beginning and its end: an .mcap ends with the time span,
-    size and message count of every chunk. metadata.yaml is left out, for notes may be
-    added to it.
+    It covers the size, the beginning and the end of each file: an .mcap ends with the time span,
+    size and message count of each chunk. It excludes metadata.yaml, because notes may be added.
     """
     digest = hashlib.sha256()
     for file in sorted(path.glob("*.mcap")) or sorted(path.glob("*.db3")):
@@ -128,7 +130,7 @@ def _is_bag(path: Path) -> bool:
 
 
 def _typestore(definitions: Mapping[str, str]) -> Any:
-    """The types of Jazzy, and those that the bag defines itself."""
+    """The message types of Jazzy and those that the bag defines."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in definitions.items():
         if name not in store.fielddefs:

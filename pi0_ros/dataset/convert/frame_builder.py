@@ -1,4 +1,4 @@
-"""A bag's messages become frames: observations by the live code, images to their encoders."""
+"""Builds frames from a bag's messages: observations by the live code, images to their writers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pi0_ros.dataset.convert.actions import (
 )
 from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.convert.depth import read_depth
-from pi0_ros.dataset.convert.frames import FrameGrid, Held
+from pi0_ros.dataset.convert.frames import FrameGrid, StampedObservation
 from pi0_ros.dataset.convert.image_writers import ImageWriter, PngWriter, VideoWriter
 from pi0_ros.dataset.convert.instructions import INSTRUCTION_TOPIC, InstructionTrack
 from pi0_ros.dataset.convert.options import ConvertOptions
@@ -29,19 +29,19 @@ from pi0_ros.dataset.format.features import camera_key, depth_key
 from pi0_ros.dataset.format.staging import video_path
 from pi0_ros.dataset.format.stats import ImageCounter, sample_count
 from pi0_ros.stamps import NS_PER_S, nanoseconds
-from pi0_ros.sync import Canvas, Observed, Observer, Views
+from pi0_ros.sync import AlignedObservation, Canvas, ObservationBuilder, Views
 
 _REPORT_EVERY_NS = 500_000_000
-#: Nothing seen for longer than this [ns] is no gap to be filled: somebody set the clock.
+#: A longer gap [ns] between observations means that the clock was set.
 _CLOCK_SET_NS = 60_000_000_000
 
-#: Takes a message and its time of arrival [ns].
+#: Called with the arrival time [ns] and the message.
 Handler = Callable[[int, Any], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltFrames:
-    """The N frames of an episode; images are with their sinks, by feature name.
+    """The N frames of an episode; the image writers hold the images.
 
     ``times_ns`` (N,) on the ROS clock, ``ages_ns`` (N,) of the observation each shows,
     ``states`` (N, S), ``actions`` (N, A). ``tasks``: N instructions in force. ``sizes``: height
@@ -57,9 +57,9 @@ class BuiltFrames:
 
 
 def read_status(bag: Bag) -> StatusTrack:
-    """All that the executor reported; of a bag without it, nothing.
+    """All commands that the executor reported; empty if the bag has no status.
 
-    It is read ahead of the rest: its stamps count, however late it arrived.
+    They are read before the other messages, because they count by stamp and may arrive late.
     """
     track = StatusTrack(bag.embodiment)
     if any(topic.source == STATUS_TOPIC and topic.written for topic in bag.info.topics):
@@ -69,7 +69,7 @@ def read_status(bag: Bag) -> StatusTrack:
 
 
 class NativeFrames:
-    """A canvas that keeps every frame at the size its camera sends."""
+    """A canvas that keeps each image at the camera's size."""
 
     def __init__(self) -> None:
         self.images: dict[str, NDArray[np.uint8]] = {}
@@ -80,7 +80,7 @@ class NativeFrames:
 
 
 class FrameBuilder:
-    """Reads one bag. ``sinks`` and ``counters`` are by feature name."""
+    """Builds the frames of one bag. ``writers`` and ``counters``: by feature name."""
 
     def __init__(self, bag: Bag, options: ConvertOptions, folder: Path) -> None:
         self._bag, self._options = bag, options
@@ -92,27 +92,27 @@ class FrameBuilder:
                 " need a whole number"
             )
         canvas: Canvas = Views(robot, options.size) if options.size else NativeFrames()
-        self._observer = Observer(robot, canvas)
+        self._observations = ObservationBuilder(robot, canvas)
         self._tracks = [CommandTrack(robot, controller) for controller in robot.controllers]
         self._instructions = InstructionTrack(bag.info)
         self._actions_from = options.actions
         wanted = options.actions in ("auto", "status")
         self._status = read_status(bag) if wanted else StatusTrack(robot)
         if options.actions == "auto":
-            # An executor that commanded nothing is no witness: something else drove the robot.
+            # An executor that commanded nothing did not move the robot: take the commands.
             self._actions_from = "commands" if self._status.silent else "status"
         self._grid = FrameGrid(self.fps, self._show)
-        self.sinks: dict[str, ImageWriter] = {}
+        self.writers: dict[str, ImageWriter] = {}
         codec = options.video()
         for camera in robot.cameras:
             key = camera_key(camera.name)
-            self.sinks[key] = (
+            self.writers[key] = (
                 VideoWriter(video_path(folder, key), codec, self.fps) if codec else PngWriter()
             )
         self._depth: dict[str, NDArray[np.uint16]] = {}  # newest by name
         self._depth_stamps: dict[str, int] = {}
         for name, _ in options.depth:
-            self.sinks[depth_key(name)] = PngWriter()
+            self.writers[depth_key(name)] = PngWriter()
         frames = max(1, round(bag.info.duration_s * self.fps))
         self._count_every = max(1, frames // sample_count(frames))
         self.counters = {camera_key(camera.name): ImageCounter() for camera in robot.cameras}
@@ -124,9 +124,9 @@ class FrameBuilder:
         self._states: list[NDArray[np.float64]] = []
 
     def run(self, progress: Callable[[int], None]) -> BuiltFrames:
-        """Read the bag once; ``progress`` is told the time of arrival reached [ns].
+        """Read the bag once; ``progress`` is called with the arrival time reached [ns].
 
-        Raises :class:`DatasetError` if it holds no frame.
+        Raises :class:`DatasetError` if the bag gives no frame.
         """
         handlers = self._handlers()
         reported_ns = 0
@@ -150,14 +150,14 @@ class FrameBuilder:
         )
 
     def close(self) -> None:
-        """Wait until every image is encoded."""
-        for sink in self.sinks.values():
-            sink.close()
+        """Wait until all images are encoded."""
+        for writer in self.writers.values():
+            writer.close()
 
     def abandon(self) -> None:
-        """End the encoders' threads."""
-        for sink in self.sinks.values():
-            sink.abandon()
+        """Stop the encoder threads."""
+        for writer in self.writers.values():
+            writer.abandon()
 
     def _actions(
         self, times_ns: NDArray[np.int64], states: NDArray[np.float64]
@@ -172,7 +172,7 @@ class FrameBuilder:
         return actions
 
     def _why_empty(self) -> str:
-        """What kept the first frame from coming."""
+        """Why there is no first frame."""
         silent = [track.controller.topic for track in self._tracks if track.silent]
         if self._actions_from == "commands" and silent:
             return (
@@ -181,20 +181,20 @@ class FrameBuilder:
             )
         refused = [
             f"{stream}: {count} {fault.value}"
-            for (stream, fault), count in self._observer.report.refusals.items()
+            for (stream, fault), count in self._observations.report.refusals.items()
         ]
         if self._actions_from == "status" and self._status.silent:
             return f"{STATUS_TOPIC} names no command; --actions commands takes the controllers'"
-        if not self._observer.report.sets:
+        if not self._observations.report.sets:
             return "no aligned observation; refused: " + (", ".join(refused) or "nothing")
         return "no observation after everything was commanded, and seen by every depth camera"
 
     def _handlers(self) -> dict[str, Handler]:
-        """What is done with the messages of each topic."""
+        """The handler for the messages of each topic."""
         handlers: dict[str, Handler] = {
             camera.topic: partial(self._frame, camera.name) for camera in self._robot.cameras
         }
-        handlers |= {t: partial(self._joint_states, t) for t in self._observer.joint_topics}
+        handlers |= {t: partial(self._joint_states, t) for t in self._observations.joint_topics}
         if self._actions_from == "commands":
             handlers |= {track.controller.topic: track.add for track in self._tracks}
         if self._instructions.recorded:
@@ -203,17 +203,17 @@ class FrameBuilder:
         return handlers
 
     def _frame(self, camera: str, log_ns: int, message: Any) -> None:
-        self._observed(self._observer.frame(camera, message, log_ns))
+        self._observed(self._observations.frame(camera, message, log_ns))
 
     def _joint_states(self, topic: str, log_ns: int, message: Any) -> None:
-        self._observed(self._observer.joint_states(topic, message, log_ns))
+        self._observed(self._observations.joint_states(topic, message, log_ns))
 
     def _take_depth(self, name: str, topic: str, _log_ns: int, message: Any) -> None:
         self._depth[name] = read_depth(topic, message)
         self._depth_stamps[name] = nanoseconds(message.header.stamp)
 
-    def _observed(self, observed: Observed | None) -> None:
-        """Hand an observation to the grid; the first one only once everything is commanded."""
+    def _observed(self, observed: AlignedObservation | None) -> None:
+        """Add an observation to the grid; the first one requires a command for every controller."""
         if observed is None:
             return
         aligned = observed.aligned
@@ -236,7 +236,7 @@ class FrameBuilder:
             stamps[depth_key(name)] = self._depth_stamps[name]
             images[depth_key(name)] = depth
         self._grid.add(
-            Held(
+            StampedObservation(
                 stamp_ns=aligned.stamp_ns,
                 state=observed.state,
                 images=images,
@@ -245,7 +245,7 @@ class FrameBuilder:
         )
 
     def _check_depth(self, stamp_ns: int) -> None:
-        """Refuse depth that is older than an observation may be: it would be shown on and on."""
+        """Refuse depth that is older than an observation may be; frames would repeat it."""
         allowed_s = self._robot.sync.observation_timeout_s
         for name, depth_ns in self._depth_stamps.items():
             age_s = (stamp_ns - depth_ns) / NS_PER_S
@@ -262,16 +262,16 @@ class FrameBuilder:
             return all(track.known_at(stamp_ns) for track in self._tracks)
         return self._actions_from != "status" or self._status.known_at(stamp_ns)
 
-    def _show(self, time_ns: int, held: Held) -> None:
+    def _show(self, time_ns: int, held: StampedObservation) -> None:
         """Write one frame."""
         frame = len(self._times)
         for key, image in held.images.items():
             if self._shown.get(key) == held.stamps[key]:
-                self.sinks[key].repeat()
+                self.writers[key].repeat()
             else:
                 self._shown[key] = held.stamps[key]
                 self._check_size(key, image)
-                self.sinks[key].add(image)
+                self.writers[key].add(image)
             if frame % self._count_every == 0 and key in self.counters:
                 self.counters[key].add(image)
         self._times.append(time_ns)

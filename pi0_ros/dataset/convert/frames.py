@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.stamps import NS_PER_S
+from pi0_ros.dataset.format.info import frame_offset_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class StampedObservation:
     """An observation that frames will show: its images, and their own stamps [ns], by feature."""
 
     stamp_ns: int
@@ -30,18 +30,18 @@ class Held:
 class FrameGrid:
     """Calls ``show(time_ns, observation)`` for each frame, in order."""
 
-    def __init__(self, fps: int, show: Callable[[int, Held], None]) -> None:
+    def __init__(self, fps: int, show: Callable[[int, StampedObservation], None]) -> None:
         self._fps, self._show = fps, show
         self._start_ns: int | None = None
         self._count = 0
-        self._newest: Held | None = None
+        self._newest: StampedObservation | None = None
 
     @property
     def started(self) -> bool:
         """Whether the first observation was added."""
         return self._start_ns is not None
 
-    def add(self, held: Held) -> None:
+    def add(self, held: StampedObservation) -> None:
         """Add the next observation; the first one starts frame 0."""
         if self._start_ns is None:
             self._start_ns = held.stamp_ns
@@ -61,8 +61,3 @@ class FrameGrid:
     def _next_ns(self) -> int:
         assert self._start_ns is not None
         return self._start_ns + frame_offset_ns(self._count, self._fps)
-
-
-def frame_offset_ns(frame: int, fps: int) -> int:
-    """Time of a frame after frame 0 [ns]."""
-    return (2 * frame * NS_PER_S + fps) // (2 * fps)

@@ -1,4 +1,4 @@
-"""Where the frames of one camera go while a bag is converted: a video, or PNG images."""
+"""Writers for the frames of one camera during a conversion: a video or PNG images."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from PIL import Image
 from pi0_ros.dataset.format.features import IMAGE_TYPE
 from pi0_ros.dataset.video.encoder import Codec, VideoEncoder
 
-#: zlib's: fast, as LeRobot has it; the slower ones save little on camera images.
+#: zlib level; fast, the same as LeRobot's. Higher levels save little on camera images.
 _PNG_LEVEL = 1
 _PNG_THREADS = 2
 
 
 class ImageWriter(Protocol):
-    """Takes one camera's frames in order."""
+    """Writes the frames of one camera in order."""
 
     def add(self, image: NDArray[Any]) -> None:
-        """A new frame; the array must not change afterwards."""
+        """Add a new frame; the array must not change afterwards."""
 
     def repeat(self) -> None:
-        """The last frame once more."""
+        """Repeat the last frame."""
 
     def close(self) -> None:
-        """Wait until everything is encoded."""
+        """Wait until all frames are encoded."""
 
     def abandon(self) -> None:
-        """Stop; what was written is of no use."""
+        """Stop encoding; the output is incomplete."""
 
 
 class VideoWriter:
-    """An mp4 at ``path``; the encoder is made for the size of the first frame."""
+    """Writes an mp4 at ``path``; the first frame sets its size."""
 
     def __init__(self, path: Path, codec: Codec, fps: int) -> None:
         self.path, self._codec, self._fps = path, codec, fps
         self._encoder: VideoEncoder | None = None
 
     def add(self, image: NDArray[Any]) -> None:
-        """A new frame (H, W, 3) of RGB."""
+        """Add a new frame, RGB (H, W, 3)."""
         if self._encoder is None:
             size = image.shape[0], image.shape[1]
             self._encoder = VideoEncoder(self.path, self._codec, size, self._fps)
         self._encoder.add(image)
 
     def repeat(self) -> None:
-        """The last frame once more."""
+        """Repeat the last frame."""
         assert self._encoder is not None
         self._encoder.repeat()
 
@@ -67,18 +67,18 @@ class VideoWriter:
 
 
 class PngWriter:
-    """PNG images for a parquet column, encoded by threads of its own."""
+    """Encodes PNG images for a parquet column in its own threads."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_PNG_THREADS)
         self._images: list[Future[bytes]] = []
 
     def add(self, image: NDArray[Any]) -> None:
-        """A new frame: RGB uint8 (H, W, 3) or depth uint16 (H, W)."""
+        """Add a new frame: RGB uint8 (H, W, 3) or depth uint16 (H, W)."""
         self._images.append(self._pool.submit(png, image))
 
     def repeat(self) -> None:
-        """The last frame once more."""
+        """Repeat the last frame."""
         self._images.append(self._images[-1])
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class PngWriter:
 
 
 def png(image: NDArray[Any]) -> bytes:
-    """An image as PNG: RGB uint8 (H, W, 3) or 16-bit grey uint16 (H, W)."""
+    """Encode an image as PNG: RGB uint8 (H, W, 3) or 16-bit grey uint16 (H, W)."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG", compress_level=_PNG_LEVEL)
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""Messages of an uncompressed .mcap straight from the file's pages, none of them copied.
+"""Messages of an uncompressed .mcap through a memory map, without copies.
 
-Reading through `rosbags` copies each message three times, which at three raw cameras costs
-as much time as decoding them. What is compressed, or is no .mcap, is left to it.
+`rosbags` copies each message three times, which with three raw cameras takes as long as decoding
+them. It still reads compressed files and other formats.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RECORD_HEAD = 9  # opcode and length
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A topic of the file, its type, and the text that defines the type."""
+    """A topic of the file, its message type, and the definition of that type."""
 
     topic: str
     type: str
@@ -32,16 +32,16 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class MappedMcap:
-    """A file whose chunks are not compressed."""
+    """An .mcap file without compressed chunks."""
 
     path: Path
     channels: dict[int, Channel]
     chunks: tuple[ChunkIndex, ...]
 
     def messages(self, topics: Collection[str]) -> Iterator[tuple[Channel, int, memoryview]]:
-        """Channel, time of arrival [ns] and bytes of every message, in order of arrival.
+        """Channel, arrival time [ns] and bytes of each message, in order of arrival.
 
-        The bytes are valid as long as something refers to them.
+        The map stays open as long as a message's bytes are referenced.
         """
         wanted = {i: c for i, c in self.channels.items() if c.topic in topics}
         with self.path.open("rb") as stream:
@@ -55,7 +55,7 @@ class MappedMcap:
 
 
 def map_mcap(path: Path) -> MappedMcap | None:
-    """The file, None if it has to be read otherwise."""
+    """The mapped file, or None if it must be read through rosbags."""
     try:
         with path.open("rb") as stream:
             summary = make_reader(stream).get_summary()
@@ -77,7 +77,7 @@ def map_mcap(path: Path) -> MappedMcap | None:
 def _places(
     pages: memoryview, chunk: ChunkIndex, wanted: Collection[int]
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Time of arrival, channel, and where the bytes of each message begin and end."""
+    """Arrival time, channel, and start and end offset of the bytes of each message."""
     place = chunk.chunk_start_offset + CHUNK_HEAD.size
     last = place + chunk.uncompressed_size
     while place < last:

@@ -1,4 +1,4 @@
-"""How bags become episodes."""
+"""Options of a conversion."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ ACTIONS = ("auto", "commands", "status", "states")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertOptions:
-    """What goes into the dataset.
+    """Content and encoding of the dataset.
 
-    ``size``: side of the letterboxed images [pixels], as camera_sync makes them; 0 keeps
-    the cameras' own. ``codec``: a key of :data:`~pi0_ros.dataset.video.encoder.CODECS`,
-    or "images" for PNG. ``gop``: frames from one key frame to the next, None for the
-    codec's. ``actions``: the controllers' commands as they were recorded, the same by the
-    executor's status, whose stamps are exact, or the states measured at the next frame;
-    "auto" is the status where the bag has it, else the commands. ``depth``: (name, topic)
-    of cameras with 16 bits per pixel.
-    ``doubtful``, ``failed``: take episodes that the quality gate, or the operator, rejected.
+    ``size``: side of the letterboxed images [pixels], as camera_sync makes them; 0 keeps the
+    camera's size. ``codec``: a key of :data:`~pi0_ros.dataset.video.encoder.CODECS`,
+    or "images" for PNG. ``gop``: frames from one key frame to the next; None for the
+    codec's default. ``actions``: "commands" (the recorded commands), "status" (the commands that
+    the executor reported, with exact stamps), "states" (the states measured at the next frame) or
+    "auto" (status if the bag has it, else commands). ``depth``: (name, topic) of each camera with
+    16 bits per pixel. ``doubtful``, ``failed``: also convert episodes that the quality gate, or the
+    operator, rejected.
     """
 
     size: int = 224
@@ -36,7 +36,7 @@ class ConvertOptions:
     failed: bool = False
 
     def check(self) -> None:
-        """Raise :class:`DatasetError` naming the option that cannot be."""
+        """Raise :class:`DatasetError` naming an invalid option."""
         if self.size and not 14 <= self.size <= 1024:
             raise DatasetError(f"size is {self.size}; give pixels from 14 to 1024, or 0 for native")
         if self.actions not in ACTIONS:
@@ -51,14 +51,14 @@ class ConvertOptions:
             codec_named(self.codec)
 
     def video(self) -> Codec | None:
-        """The codec; None for images."""
+        """The video codec; None for PNG images."""
         return None if self.codec == IMAGES else codec_named(self.codec, self.gop)
 
     def digest(self) -> str:
-        """Tells apart what different options make of one bag."""
+        """Hash of the options that change a staged episode."""
         made = {k: v for k, v in asdict(self).items() if k not in ("doubtful", "failed")}
         return hashlib.sha256(repr(sorted(made.items())).encode()).hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest."""
+        """The options that the manifest stores."""
         return {"size": self.size, "actions": self.actions, "codec": self.codec}

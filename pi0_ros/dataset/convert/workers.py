@@ -1,4 +1,4 @@
-"""Conversions in processes of their own, with progress; one of them in this process."""
+"""Conversion of bags in worker processes, with progress; a single bag in this process."""
 
 from __future__ import annotations
 
@@ -15,62 +15,69 @@ from queue import Empty
 from typing import Any
 
 from pi0_ros.dataset.convert.bags import Bag
-from pi0_ros.dataset.convert.convert import convert_bag
+from pi0_ros.dataset.convert.convert_bag import convert_bag
 from pi0_ros.dataset.convert.options import ConvertOptions
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.recording.errors import RecordingError
 
-_LOOK_EVERY_S = 0.2
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionProgress:
-    """Progress of one bag: seconds of it done and in all."""
+    """Progress of one bag: converted seconds and total seconds."""
 
     bag: Path
     done_s: float
     total_s: float
 
 
+OnProgress = Callable[[ConversionProgress], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A bag, the fingerprint of its content, and the folder that its episode goes into."""
+    """A bag, the fingerprint of its content, and the folder for its staged episode."""
 
     bag: Bag
     fingerprint: str
     folder: Path
 
 
-def run(
+def convert_jobs(
     jobs: Sequence[Job],
     options: ConvertOptions,
     workers: int,
-    on_step: Callable[[ConversionProgress], None],
+    on_progress: OnProgress,
 ) -> list[tuple[Path, str]]:
-    """Convert in worker processes; the bags that could not be, with reasons."""
+    """Convert in worker processes; return the bags that were refused, with reasons."""
     for job in jobs:
-        on_step(ConversionProgress(bag=job.bag.path, done_s=0.0, total_s=job.bag.info.duration_s))
+        on_progress(
+            ConversionProgress(bag=job.bag.path, done_s=0.0, total_s=job.bag.info.duration_s)
+        )
     if workers == 1 or len(jobs) <= 1:
-        done = [(job.bag.path, _work(job.bag.path, options, job.folder, on_step)) for job in jobs]
+        done = [
+            (job.bag.path, _work(job.bag.path, options, job.folder, on_progress)) for job in jobs
+        ]
         return [(path, reason) for path, reason in done if reason is not None]
     refused: list[tuple[Path, str]] = []
     context = multiprocessing.get_context("spawn")
-    steps = context.Queue()
+    reports = context.Queue()
     with ProcessPoolExecutor(
-        min(workers, len(jobs)), context, initializer=_begin, initargs=(steps,)
+        min(workers, len(jobs)), context, initializer=_start_worker, initargs=(reports,)
     ) as pool:
         futures = {
             pool.submit(_work_in_pool, job.bag.path, options, job.folder): job for job in jobs
         }
         try:
-            for future in _finished(futures, steps, on_step):
+            for future in _as_completed(futures, reports, on_progress):
                 reason = future.result()
                 if reason is not None:
                     refused.append((futures[future].bag.path, reason))
         except BrokenProcessPool as error:
             raise DatasetError(
-                "a worker process died, for want of memory perhaps; try --jobs 1. Bags that are"
-                " done are kept: run the same command again to go on"
+                "a worker process died, perhaps for lack of memory; try --jobs 1. Converted bags"
+                " are kept: run the same command again to continue"
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -78,45 +85,45 @@ def run(
     return refused
 
 
-def _finished(
+def _as_completed(
     futures: dict[Future[str | None], Job],
-    steps: Any,
-    on_step: Callable[[ConversionProgress], None],
+    reports: Any,
+    on_progress: OnProgress,
 ) -> Iterator[Future[str | None]]:
-    """The futures as they end, with progress reported meanwhile."""
+    """The futures as they complete; progress is reported while waiting."""
     left = set(futures)
     while left:
-        ended, left = wait(left, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-        _report(steps, on_step)
+        ended, left = wait(left, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+        _forward_reports(reports, on_progress)
         for future in ended:
             whole_s = futures[future].bag.info.duration_s
-            on_step(
+            on_progress(
                 ConversionProgress(bag=futures[future].bag.path, done_s=whole_s, total_s=whole_s)
             )
         yield from ended
 
 
-def _report(steps: Any, on_step: Callable[[ConversionProgress], None]) -> None:
-    """Pass on what the workers have reported."""
+def _forward_reports(reports: Any, on_progress: OnProgress) -> None:
+    """Forward the progress that the workers reported."""
     while True:
         try:
-            on_step(steps.get_nowait())
+            on_progress(reports.get_nowait())
         except Empty:
             return
 
 
-_steps: Any = None
+_reports: Any = None
 
 
-def _begin(steps: Any) -> None:
-    """In a worker: remember where to report, and end with the process that began it."""
-    global _steps  # noqa: PLW0603 - the only way to hand a queue to a pool's workers
-    _steps = steps
-    threading.Thread(target=_follow, name="follow", daemon=True).start()
+def _start_worker(reports: Any) -> None:
+    """In a worker: store the queue for progress, and exit when the parent process exits."""
+    global _reports  # noqa: PLW0603 - the only way to hand a queue to a pool's workers
+    _reports = reports
+    threading.Thread(target=_exit_with_parent, name="exit with parent", daemon=True).start()
 
 
-def _follow() -> None:
-    """A parent that is killed tells nobody, and the next run writes into the same folders."""
+def _exit_with_parent() -> None:
+    """Exit even if the parent was killed: the next run writes into the same folders."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -124,20 +131,23 @@ def _follow() -> None:
 
 
 def _work_in_pool(path: Path, options: ConvertOptions, folder: Path) -> str | None:
-    return _work(path, options, folder, _steps.put)
+    return _work(path, options, folder, _reports.put)
 
 
 def _work(
-    path: Path, options: ConvertOptions, folder: Path, on_step: Callable[[ConversionProgress], None]
+    path: Path,
+    options: ConvertOptions,
+    folder: Path,
+    on_progress: OnProgress,
 ) -> str | None:
-    """Convert a bag into its folder; the reason if it is refused."""
+    """Convert a bag into its folder; return the reason if it is refused."""
     partial = folder.with_name(folder.name + ".partial")
     try:
         convert_bag(
             Bag.open(path),
             options,
             partial,
-            lambda done_s, total_s: on_step(
+            lambda done_s, total_s: on_progress(
                 ConversionProgress(bag=path, done_s=done_s, total_s=total_s)
             ),
         )

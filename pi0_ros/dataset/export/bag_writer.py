@@ -1,4 +1,4 @@
-"""Writing a bag of an embodiment's topics, as the recorder would have written it."""
+"""Writing of an episode bag in the form that the recorder writes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ _ROLES = (Role.CAMERA, Role.JOINT_STATE, Role.COMMAND)
 
 
 class EpisodeBagWriter:
-    """Takes messages of the embodiment's cameras, joint states and controllers, and of extras.
+    """Writes messages of the embodiment's cameras, joint states and controllers, and extra topics.
 
-    ``extra``: message type by topic. Messages may come in any order of topics; their
-    times must not go back.
+    ``extra``: message type by topic. Arrival times must not decrease.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class EpisodeBagWriter:
             self._flush()
 
     def finish(self, end_ns: int) -> Path:
-        """Finish the bag; its folder."""
+        """Finish the bag and return its folder."""
         self._flush()
         topics = tuple(
             TopicCount(
@@ -97,7 +96,7 @@ class EpisodeBagWriter:
         )
 
     def discard(self) -> None:
-        """Remove what was written."""
+        """Delete the incomplete bag."""
         self._writer.discard()
 
     def _flush(self) -> None:

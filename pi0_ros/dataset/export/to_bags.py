@@ -1,9 +1,8 @@
-"""A dataset's episodes as rosbag2 bags with the topics of its robot.
+"""Export of a dataset's episodes to rosbag2 bags with the topics of its robot.
 
-Each frame becomes one message per camera, joint-state topic and controller, all stamped
-with the frame's time; commands and joint states arrive a moment before the images, so that
-converting the bag gives the same frames again. Images lose the padding they were
-letterboxed with, for drivers do not send it.
+Each frame becomes one message for each camera, joint-state topic and controller, stamped with the
+frame's time. Commands and joint states arrive 1 ms before the images, so that a conversion of the
+bag gives the same frames. Images are exported without letterbox padding, as drivers send them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.dataset.convert.frames import frame_offset_ns
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.export.bag_writer import EpisodeBagWriter
 from pi0_ros.dataset.export.messages import (
@@ -25,16 +23,17 @@ from pi0_ros.dataset.export.messages import (
     image_message,
     joint_messages,
 )
-from pi0_ros.dataset.format.content import Episode
+from pi0_ros.dataset.format.episode import Episode
 from pi0_ros.dataset.format.features import ACTION, DEPTH_PREFIX, STATE, camera_key
+from pi0_ros.dataset.format.info import frame_offset_ns
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.embodiment import Camera, Embodiment
 from pi0_ros.recording.episode import EpisodeInfo, Instruction, Outcome
 from pi0_ros.sync import fit_inside
 
-#: Time of frame 0 of an episode that does not say when it was recorded.
+#: Time of frame 0 if the dataset does not state the episode's start.
 _SOME_TIME_NS = 1_000_000_000_000_000_000
-#: Joint states and commands arrive so long before the images of their frame [ns].
+#: Time between joint states and commands and the images of their frame [ns].
 _BEFORE_NS = 1_000_000
 _IMAGE = "sensor_msgs/msg/Image"
 
@@ -46,10 +45,10 @@ def to_bags(
     embodiment: Embodiment | None = None,
     on_done: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Path, ...]:
-    """Write a bag per episode into ``out``; their folders.
+    """Write one bag for each episode into ``out`` and return their folders.
 
-    ``embodiment`` stands in for the dataset's own. Raises :class:`DatasetError` if the
-    dataset does not fit it, or has no episode.
+    ``embodiment`` replaces the dataset's. Raises :class:`DatasetError` if the dataset does not
+    match it or is empty.
     """
     dataset = Dataset.open(source)
     dataset.check_not_empty()
@@ -90,7 +89,7 @@ def _check_fits(dataset: Dataset, robot: Embodiment) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _CameraExport:
-    """A camera and the part of the dataset's image that is no padding."""
+    """A camera, and the area of the dataset's image without padding."""
 
     camera: Camera
     key: str
@@ -161,7 +160,7 @@ def _yaml(dataset: Dataset, robot: Embodiment) -> str:
 
 
 def _view(dataset: Dataset, camera: Camera) -> _CameraExport:
-    """Where the camera's picture lies in a square image with padding around it."""
+    """Find the area of the camera's picture in a letterboxed image."""
     key = camera_key(camera.name)
     height, width = dataset.info.features[key].size
     everything = slice(None)

@@ -1,4 +1,4 @@
-"""One episode on its way into a dataset, wherever it comes from."""
+"""One episode to write into a dataset, from a bag or from another dataset."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pi0_ros.dataset.video.clips import Clip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeData:
-    """An episode whose frames are rows of a parquet file and clips of mp4 files.
+    """An episode: rows of a parquet file and one clip for each camera.
 
-    ``episode``: its episode_index in that file; ``tasks``: texts by its task_index there.
+    ``episode``: its episode_index in that file; ``tasks``: texts by task_index in that file.
     """
 
     parquet: Path
@@ -31,7 +31,7 @@ class EpisodeData:
     source: EpisodeSource = field(default_factory=EpisodeSource)
 
     def table(self) -> pa.Table:
-        """Its rows in frame order. Raises :class:`DatasetError` if they are not there."""
+        """Its rows in frame order. Raises :class:`DatasetError` if rows are missing."""
         try:
             table = pq.read_table(self.parquet, filters=[("episode_index", "=", self.episode)])
         except (OSError, pa.ArrowException) as error:

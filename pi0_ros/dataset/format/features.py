@@ -1,6 +1,6 @@
-"""What a frame holds: the ``features`` of meta/info.json and the parquet columns they become.
+"""The ``features`` of meta/info.json, and the parquet columns that hold them.
 
-Exactly the features that are no video have a column; LeRobot refuses any other.
+Each feature except a video has a column. LeRobot refuses a file with any other column.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.video.encoder import Codec
@@ -30,8 +32,8 @@ _STRINGS = ("string", "language")
 class Feature:
     """One entry of ``features``: a numpy dtype name, "image", "video" or "string".
 
-    ``names`` labels the values and is kept as the file has it: a list, or a mapping of
-    lists. ``info`` is what an encoder has to say about its video.
+    ``names`` labels the values, as the file has it: a list or a mapping of lists. ``info``
+    describes the encoding of a video.
     """
 
     name: str
@@ -42,12 +44,12 @@ class Feature:
 
     @property
     def is_video(self) -> bool:
-        """Whether its frames are in an mp4."""
+        """Whether mp4 files hold its frames."""
         return self.dtype == "video"
 
     @property
     def is_image(self) -> bool:
-        """Whether its frames are encoded images in the parquet file."""
+        """Whether the parquet files hold its frames as encoded images."""
         return self.dtype == "image"
 
     @property
@@ -64,7 +66,7 @@ class Feature:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """A label per value; numbers where the dataset gives none."""
+        """One label for each value; indices if the dataset has no labels."""
         names = self.names
         if isinstance(names, Mapping):
             names = [name for values in names.values() for name in values]
@@ -73,7 +75,7 @@ class Feature:
         return tuple(str(name) for name in names)
 
     def arrow_type(self) -> pa.DataType:
-        """Type of its column. Raises :class:`DatasetError` for a shape this room cannot write."""
+        """Type of its column. Raises :class:`DatasetError` for an unsupported dtype or shape."""
         if self.is_image:
             return IMAGE_TYPE
         if self.dtype in _STRINGS:
@@ -86,7 +88,7 @@ class Feature:
             return number
         if len(self.shape) == 1:
             return pa.list_(number, self.shape[0])
-        raise DatasetError(f"feature {self.name}: shape {self.shape} is no vector")
+        raise DatasetError(f"feature {self.name}: shape {self.shape} is not a vector")
 
     def to_json(self) -> dict[str, Any]:
         """Its entry in meta/info.json."""
@@ -114,7 +116,7 @@ class Feature:
             raise DatasetError(f"feature {name}: damaged entry {entry!r}: {error!r}") from error
 
 
-#: Columns every dataset has.
+#: Columns of every dataset.
 AUTOMATIC = tuple(
     Feature(name=name, dtype=dtype, shape=(1,))
     for name, dtype in (
@@ -140,10 +142,9 @@ def depth_key(camera: str) -> str:
 def robot_features(
     embodiment: Embodiment, sizes: Mapping[str, tuple[int, int]], codec: Codec | None, fps: int
 ) -> dict[str, Feature]:
-    """Features of an embodiment's frames, the automatic ones last.
+    """Features of an embodiment's frames; the automatic ones come last.
 
-    ``sizes``: height and width [pixels] by feature name; without a codec the frames are
-    images.
+    ``sizes``: height and width [pixels] by feature name. Without a codec, the frames are images.
     """
     features = [
         Feature(
@@ -161,7 +162,7 @@ def robot_features(
 
 
 def depth_feature(camera: str, height: int, width: int) -> Feature:
-    """A depth camera: 16-bit PNG, in the unit of the driver (millimetres, mostly)."""
+    """Feature of a depth camera: 16-bit PNG in the driver's unit (usually millimetres)."""
     return Feature(
         name=depth_key(camera),
         dtype="image",
@@ -172,7 +173,23 @@ def depth_feature(camera: str, height: int, width: int) -> Feature:
 
 
 def schema(features: Mapping[str, Feature]) -> pa.Schema:
-    """Columns of the data files: every feature but the videos."""
+    """Columns of the data files: all features except videos."""
     return pa.schema(
         [(name, feature.arrow_type()) for name, feature in features.items() if not feature.is_video]
     )
+
+
+def column_array(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Convert a numeric column to an array (N,) or (N, n)."""
+    if not pa.types.is_list(column.type) and not pa.types.is_fixed_size_list(column.type):
+        return np.asarray(column.to_numpy())
+    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return np.concatenate(flat).reshape(len(column), -1) if flat else np.empty((0, 0))
+
+
+def vector_column(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Convert an array (N,) or (N, n) to a column of this type."""
+    if pa.types.is_fixed_size_list(kind):
+        flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind.value_type)
+        return pa.FixedSizeListArray.from_arrays(flat, kind.list_size)
+    return pa.array(values, kind)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.features import Feature
+from pi0_ros.stamps import NS_PER_S
 
 VERSION = "v3.0"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -107,6 +108,11 @@ class Info:
 def episodes_file(number: FileNumber) -> str:
     """Path of a file of episode records relative to the root."""
     return EPISODES_PATH.format(chunk_index=number.chunk, file_index=number.file)
+
+
+def frame_offset_ns(frame: int, fps: int) -> int:
+    """Time of a frame after frame 0 [ns]."""
+    return (2 * frame * NS_PER_S + fps) // (2 * fps)
 
 
 def read_info(root: Path) -> Info:

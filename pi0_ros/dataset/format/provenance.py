@@ -1,6 +1,6 @@
-"""meta/pi0_manifest.json: where each episode came from, and the robot it was recorded on.
+"""meta/pi0_manifest.json: the source of each episode, and the robot that recorded it.
 
-LeRobot ignores the file; everything here can be done without it.
+The file is optional, and LeRobot ignores it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """From frame ``frame`` of the episode on, the robot was to do ``text``."""
+    """The instruction ``text``, in force from frame ``frame`` of the episode."""
 
     frame: int
     text: str
@@ -29,12 +29,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeSource:
-    """Where one episode came from.
+    """The source of one episode.
 
-    ``bag``: name of its folder; ``fingerprint``: of its content, see
-    :func:`~pi0_ros.dataset.convert.bags.fingerprint`. ``task``: what the whole episode
-    is about; ``marks``: the instructions in force, which are the tasks of its frames.
-    ``start_ns``: time of frame 0 on the ROS clock. ``problems``: of the quality gate.
+    ``bag``: name of the bag's folder; ``fingerprint``: hash of its content, see
+    :func:`~pi0_ros.dataset.convert.bags.fingerprint`. ``task``: the task of the whole episode;
+    ``marks``: the changes of the instruction, which give the tasks of the frames. ``start_ns``:
+    time of frame 0 on the ROS clock. ``problems``: findings of the quality gate.
     """
 
     bag: str = ""
@@ -50,7 +50,7 @@ class EpisodeSource:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> EpisodeSource:
-        """From an entry of the file."""
+        """Read an entry of the file."""
         known = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
         marks = tuple(Mark(**mark) for mark in known.pop("marks", ()))
         problems = tuple(known.pop("problems", ()))
@@ -59,12 +59,11 @@ class EpisodeSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetProvenance:
-    """One :class:`EpisodeSource` per episode, and how all of them were made.
+    """One :class:`EpisodeSource` for each episode, and the options of their conversion.
 
-    ``size``: side of the letterboxed images [pixels], 0 for the cameras' own sizes.
-    ``actions``: as in :class:`~pi0_ros.dataset.convert.options.ConvertOptions`. Names are
-    empty for a dataset that this suite did not make. ``deleted``: fingerprints of bags whose
-    episodes were taken out again.
+    ``size``: side of the letterboxed images [pixels], 0 for the camera's size. ``actions``: as in
+    :class:`~pi0_ros.dataset.convert.options.ConvertOptions`. Names are empty if another program
+    made the dataset. ``deleted``: fingerprints of bags whose episodes were deleted.
     """
 
     embodiment: str = ""
@@ -77,12 +76,12 @@ class DatasetProvenance:
 
     @property
     def fingerprints(self) -> frozenset[str]:
-        """Of the bags that are not to be converted any more: in the dataset, or deleted from it."""
+        """Fingerprints of bags to skip: they are in the dataset or were deleted from it."""
         known = [source.fingerprint for source in self.episodes]
         return frozenset(mark for mark in (*known, *self.deleted) if mark)
 
     def robot(self, where: str) -> Embodiment:
-        """The embodiment the dataset was made with. Raises :class:`DatasetError` without one."""
+        """The embodiment of the dataset. Raises :class:`DatasetError` if the manifest has none."""
         if not self.embodiment_yaml:
             raise DatasetError(
                 f"{where}: its manifest names no embodiment: it was not made by `pi0 dataset"
@@ -95,7 +94,7 @@ class DatasetProvenance:
 
 
 def read_provenance(root: Path) -> DatasetProvenance | None:
-    """The manifest of a dataset, None if it has none. Raises :class:`DatasetError`."""
+    """Read the manifest of a dataset; None without the file. Raises :class:`DatasetError`."""
     path = root / MANIFEST_PATH
     if not path.is_file():
         return None
@@ -119,3 +118,8 @@ def read_provenance(root: Path) -> DatasetProvenance | None:
 def write_provenance(root: Path, manifest: DatasetProvenance) -> None:
     """Write the manifest of a dataset."""
     write_json(root / MANIFEST_PATH, {"version": VERSION, **asdict(manifest)})
+
+
+def same_robot(one: Embodiment, other: Embodiment) -> bool:
+    """Whether two embodiments are equal except for path and description."""
+    return replace(one, path=Path(), description="") == replace(other, path=Path(), description="")

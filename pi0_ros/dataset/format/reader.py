@@ -1,4 +1,4 @@
-"""Reading a dataset, frame by frame and in any order."""
+"""Reading of a dataset with random access to frames."""
 
 from __future__ import annotations
 
@@ -16,34 +16,40 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.format.columns import column_array
-from pi0_ros.dataset.format.content import Episode, Frame
+from pi0_ros.dataset.format.episode import Episode, Frame
 from pi0_ros.dataset.format.episode_data import EpisodeData
-from pi0_ros.dataset.format.episodes import EpisodeRecord, read_episodes
-from pi0_ros.dataset.format.features import ACTION
-from pi0_ros.dataset.format.info import STATS_PATH, TASKS_PATH, Info, read_info, read_json
+from pi0_ros.dataset.format.episode_records import EpisodeRecord, read_episodes
+from pi0_ros.dataset.format.features import ACTION, column_array
+from pi0_ros.dataset.format.info import (
+    STATS_PATH,
+    TASKS_PATH,
+    Info,
+    episodes_file,
+    read_info,
+    read_json,
+)
 from pi0_ros.dataset.format.provenance import DatasetProvenance, EpisodeSource, read_provenance
 from pi0_ros.dataset.format.stats import FeatureStats, stats_from_json, vector_stats
 from pi0_ros.dataset.format.tasks import read_tasks
 from pi0_ros.dataset.video.clips import Clip, VideoReader
 from pi0_ros.embodiment import Embodiment
 
-#: Open mp4 files kept per dataset, and decoded groups of images in parquet files.
+#: Largest number of open mp4 files, and of cached row groups with images for each camera.
 _FILES_KEPT = 24
 _GROUPS_KEPT = 4
 
 
 class Dataset:
-    """A LeRobot v3.0 dataset on disk. Not thread-safe: one per thread or worker.
+    """A LeRobot v3.0 dataset on disk. Not thread-safe: open one in each thread or worker.
 
-    Numbers are read once per file and kept; images are decoded when asked for.
+    Numbers are read once per file and cached. Images are decoded on request.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.info: Info = read_info(root)
         self.tasks = read_tasks(root / TASKS_PATH)
-        # What is beyond the total is of a publication that did not get to its end.
+        # Records beyond the total belong to an interrupted publication.
         total = self.info.total_episodes
         self.records = read_episodes(root, self.info.video_keys)[:total]
         manifest = read_provenance(root)
@@ -68,7 +74,7 @@ class Dataset:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Features that are images, in videos or not."""
+        """Features with images, in videos or in parquet files."""
         return (*self.info.video_keys, *self.info.image_keys)
 
     @cached_property
@@ -78,11 +84,11 @@ class Dataset:
         return stats_from_json(read_json(path)) if path.is_file() else {}
 
     def robot(self) -> Embodiment:
-        """The embodiment it was recorded on. Raises :class:`DatasetError` if it names none."""
+        """The embodiment of the robot. Raises :class:`DatasetError` if the manifest has none."""
         return (self.manifest or DatasetProvenance()).robot(str(self.root))
 
     def source(self, episode: int) -> EpisodeSource:
-        """Where an episode came from; empty fields where the dataset does not say."""
+        """The source of an episode; fields are empty if the dataset does not state them."""
         known = self.manifest.episodes if self.manifest else ()
         return known[episode] if episode < len(known) else EpisodeSource()
 
@@ -99,7 +105,7 @@ class Dataset:
         )
 
     def record(self, index: int) -> EpisodeRecord:
-        """Where an episode is. Raises :class:`DatasetError` for an unknown one."""
+        """The record of an episode. Raises :class:`DatasetError` for an unknown one."""
         if not 0 <= index < len(self.records):
             raise DatasetError(
                 f"{self.root}: no episode {index}; it has {len(self.records)}, counted from 0"
@@ -107,7 +113,7 @@ class Dataset:
         return self.records[index]
 
     def episode_at(self, index: int) -> tuple[EpisodeRecord, int]:
-        """Episode of a frame of the dataset, and which of its frames it is."""
+        """The episode of a dataset frame, and the frame's index in that episode."""
         if not 0 <= index < len(self):
             raise DatasetError(f"{self.root}: no frame {index}; it has {len(self)}")
         record = self.records[int(np.searchsorted(self._starts, index, side="right")) - 1]
@@ -128,9 +134,9 @@ class Dataset:
         )
 
     def actions(self, index: int, horizon: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """The chunk (horizon, A) that begins at a frame, and where it is padding (horizon,).
+        """The chunk (horizon, A) that begins at a frame, and its padding mask (horizon,).
 
-        Beyond the episode's end the last action is repeated, as LeRobot does.
+        After the end of the episode the last action is repeated, as in LeRobot.
         """
         record, frame = self.episode_at(index)
         steps = frame + np.arange(horizon)
@@ -139,7 +145,7 @@ class Dataset:
         return actions[np.minimum(steps, record.length - 1)], pad
 
     def image(self, key: str, episode: int, frame: int) -> NDArray[Any]:
-        """Pixels of one camera's frame. Raises :class:`DatasetError` if they are not there."""
+        """Pixels of one camera's frame. Raises :class:`DatasetError` if the frame is missing."""
         record = self.record(episode)
         if key in self.info.video_keys:
             span = record.videos[key]
@@ -147,8 +153,8 @@ class Dataset:
             return self._video(path).frame(span.from_s + frame / self.fps)
         return decode_image(self._image_bytes(key, record, frame))
 
-    def part(self, episode: int) -> EpisodeData:
-        """An episode as it goes into another dataset."""
+    def episode_data(self, episode: int) -> EpisodeData:
+        """An episode in the form for writing it into another dataset."""
         record = self.record(episode)
         indices = dict.fromkeys(self._numbers(record)["task_index"].tolist())
         clips = {
@@ -172,12 +178,12 @@ class Dataset:
     def check_not_empty(self) -> None:
         """Raise :class:`DatasetError` if there is no episode."""
         if not self.records:
-            raise DatasetError(f"{self.root}: no episode in it; convert a bag into it first")
+            raise DatasetError(f"{self.root}: has no episode; convert a bag into it first")
 
     def number_stats(self) -> dict[str, FeatureStats]:
-        """True statistics of every numeric feature over all frames.
+        """Exact statistics of each numeric feature over all frames.
 
-        Raises :class:`DatasetError` if there are none.
+        Raises :class:`DatasetError` if the dataset is empty.
         """
         self.check_not_empty()
         for record in self.records:
@@ -190,6 +196,29 @@ class Dataset:
             if feature.is_numeric
         }
 
+    def unlisted_files(self) -> tuple[Path, ...]:
+        """Data, video and record files that no episode uses; an interrupted run left them."""
+        info = self.info
+        listed = {info.data_file(record.data) for record in self.records}
+        listed |= {episodes_file(record.meta) for record in self.records}
+        for record in self.records:
+            listed |= {info.video_file(key, span.number) for key, span in record.videos.items()}
+        paths = (
+            path
+            for folder in ("data", "videos", "meta/episodes")
+            for path in sorted((self.root / folder).rglob("*"))
+        )
+        return tuple(
+            path
+            for path in paths
+            if path.is_file() and path.relative_to(self.root).as_posix() not in listed
+        )
+
+    def remove_unlisted_files(self) -> None:
+        """Delete the :meth:`unlisted_files`."""
+        for path in self.unlisted_files():
+            path.unlink()
+
     def close(self) -> None:
         """Close the video files."""
         for video in self._videos.values():
@@ -197,7 +226,7 @@ class Dataset:
         self._videos.clear()
 
     def _numbers(self, record: EpisodeRecord) -> dict[str, NDArray[Any]]:
-        """Numeric columns of an episode, as views of those of its file."""
+        """Numeric columns of an episode, as views of the columns of its file."""
         path = self.root / self.info.data_file(record.data)
         if path not in self._tables:
             self._tables[path] = self._read(path)
@@ -222,7 +251,7 @@ class Dataset:
 
     def _video(self, path: Path) -> VideoReader:
         video = self._videos.pop(path, None) or VideoReader(path)
-        self._videos[path] = video  # the last used is the last in line
+        self._videos[path] = video  # the most recently used is last
         if len(self._videos) > _FILES_KEPT:
             self._videos.pop(next(iter(self._videos))).close()
         return video
@@ -246,14 +275,14 @@ class Dataset:
         return self._tables[path]
 
 
-#: Columns that say where a frame is, and not what it holds.
+#: Columns that locate a frame.
 _COUNTERS = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 
 
 def decode_image(data: bytes | None) -> NDArray[Any]:
-    """An encoded image as pixels: RGB uint8 (H, W, 3), or 16-bit depth uint16 (H, W)."""
+    """Decode an image to RGB uint8 (H, W, 3) or 16-bit depth uint16 (H, W)."""
     if data is None:
-        raise DatasetError("an image has no bytes, only the name of a file that is not there")
+        raise DatasetError("an image has no bytes, only the name of a missing file")
     try:
         image = Image.open(io.BytesIO(data))
         if image.mode.startswith("I"):

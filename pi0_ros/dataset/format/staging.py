@@ -1,4 +1,7 @@
-"""Episodes converted and not yet in the dataset: a folder each, whole once part.json is there."""
+"""Staged episodes: converted, one folder each, not yet in the dataset.
+
+A folder is complete when it has ``part.json``.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ _DATA = "data.parquet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedEpisode:
-    """An episode that waits in a folder, with the features it has."""
+    """A staged episode and its features."""
 
-    part: EpisodeData
+    data: EpisodeData
     features: Mapping[str, Feature]
 
 
 def video_path(folder: Path, key: str) -> Path:
-    """Where a staged episode keeps a video."""
+    """Path of a video of a staged episode."""
     return folder / f"{key}.mp4"
 
 
@@ -44,7 +47,7 @@ def stage(
     stats: Mapping[str, FeatureStats],
     source: EpisodeSource,
 ) -> None:
-    """Write everything but the videos, which lie there already; the description last."""
+    """Write the table and then the description; the videos are already in the folder."""
     pq.write_table(table, folder / _DATA, compression="none")
     entries = {
         "frames": table.num_rows,
@@ -58,12 +61,12 @@ def stage(
 
 
 def is_staged(folder: Path) -> bool:
-    """Whether a folder holds a whole episode."""
+    """Whether a folder holds a complete episode."""
     return (folder / _DESCRIPTION).is_file()
 
 
 def load_staged(folder: Path) -> StagedEpisode:
-    """The episode in a folder."""
+    """Read the episode in a folder."""
     entries: dict[str, Any] = read_json(folder / _DESCRIPTION)
     features = {n: Feature.from_json(n, entry) for n, entry in entries["features"].items()}
     duration_s = entries["frames"] / entries["fps"]
@@ -72,7 +75,7 @@ def load_staged(folder: Path) -> StagedEpisode:
         for name, feature in features.items()
         if feature.is_video
     }
-    part = EpisodeData(
+    data = EpisodeData(
         parquet=folder / _DATA,
         episode=0,
         length=entries["frames"],
@@ -81,4 +84,4 @@ def load_staged(folder: Path) -> StagedEpisode:
         stats=stats_from_json(entries["stats"]),
         source=EpisodeSource.from_json(entries["source"]),
     )
-    return StagedEpisode(part=part, features=features)
+    return StagedEpisode(data=data, features=features)

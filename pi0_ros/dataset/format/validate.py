@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a dataset, one sentence each."""
+"""Validation of a dataset: one sentence for each problem."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.format.columns import column_array
-from pi0_ros.dataset.format.features import AUTOMATIC, schema
+from pi0_ros.dataset.format.features import AUTOMATIC, column_array, schema
 from pi0_ros.dataset.format.info import TASKS_PATH
 from pi0_ros.dataset.format.reader import Dataset
-from pi0_ros.dataset.format.unlisted_files import unlisted_files
 from pi0_ros.dataset.video.clips import TOLERANCE_S, frame_times
 
-#: So many per check are listed; one broken file has thousands.
+#: Largest number of problems listed for each check; one broken file can have thousands.
 _LISTED = 5
 
 
 def validate(root: Path) -> tuple[str, ...]:
-    """What is wrong with a dataset; nothing if it is as LeRobot and this suite expect it."""
+    """Problems of a dataset; empty if LeRobot and this suite can read it."""
     try:
         dataset = Dataset.open(root)
     except DatasetError as error:
@@ -71,11 +69,11 @@ def _tasks(dataset: Dataset) -> Iterator[str]:
     if not pandas.get("index_columns"):
         yield f"{TASKS_PATH}: pandas would not read the task as index; LeRobot looks it up there"
     if len(set(dataset.tasks)) != len(dataset.tasks):
-        yield f"{TASKS_PATH}: a task is there twice"
+        yield f"{TASKS_PATH}: a task occurs twice"
 
 
 def _files(dataset: Dataset) -> Iterator[str]:
-    for path in unlisted_files(dataset):
+    for path in dataset.unlisted_files():
         yield f"{path.relative_to(dataset.root)}: belongs to no episode"
     wanted = schema(dataset.info.features)
     for file in dict.fromkeys(dataset.info.data_file(r.data) for r in dataset.records):
@@ -84,7 +82,7 @@ def _files(dataset: Dataset) -> Iterator[str]:
             continue
         found = pq.read_schema(dataset.root / file)
         if extra := sorted(set(found.names) - set(wanted.names)):
-            yield f"{file}: column {', '.join(extra)} is no feature; LeRobot refuses the file"
+            yield f"{file}: column {', '.join(extra)} is not a feature; LeRobot refuses the file"
         if missing := sorted(set(wanted.names) - set(found.names)):
             yield f"{file}: no column {', '.join(missing)}"
 
@@ -112,7 +110,7 @@ def _rows(dataset: Dataset) -> Iterator[str]:
                 yield f"{file}: {name} of episode {record.index} does not count its frames"
         indices = set(column_array(table["task_index"]).tolist())
         if unknown := sorted(index for index in indices if not 0 <= index < len(dataset.tasks)):
-            yield f"{file}: episode {record.index} has task_index {unknown[0]}, which is no task"
+            yield f"{file}: episode {record.index} has an unknown task_index {unknown[0]}"
         elif record.tasks and {dataset.tasks[i] for i in indices} != set(record.tasks):
             yield (
                 f"{file}: episode {record.index} does {sorted(dataset.tasks[i] for i in indices)},"
@@ -121,7 +119,7 @@ def _rows(dataset: Dataset) -> Iterator[str]:
         for name in names:
             numbers = column_array(table[name])
             if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-                yield f"{file}: {name} of episode {record.index} has numbers that are not finite"
+                yield f"{file}: {name} of episode {record.index} has non-finite values"
 
 
 def _videos(dataset: Dataset) -> Iterator[str]:

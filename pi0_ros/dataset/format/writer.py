@@ -1,8 +1,8 @@
-"""Puts episodes into a dataset, new or existing, so that an interruption leaves it whole.
+"""Writing of episodes into a new or existing dataset; an interruption does not damage it.
 
-Everything is written beside the dataset first. Finished files are then moved in, data
-and videos before the records that name them, meta/info.json last. An existing file is
-never changed: appended episodes begin new data and video files.
+All files are written in a staging folder first. Complete files are then moved into the dataset:
+data and videos, then the records that name them, then meta/info.json. Existing data and video files
+never change: appended episodes begin new ones.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pi0_ros.dataset.errors import DatasetError
-from pi0_ros.dataset.format.columns import column_array
 from pi0_ros.dataset.format.episode_data import EpisodeData
-from pi0_ros.dataset.format.episodes import EpisodeRecord, VideoSpan, write_episodes
-from pi0_ros.dataset.format.features import schema
+from pi0_ros.dataset.format.episode_records import EpisodeRecord, VideoSpan, write_episodes
+from pi0_ros.dataset.format.features import column_array, schema
 from pi0_ros.dataset.format.info import (
     INFO_PATH,
     MANIFEST_PATH,
@@ -44,17 +43,17 @@ from pi0_ros.dataset.video.clips import Clip, ClipJoiner, duration_s
 from pi0_ros.recording.bag import sync_file, sync_folder
 
 STAGING = ".staging"
-#: In it: what :class:`DatasetWriter` has not moved in yet.
+#: Subfolder with the files that :class:`DatasetWriter` has not moved yet.
 ASSEMBLY = "assembly"
-#: Rows of a row group when images lie between the numbers: what one look-up decodes.
+#: Rows of a row group in files with images; reading one image loads one row group.
 _ROWS_WITH_IMAGES = 64
 
 
 class DatasetWriter:
-    """Writes episodes after those that ``records`` and ``tasks`` say are there already.
+    """Appends episodes to those of ``records`` and ``tasks``.
 
-    ``info`` is the dataset's; its totals are set here. Call :meth:`add` for each episode,
-    then :meth:`publish`; nothing shows in the dataset before.
+    ``info`` is the dataset's; the writer sets its totals. Call :meth:`add` for each episode, then
+    :meth:`publish`. Before that, the dataset does not change.
     """
 
     def __init__(
@@ -85,25 +84,25 @@ class DatasetWriter:
             for key in info.video_keys
         }
 
-    def add(self, part: EpisodeData) -> None:
+    def add(self, episode: EpisodeData) -> None:
         """Write an episode. Raises :class:`DatasetError` if it does not fit the features."""
-        table = self._columns(part)
+        table = self._columns(episode)
         record = EpisodeRecord(
             index=len(self._old) + len(self._new),
             data=self._data.append(table),
             start=self._frames,
-            stop=self._frames + part.length,
-            videos={key: files.append(part.clips[key]) for key, files in self._videos.items()},
-            tasks=tuple(dict.fromkeys(part.tasks.values())),
+            stop=self._frames + episode.length,
+            videos={key: files.append(episode.clips[key]) for key, files in self._videos.items()},
+            tasks=tuple(dict.fromkeys(episode.tasks.values())),
             meta=self._meta,
-            stats=self._number_stats(table) | dict(part.stats),
+            stats=self._number_stats(table) | dict(episode.stats),
         )
         self._new.append(record)
-        self._sources.append(part.source)
+        self._sources.append(episode.source)
         self._frames = record.stop
 
     def publish(self) -> Info:
-        """Move everything into the dataset; its new info."""
+        """Move the files into the dataset and return its new info."""
         if not self._new:
             raise DatasetError(f"{self._root}: no episode to write")
         self._data.close()
@@ -125,16 +124,16 @@ class DatasetWriter:
         self._move_in()
         return info
 
-    def _columns(self, part: EpisodeData) -> pa.Table:
-        """The episode's rows with their numbers in this dataset."""
-        table, count = part.table(), part.length
-        for text in part.tasks.values():
+    def _columns(self, episode: EpisodeData) -> pa.Table:
+        """The episode's rows with the indices of this dataset."""
+        table, count = episode.table(), episode.length
+        for text in episode.tasks.values():
             self._tasks.setdefault(text, len(self._tasks))
-        here = {old: self._tasks[text] for old, text in part.tasks.items()}
+        here = {old: self._tasks[text] for old, text in episode.tasks.items()}
         try:
             tasks = [here[index] for index in table["task_index"].to_pylist()]
         except KeyError as error:
-            raise DatasetError(f"{part.parquet}: task_index {error} has no task") from error
+            raise DatasetError(f"{episode.parquet}: task_index {error} has no task") from error
         frames = np.arange(count, dtype=np.int64)
         own = {
             "timestamp": (frames / self._info.fps).astype(np.float32),
@@ -144,14 +143,14 @@ class DatasetWriter:
             "task_index": np.array(tasks, dtype=np.int64),
         }
         missing = [n for n in self._schema.names if n not in own and n not in table.column_names]
-        missing += [key for key in self._videos if key not in part.clips]
+        missing += [key for key in self._videos if key not in episode.clips]
         if missing:
-            raise DatasetError(f"{part.parquet}: the episode has no {', '.join(missing)}")
+            raise DatasetError(f"{episode.parquet}: the episode has no {', '.join(missing)}")
         columns = [pa.array(own[n]) if n in own else table[n] for n in self._schema.names]
         try:
             return pa.table(columns, names=self._schema.names).cast(self._schema)
         except (pa.ArrowException, ValueError) as error:
-            raise DatasetError(f"{part.parquet}: does not fit the features: {error}") from error
+            raise DatasetError(f"{episode.parquet}: does not fit the features: {error}") from error
 
     def _number_stats(self, table: pa.Table) -> dict[str, FeatureStats]:
         return {
@@ -161,11 +160,11 @@ class DatasetWriter:
         }
 
     def _statistics(self, records: tuple[EpisodeRecord, ...]) -> dict[str, FeatureStats]:
-        """Of the whole dataset: the true ones of vectors, else combined from the episodes."""
+        """Statistics of the whole dataset: exact for vectors, combined from episodes for images."""
         found = combine_episodes([record.stats for record in records])
         names = [n for n, f in self._info.features.items() if f.is_numeric and n not in _COUNTERS]
         files = dict.fromkeys(self._info.data_file(record.data) for record in records)
-        # The root may hold a file of the same name that an interrupted publication left.
+        # An interrupted publication may have left a file with the same name in the root.
         paths = [p if (p := self._folder / file).is_file() else self._root / file for file in files]
         tables = [pq.read_table(path, columns=names) for path in paths]
         for name in names:
@@ -173,7 +172,7 @@ class DatasetWriter:
         return {name: found[name] for name in self._info.features if name in found}
 
     def _move_in(self) -> None:
-        """Data and videos first, then meta, info last; on the disk before anything names them."""
+        """Move data and videos, then records, then info; sync each file before the next one."""
         last = [self._folder / path for path in (TASKS_PATH, STATS_PATH, MANIFEST_PATH, INFO_PATH)]
         meta = self._folder / "meta"
         files = [path for path in sorted(self._folder.rglob("*")) if path.is_file()]
@@ -188,12 +187,12 @@ class DatasetWriter:
         shutil.rmtree(self._folder)
 
 
-#: Numbers of frames and episodes: exact statistics of them serve nobody.
+#: Indices need no exact statistics.
 _COUNTERS = ("frame_index", "episode_index", "index", "task_index")
 
 
 class _DataFiles:
-    """The parquet files: a row group per episode, a new file before one grows too large."""
+    """Parquet files with one row group per episode, each within the size limit."""
 
     def __init__(self, folder: Path, info: Info, first: FileNumber) -> None:
         self._folder, self._info, self._number = folder, info, first
@@ -221,7 +220,7 @@ class _DataFiles:
 
 
 class _VideoFiles:
-    """The mp4 files of one camera: many episodes each, a new file before one grows too large."""
+    """The mp4 files of one camera, with many episodes each, within the size limit."""
 
     def __init__(self, folder: Path, info: Info, key: str, first: FileNumber) -> None:
         self._folder, self._info, self._key, self._number = folder, info, key, first
@@ -245,7 +244,7 @@ class _VideoFiles:
             self._joiner = None
 
     def _estimate(self, clip: Clip) -> float:
-        """Bytes of a clip: its share of its file."""
+        """Estimated size of a clip [bytes]: its share of its file."""
         whole_s = duration_s(clip.path)
         share = (clip.to_s - clip.from_s) / whole_s if whole_s else 1.0
         return clip.path.stat().st_size * min(1.0, share)

@@ -1,4 +1,4 @@
-"""Encoding of camera frames as LeRobot does it: AV1, yuv420p, a key frame every second frame."""
+"""Video encoding with LeRobot's defaults: AV1, yuv420p, a key frame every second frame."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from pi0_ros.dataset.video.packet_repeater import (
 )
 
 PIXEL_FORMAT = "yuv420p"
-#: Frames waiting for an encoder before its writer waits too.
+#: Frames that may wait for an encoder before the caller blocks.
 _QUEUE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
-    """How video is encoded. ``gop``: encoded frames from one key frame to the next."""
+    """Settings of a video encoder. ``gop``: encoded frames from one key frame to the next."""
 
     name: str
     encoder: str
@@ -40,7 +40,7 @@ class Codec:
 
     @property
     def repeats_packets(self) -> bool:
-        """Whether a packet may be written again instead of encoding its frame again."""
+        """Whether repeating a packet may replace encoding its frame again."""
         return self.encoder == "libsvtav1" and self.gop <= WIDEST_GOP
 
     def encoder_options(self) -> dict[str, str]:
@@ -48,7 +48,7 @@ class Codec:
         return {"g": str(self.gop), "crf": str(self.crf), "preset": self.preset, **self.options}
 
     def info(self, height: int, width: int, fps: int) -> dict[str, Any]:
-        """What meta/info.json says about a video feature."""
+        """Description of a video feature for meta/info.json."""
         return {
             "video.height": height,
             "video.width": width,
@@ -68,10 +68,10 @@ class Codec:
         }
 
 
-# Without B-frames a frame is decoded in the order it is shown, so that episodes join cleanly.
+# Without B-frames, frames are decoded in display order, so that clips can be joined.
 _X26X = {"bf": "0"}
-# One thread an encoder: cameras and bags are encoded side by side already, and frames are small.
-# No loop filters: on 224-pixel frames they take a quarter of the time and mend 0.07 grey levels.
+# One thread per encoder, because cameras and bags are already encoded in parallel.
+# No loop filters: on 224-pixel frames they cost a quarter of the time and gain 0.07 grey levels.
 _SVT = {"svtav1-params": "lp=1:enable-cdef=0:enable-dlf=0"}
 CODECS: Mapping[str, Codec] = {
     "av1": Codec(name="av1", encoder="libsvtav1", crf=30, preset="12", options=_SVT),
@@ -81,7 +81,7 @@ CODECS: Mapping[str, Codec] = {
 
 
 def codec_named(name: str, gop: int | None = None) -> Codec:
-    """A codec by name, with another key frame distance if given. Raises :class:`DatasetError`."""
+    """A codec by name; ``gop`` replaces its key frame distance. Raises :class:`DatasetError`."""
     if name not in CODECS:
         raise DatasetError(f"codec {name!r} is unknown; use one of {', '.join(CODECS)}, images")
     codec = CODECS[name]
@@ -90,16 +90,15 @@ def codec_named(name: str, gop: int | None = None) -> Codec:
     if codec.encoder not in av.codecs_available:
         raise DatasetError(
             f"codec {name}: this PyAV has no encoder {codec.encoder}; install the pinned one"
-            " (`make setup`), or take another codec"
+            " (`make setup`), or use another codec"
         )
     return codec if gop is None else replace(codec, gop=gop)
 
 
 class VideoEncoder:
-    """One episode of one camera as an mp4, encoded in a thread of its own.
+    """Encodes one episode of one camera as an mp4 in its own thread.
 
-    ``size``: height and width, both even. What goes wrong in the thread is raised by the
-    next call.
+    ``size``: height and width, both even. The next call raises an error of the thread.
     """
 
     def __init__(self, path: Path, codec: Codec, size: tuple[int, int], fps: int) -> None:
@@ -109,7 +108,7 @@ class VideoEncoder:
                 f"{path.stem}: frames of {width}x{height} cannot be encoded as {PIXEL_FORMAT},"
                 " which needs even sides; use --size, or --codec images"
             )
-        # Read when the first encoder of the process is made; its banner is no news.
+        # Suppresses the banner; read when the process creates its first encoder.
         os.environ.setdefault("SVT_LOG", "1")
         self._path, self._codec, self._size, self._fps = path, codec, size, fps
         self._queue: queue.Queue[NDArray[np.uint8] | bool | None] = queue.Queue(_QUEUE)
@@ -126,13 +125,13 @@ class VideoEncoder:
         self._put(True)
 
     def close(self) -> None:
-        """Wait until everything is written."""
+        """Wait until all frames are written."""
         self._put(None)
         self._thread.join()
         self._raise()
 
     def abandon(self) -> None:
-        """End the thread; the file is of no use."""
+        """Stop the thread; the file is incomplete."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -148,9 +147,9 @@ class VideoEncoder:
     def _run(self) -> None:
         try:
             self._encode()
-        except Exception as error:  # whatever it is: the writer would wait for ever
+        except Exception as error:  # any error: otherwise the caller would block forever
             self._error = error
-            while self._queue.get() is not None:  # let the writer go on to its next call
+            while self._queue.get() is not None:  # unblock the caller until its next call
                 pass
 
     def _encode(self) -> None:
@@ -160,7 +159,7 @@ class VideoEncoder:
         height, width = self._size
         reformatter = VideoReformatter()
         first = True
-        # No faststart: the file is read once more and then deleted.
+        # No faststart: the file is read only once and then deleted.
         with av.open(str(self._path), "w") as container:
             stream = container.add_stream(
                 self._codec.encoder, rate=self._fps, options=self._codec.encoder_options()
@@ -175,18 +174,18 @@ class VideoEncoder:
                 rgb = av.VideoFrame.from_ndarray(item, format="rgb24")
                 packets.show(reformatter.reformat(rgb, format=PIXEL_FORMAT, threads=1))
                 if first:
-                    _yield_the_processor()
+                    _drop_realtime_priority()
                     first = False
             packets.finish()
 
 
-def _yield_the_processor() -> None:
-    """Make batch work of this process's real-time threads.
+def _drop_realtime_priority() -> None:
+    """Schedule this process's real-time threads as batch work.
 
-    SVT-AV1 gives its threads real-time priority where it may, as root in a container: a
-    conversion would then go before the control loop of an arm beside it.
+    SVT-AV1 gives its threads real-time priority if it is allowed to, as root in a container. A
+    conversion would then preempt the control loop of an arm on the same machine.
     """
     for task in os.listdir("/proc/self/task"):
-        with suppress(ProcessLookupError):  # ended meanwhile
+        with suppress(ProcessLookupError):  # the thread has ended
             if os.sched_getscheduler(int(task)) in (os.SCHED_FIFO, os.SCHED_RR):
                 os.sched_setscheduler(int(task), os.SCHED_BATCH, os.sched_param(0))

@@ -1,9 +1,9 @@
-"""Frames onto a video stream, some of them shown several times.
+"""Encoding of frames that a video shows several times.
 
-A dataset at 50 Hz from cameras at 30 Hz shows two of three frames twice. In AV1, a frame
-that replaces none of the pictures it refers to decodes to the same picture when its packet
-comes again: key frames, which refer to nothing, and between two key frames a single one,
-which SVT-AV1 keeps in a slot that nothing refers to. Such frames are encoded once.
+A 50 Hz dataset from 30 Hz cameras shows two of three frames twice. An AV1 frame decodes to the same
+picture again if its packet is repeated and it does not replace a reference picture. This holds for
+key frames, which have no references, and for a single frame between two key frames, which SVT-AV1
+stores in an unused slot. Such frames are encoded once and their packets are repeated.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any, Protocol
 
 from pi0_ros.dataset.errors import DatasetError
 
-#: The widest distance of key frames [frames] at which SVT-AV1's packets may come again.
+#: Largest key frame distance [frames] at which packets of SVT-AV1 may be repeated.
 WIDEST_GOP = 2
 
 
 class PacketSource(Protocol):
-    """Takes PyAV video frames in order and writes them, ``fps`` of them a second."""
+    """Writes PyAV video frames in order."""
 
     def show(self, frame: Any) -> None:
-        """A new frame."""
+        """Add a new frame."""
 
     def repeat(self) -> None:
-        """The last frame once more; there must be one."""
+        """Repeat the last frame; there must be one."""
 
     def finish(self) -> None:
         """Write what the encoder still holds."""
@@ -69,13 +69,13 @@ class RepeatPackets:
     def __init__(self, container: Any, stream: Any, fps: int) -> None:
         self._container, self._stream = container, stream
         self._time_base = Fraction(1, fps)
-        # Of frames not written yet, oldest first: how often each is shown, and its packet.
+        # Frames not written yet, oldest first: how often each is shown, and its packet.
         self._times: deque[int] = deque()
         self._packets: deque[Any] = deque()
         self._encoded = self._written = 0
 
     def show(self, frame: Any) -> None:
-        """Encode a new frame; it waits for its repeats."""
+        """Encode a new frame; its packet is written after its repeats are counted."""
         self._times.append(1)
         frame.pts, frame.time_base = self._encoded, self._time_base
         self._encoded += 1
@@ -84,16 +84,16 @@ class RepeatPackets:
             self._write()
 
     def repeat(self) -> None:
-        """The last frame is shown once more."""
+        """Show the last frame once more."""
         self._times[-1] += 1
 
     def finish(self) -> None:
-        """Write what is left. Raises :class:`DatasetError` if frames and packets do not match."""
+        """Write the remaining packets. Raises :class:`DatasetError` if their number is wrong."""
         self._packets.extend(self._stream.encode())
         if len(self._packets) != len(self._times):
             raise DatasetError(
                 f"the encoder gave {len(self._packets)} packets for the last"
-                f" {len(self._times)} frames; take another codec"
+                f" {len(self._times)} frames; use another codec"
             )
         while self._packets:
             self._write()

@@ -1,4 +1,4 @@
-"""Figures of the report: episode lengths, joint ranges against limits, one of each episode."""
+"""Plots of the report: episode lengths, joint ranges and limits, one episode over time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROW_INCH = 0.22
 
 
 def plot_lengths(dataset: Dataset) -> Figure:
-    """A bar per episode, coloured by the operator's verdict."""
+    """One bar for each episode, coloured by outcome."""
     lengths = lengths_s(dataset)
     outcomes = [dataset.source(record.index).outcome for record in dataset.records]
     figure, axes = _figure(height=2.4)
@@ -49,7 +49,7 @@ def plot_lengths(dataset: Dataset) -> Figure:
 
 
 def plot_ranges(ranges: Sequence[JointRange]) -> Figure:
-    """Each dimension on the scale of its own limits; without limits, on that of its range."""
+    """The range of each dimension, scaled to its limits, or to the range itself without limits."""
     figure, axes = _figure(height=0.9 + _ROW_INCH * len(ranges))
     for row, each in enumerate(ranges):
         known = np.isfinite(each.lower)
@@ -83,7 +83,7 @@ def plot_ranges(ranges: Sequence[JointRange]) -> Figure:
 
 
 def plot_episode(dataset: Dataset, index: int) -> Figure:
-    """States and actions of an episode over time, a panel per dimension that is commanded."""
+    """States and actions of an episode over time, one panel for each action dimension."""
     episode = dataset.episode(index)
     labels = dataset.info.features["action"].labels
     states = dict(
@@ -120,7 +120,7 @@ def plot_episode(dataset: Dataset, index: int) -> Figure:
 def plot_dataset(
     dataset: Dataset, ranges: Sequence[JointRange], views: Sequence[tuple[str, NDArray[Any]]]
 ) -> Figure:
-    """The report on one page: thumbnails above the lengths and ranges."""
+    """The report on one page: thumbnails at the top, lengths and ranges below."""
     columns = 6
     rows = -(-len(views) // columns)
     drawn = [_pixels(figure) for figure in (plot_lengths(dataset), plot_ranges(ranges))]
@@ -151,7 +151,7 @@ def svg(figure: Figure) -> str:
 def thumbnails(
     dataset: Dataset, episode: int, side: int, moments: Sequence[float]
 ) -> list[tuple[str, NDArray[np.uint8]]]:
-    """Small views of every colour camera at these shares of an episode, with what they show."""
+    """Titles and small images of each colour camera at these fractions of an episode."""
     found = []
     last = dataset.record(episode).length - 1
     for key in dataset.cameras:

@@ -1,4 +1,4 @@
-"""A page about a dataset: one HTML file with everything in it, and the same as one PNG."""
+"""Report about a dataset: one self-contained HTML file and a summary as PNG."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MOMENTS = (0.0, 0.5, 1.0)
 
 
 def write_report(root: Path, folder: Path) -> tuple[Path, Path]:
-    """Write ``report.html`` and ``report.png`` into a folder; their paths."""
+    """Write ``report.html`` and ``report.png`` into a folder and return their paths."""
     dataset = Dataset.open(root)
     folder.mkdir(parents=True, exist_ok=True)
     page, picture = folder / "report.html", folder / "report.png"
@@ -86,8 +86,8 @@ def _verdict(problems: Sequence[str], outside: Sequence[JointRange]) -> str:
         for each in outside
     ]
     if not lines:
-        return '<p class="good">The files are whole; nothing is outside its limits.</p>'
-    return f'<div class="bad"><p>To be looked at:</p><ul>{"".join(lines)}</ul></div>'
+        return '<p class="good">The files are complete; no value is outside its limits.</p>'
+    return f'<div class="bad"><p>Problems:</p><ul>{"".join(lines)}</ul></div>'
 
 
 def _episodes(dataset: Dataset) -> str:
@@ -140,7 +140,7 @@ def _inline(pixels: NDArray[Any]) -> str:
 
 
 def _spread(count: int, wanted: int) -> list[int]:
-    """At most ``wanted`` of so many episodes, evenly spread."""
+    """At most ``wanted`` of ``count`` indices, at equal distances."""
     return sorted(set(np.linspace(0, count - 1, min(count, wanted)).round().astype(int).tolist()))
 
 

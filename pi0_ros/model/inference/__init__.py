@@ -1,6 +1,6 @@
-"""The fast path: the same parameters as :class:`pi0_ros.model.Pi0`, arranged for one robot.
+"""Fast sampling with the parameters of a :class:`pi0_ros.model.Pi0`.
 
-Nothing here can be trained; the plain network stays the definition of the numbers.
+Nothing here can be trained. The plain network defines the numbers.
 """
 
 from pi0_ros.model.inference.arithmetic import can_compile

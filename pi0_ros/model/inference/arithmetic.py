@@ -1,7 +1,7 @@
-"""What is done between the matrix products, as functions that a compiler can fuse.
+"""The operations between the matrix products, as functions that a compiler can fuse.
 
-Eager, every line below is a pass over memory, and on a GPU a kernel of its own: some
-thousand of them in a chunk. :func:`compiled` makes one kernel of each function.
+Without compilation, every line is a pass over memory, and on a GPU a separate kernel:
+thousands per chunk. :func:`compiled` makes one kernel of each function.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.functional import gelu, rms_norm
 
 from pi0_ros.model.gemma import EPS, rotate
 
-#: Of the tanh form of GELU: x * sigmoid(x * (_LINEAR + _CUBIC * x²)).
+#: Coefficients of GELU's tanh form, written as x * sigmoid(x * (_LINEAR + _CUBIC * x²)).
 _LINEAR = 1.5957691216057308
 _CUBIC = 0.044715 * _LINEAR
 _KINDS_OF_SHAPES = 64
@@ -39,7 +39,7 @@ def add_and_normalise(
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
-    """GELU in its tanh form. On a CPU without gradients written with fewer, cheaper passes."""
+    """GELU in its tanh form. On a CPU without gradients it takes fewer, cheaper passes."""
     if x.is_cuda or torch.is_grad_enabled() or x.dtype != torch.float32:
         return gelu(x, approximate="tanh")
     return (x * x).mul_(_CUBIC).add_(_LINEAR).mul_(x).sigmoid_().mul_(x)
@@ -60,7 +60,7 @@ def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def turn_and_stack(heads: Tensor, cos: Tensor, sin: Tensor, kv_heads: int) -> tuple[Tensor, Tensor]:
     """Rotated queries, and rotated keys beside values (B, T, 2, kv_heads, head_dim).
 
-    ``heads`` (B, T, heads, head_dim): those of queries, keys and values, in this order.
+    ``heads`` (B, T, heads, head_dim) holds queries, keys and values, in this order.
     """
     turned = turn(heads[:, :, :-kv_heads], cos, sin)
     own = torch.stack((turned[:, :, -kv_heads:], heads[:, :, -kv_heads:]), dim=2)
@@ -90,11 +90,11 @@ PLAIN = Arithmetic()
 
 @cache
 def compiled() -> Arithmetic:
-    """Compiled by torch at first use for each kind of shape, in seconds. One for the process."""
-    # Imported here: it takes two seconds, and a CPU does not compile.
+    """The compiled functions of the process. Each kind of shape is compiled at first use."""
+    # The import takes two seconds, and a CPU does not need it.
     from torch._dynamo import config as dynamo_config
 
-    # Prefix, suffix and state token, of every network that was loaded: more than torch expects.
+    # Prefix, suffix and state token of every loaded network exceed torch's default limit.
     dynamo_config.recompile_limit = max(dynamo_config.recompile_limit, _KINDS_OF_SHAPES)
     return Arithmetic(
         normalise=torch.compile(normalise),
@@ -106,7 +106,7 @@ def compiled() -> Arithmetic:
 
 
 def can_compile(device: torch.device) -> bool:
-    """Whether torch finds what it compiles with: for a GPU Triton and C, for a CPU C++."""
+    """Whether torch can compile: it needs Triton and C for a GPU, C++ for a CPU."""
     if device.type == "cpu":
         return any(map(shutil.which, ("g++", "clang++")))
     return find_spec("triton") is not None and any(map(shutil.which, ("cc", "gcc", "clang")))

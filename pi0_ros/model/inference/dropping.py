@@ -1,7 +1,7 @@
-"""What of a padded observation the network has to look at.
+"""Removal of absent cameras and prompt padding.
 
-Invalid tokens take no position and are seen by no valid token, so leaving them out
-changes no number that is read.
+Invalid tokens take no position and no valid token attends to them, so removing them does
+not change the actions.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch import Tensor
 class Layout:
     """The kept part of a batch, on the host. P' = len(views) * T + text tokens.
 
-    ``views``: slots that any sample has; ``present`` (B, V') which sample has which;
+    ``views``: slots that at least one sample has; ``present`` (B, V'): which sample has which;
     ``tokens``: each sample's prompt, invalid tokens removed, zeros at the end;
-    ``valid`` (B, P'); ``complete``: nothing of it is padding.
+    ``valid`` (B, P'); ``complete``: no token is padding.
     """
 
     views: tuple[int, ...]
@@ -29,7 +29,7 @@ class Layout:
 
     @property
     def bucket(self) -> tuple[int, int, int, bool]:
-        """What decides every tensor shape: batch, views, text tokens, masked or not."""
+        """Key of all tensor shapes: batch, views, text tokens, masked or not."""
         return len(self.tokens), len(self.views), len(self.tokens[0]), self.complete
 
     @property
@@ -56,11 +56,11 @@ class Layout:
 def drop(
     image_mask: Tensor, tokens: Tensor, token_mask: Tensor, *, view_tokens: int, multiple: int
 ) -> Layout:
-    """Drops cameras that no sample has, and prompt padding down to the longest prompt.
+    """Removes cameras that no sample has, and prompt padding beyond the longest prompt.
 
     image_mask (B, V), tokens and token_mask (B, L). The text is rounded up to a
     ``multiple`` of tokens, so that few shapes occur; 1 leaves no padding at batch 1.
-    Waits for the device if the masks lie on one.
+    If the masks are on a device, the host waits for it.
     """
     if multiple < 1:
         raise ValueError(f"multiple is {multiple}: use at least 1")

@@ -1,4 +1,4 @@
-"""Recorded computations, replayed on new inputs: one launch instead of thousands."""
+"""Captured computations, replayed on new inputs: one launch instead of thousands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: Runs, and from then on repeats, a function without arguments: (repeat, its result).
+#: Runs a function without arguments; returns a function that repeats it, and the result.
 Capture = Callable[[Callable[[], Any]], tuple[Callable[[], None], Any]]
 
 _WARM_UP_RUNS = 3
@@ -23,7 +23,7 @@ def cuda_capture(device: torch.device) -> Capture:
         with torch.cuda.device(device):
             _warm_up(function)
             graph = torch.cuda.CUDAGraph()
-            # Another thread may load a checkpoint meanwhile: only our own calls count here.
+            # Another thread may load a checkpoint meanwhile, so only check this thread's calls.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 result = function()
         return graph.replay, result
@@ -32,7 +32,7 @@ def cuda_capture(device: torch.device) -> Capture:
 
 
 def _warm_up(function: Callable[[], Any]) -> None:
-    """Runs beside the stream in use, as recording requires: kernels are picked, memory taken."""
+    """Runs on a side stream, as capture requires, to select kernels and allocate memory."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

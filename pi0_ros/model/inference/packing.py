@@ -1,10 +1,10 @@
-"""Weights side by side, so that one matrix product does the work of two or three.
+"""Packed weights: one matrix product does the work of two or three.
 
 Packing is done in place, a layer at a time: the parameters of the network become
 views into the packed tensors. Names, values and ``state_dict`` stay as they are,
 nothing is held twice, and copying into the parameters fills the packed tensors. It
-saves kernel launches on a GPU; a CPU gains little, and weights mapped from a file
-would leave it for memory, so there the products stay apart.
+saves kernel launches on a GPU. A CPU gains little, and packing would copy weights that
+are mapped from a file into memory, so weights are not packed there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pi0_ros.model.siglip import SigLip, VisionBlock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Modulation:
-    """A norm, made ready: ``scale`` is 1 + weight in float32; π0.5 shifts, and gates the branch."""
+    """A norm by ``scale``, 1 + weight in float32; in π0.5 also with a shift and a branch gate."""
 
     scale: Tensor
     shift: Tensor | None = None
@@ -48,7 +48,7 @@ LayerNorms = tuple[Modulation, Modulation]
 
 
 class Linears:
-    """Linears of one input, evaluated together: as one product if they are packed."""
+    """Linears with a common input, evaluated together: as one product if they are packed."""
 
     def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] | None = None) -> None:
         self.weights = tuple(weights)
@@ -64,7 +64,7 @@ class Linears:
         return cls([w.detach() for w in weights], [b.detach() for b in biases] or None)
 
     def joined(self, x: Tensor) -> Tensor:
-        """Their outputs behind one another, (..., sum of outputs)."""
+        """Their outputs, concatenated: (..., sum of outputs)."""
         outputs = [linear(x, w, b) for w, b in zip(self.weights, self._biases, strict=True)]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
 
@@ -86,7 +86,7 @@ def _pack(parameters: Sequence[Tensor]) -> Tensor:
 
 
 class PackedLayer:
-    """One Gemma layer of one stack; its norms come from outside."""
+    """One Gemma layer of one stack; its norms are passed in."""
 
     def __init__(self, layer: GemmaLayer, arithmetic: Arithmetic, *, packed: bool) -> None:
         self._arithmetic = arithmetic
@@ -132,7 +132,7 @@ class PackedLayer:
     ) -> tuple[Tensor, Tensor]:
         """Residual stream after attention (its output, (B, T, heads * head_dim)) and MLP.
 
-        Returned as it is and as the norm ``following`` passes it on.
+        Returned as it is and normalised by ``following``.
         """
         before_attention, before_mlp = norms
         branch = linear(attended, self.output)
@@ -145,7 +145,7 @@ def attend_all(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """Attention (B, T, heads * head_dim) in which all queries see the same keys.
 
     q (B, T, heads, d), k and v (B, kv_heads, K, d); bias (B, 1, 1, K) is added to the
-    logits, None where every key counts. The query heads of one key head are rows of one
+    logits, None where every key is valid. The query heads of one key head are rows of one
     product: keys are neither repeated nor, with one key head, queries moved.
     """
     batch, length, heads, dim = q.shape
@@ -162,8 +162,8 @@ def attend_all(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
 def _attend_few(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """The same on a GPU for one key head and few queries, by the kernel that splits the keys.
 
-    Torch would take one that leaves most of the GPU idle. Asked for by name and not through
-    ``sdpa_kernel``, which would change the choice of all threads.
+    Torch would choose one that leaves most of the GPU idle. It is called by name, because
+    ``sdpa_kernel`` would change the choice of all threads.
     """
     heads = q.shape[2]
     k, v = (t.expand(-1, heads, -1, -1) for t in (k, v))
@@ -173,7 +173,7 @@ def _attend_few(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def rotary_angles(positions: Tensor, head_dim: int) -> Angles:
-    """Angles of positions (B, T) for tokens that hold their heads last."""
+    """Rotary angles of positions (B, T), for tensors (B, T, heads, head_dim)."""
     cos, sin = rotary(positions, head_dim)
     return cos.transpose(1, 2), sin.transpose(1, 2)
 

@@ -1,7 +1,7 @@
-"""What of sampling runs on the device, and may be recorded: tensors in, tensors out.
+"""The computations of sampling on the device, which a graph may capture.
 
 Shapes as in :mod:`pi0_ros.model.pi0`; P' kept prefix tokens. The prefix's keys and values
-lie in front of room for the suffix's, which every step writes anew.
+are followed by space for the suffix's, which every step overwrites.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Passes:
         self.expert = PackedStack(model.expert, packed=packed, arithmetic=arithmetic)
 
     def refresh(self) -> None:
-        """Reads again what is kept of the weights beside them."""
+        """Recomputes the values that are derived from the weights."""
         self.backbone.refresh()
         self.expert.refresh()
 
@@ -55,7 +55,7 @@ class Passes:
         suffix_positions: Tensor,
         bias: Tensor | None = None,
     ) -> Memory:
-        """Keys and values of the prefix. Of ``layout``, only what its bucket says may matter."""
+        """Keys and values of the prefix. ``layout`` may matter only through its bucket."""
         x = torch.cat((self._look(layout, images), text), dim=1)
         head_dim, suffix = self.config.backbone.head_dim, self.config.suffix_tokens
         angles = rotary_angles(positions, head_dim)
@@ -73,7 +73,7 @@ class Passes:
         return Memory(rooms=rooms, bias=bias, angles=rotary_angles(suffix_positions, head_dim))
 
     def _look(self, layout: Layout, images: Tensor) -> Tensor:
-        """Tokens (B, V' * T, W) of the present views, zeros for those of other samples only."""
+        """Tokens (B, V' * T, W) of the views; zeros where only another sample has the view."""
         batch, views = layout.present.shape
         if not len(images):
             return images.new_zeros((batch, 0, self.config.backbone.width)).to(self.backbone.dtype)
@@ -95,7 +95,7 @@ class Passes:
         return x
 
     def remember_state(self, memory: Memory, state: Tensor) -> None:
-        """π0's state token sees the prefix and itself only, and no time: once per chunk."""
+        """Stores keys and values of π0's state token, which do not depend on the time."""
         if self.config.pi05:
             return
         x = self._model.state_proj(state)[:, None].to(self.expert.dtype)
@@ -125,10 +125,10 @@ class Passes:
         final: Modulation | None,
         first: int,
     ) -> Tensor:
-        """Runs suffix tokens x (B, T, W) from number ``first`` on; they see what is before.
+        """Runs suffix tokens x (B, T, W) from number ``first`` on; they attend to all before them.
 
-        Returns them normed by ``final``. Without it they are run for their keys and values
-        only, and what the last layer would do with them is left out.
+        Returns them normed by ``final``. Without ``final``, only their keys and values are
+        needed, so the rest of the last layer is left out.
         """
         start = memory.rooms[0].shape[1] - self.config.suffix_tokens + first
         cos, sin = (t[:, first : first + x.shape[1]] for t in memory.angles)

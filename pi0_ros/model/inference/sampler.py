@@ -1,8 +1,8 @@
-"""From an observation to a chunk with as little work as the numbers allow.
+"""Samples a chunk without the computations that cannot change it.
 
-Shapes as in :mod:`pi0_ros.model.pi0`; P' valid or at least kept prefix tokens, see
-:mod:`pi0_ros.model.inference.dropping`. Here is what is decided and remembered on the host;
-what runs on the device is in :mod:`pi0_ros.model.inference.passes`.
+Shapes as in :mod:`pi0_ros.model.pi0`; P' kept prefix tokens, see
+:mod:`pi0_ros.model.inference.dropping`. This module decides and caches on the host;
+:mod:`pi0_ros.model.inference.passes` runs on the device.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pi0_ros.model.pi0 import Pi0
 
 _logger = logging.getLogger(__name__)
 
-# Masked keys get this logit rather than minus infinity: a row of nothing else stays finite.
+# Masked keys get this logit, not minus infinity, so that a row of masked keys stays finite.
 _HIDDEN = -1e30
 _RECURRING_MULTIPLE = 8
 _REMEMBERED_SHAPES = 16
@@ -42,12 +42,13 @@ _REMEMBERED_SCHEDULES = 4
 class Sampler:
     """Samples chunks from the parameters of ``model``, without gradients. One caller at a time.
 
-    Make it of a model that lies where it is to run. If ``packed`` (by default on a GPU),
-    parameters are packed in place and keep their names; change them by
-    :meth:`copy_weights_from`, never by assignment. With ``graphs``, computations at
-    batch 1 are recorded per shape; ``multiple`` rounds prompts up so that shapes recur (by
-    default those of π0.5, which change with the state). ``compile`` fuses what lies between
-    the matrix products: seconds at the first two shapes, and not meant for CPUs.
+    The model must already be on the device that is to run it. If ``packed`` (by default on a
+    GPU), parameters are packed in place and keep their names; change them by
+    :meth:`copy_weights_from`, never by assignment. With ``graphs``, computations at batch 1 are
+    captured per shape. Prompts are rounded up to a ``multiple`` of tokens so that shapes recur;
+    by default only those of π0.5 are, since they change with the state. ``compile`` fuses the
+    operations between the matrix products: it takes seconds at the first two shapes and is not
+    meant for CPUs.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Sampler:
             model,
             packed=packed,
             arithmetic=compiled() if compile else PLAIN,
-            # A recording must not run a caller's hooks, which may wait for the device.
+            # A captured graph cannot run a caller's hooks, which may wait for the device.
             hooks=graphs is None,
         )
         recurring = graphs is not None and self.config.pi05
@@ -77,7 +78,7 @@ class Sampler:
 
     @classmethod
     def on_device(cls, model: Pi0) -> Sampler:
-        """With CUDA graphs of compiled code where the parameters are on a GPU, plain elsewhere."""
+        """A sampler with CUDA graphs of compiled code on a GPU, a plain one elsewhere."""
         device = model.action_in_proj.weight.device
         if device.type != "cuda":
             return cls(model)
@@ -128,7 +129,7 @@ class Sampler:
         def denoise(state: Tensor, noise: Tensor) -> Tensor:
             return self._passes.denoise(context.memory, schedule, state, noise)
 
-        # The schedule is part of what is recorded, and lives as long as the recording.
+        # A captured graph reads the schedule's memory; as its key, the schedule lives as long.
         return self._replayed(context, schedule, denoise, inputs)
 
     @torch.no_grad()
@@ -142,7 +143,7 @@ class Sampler:
     ) -> Tensor:
         """Normalised actions (B, H, D) that continue another chunk, by ``num_steps`` steps.
 
-        Recorded as plain sampling is, backward passes included.
+        Graphs capture it like plain sampling, with the backward passes.
         """
         self.model.check_suffix(state, noise, context.batch)
         times = flow.euler_times(num_steps)
@@ -174,7 +175,7 @@ class Sampler:
 
     @torch.no_grad()
     def copy_weights_from(self, other: Pi0) -> None:
-        """Takes over another network's weights; every address, and so every recording, stays.
+        """Copies another network's weights; addresses stay, so captured graphs stay valid.
 
         Raises ValueError, with nothing copied, unless configuration and dtypes are equal.
         """
@@ -193,7 +194,7 @@ class Sampler:
     def estimate_flops(
         self, *, views: int = 3, num_steps: int = 10, prompt_tokens: int | None = None
     ) -> Flops:
-        """Operations this path spends on a chunk; the prompt counts without its padding."""
+        """Operations of this sampler for a chunk; prompt padding does not count."""
         return reduced_flops(
             self.config, views=views, num_steps=num_steps, prompt_tokens=prompt_tokens
         )
@@ -204,7 +205,7 @@ class Sampler:
 
     @property
     def vision(self) -> PackedVision:
-        """The vision tower as it is run; a caller's hooks on it run where nothing is recorded."""
+        """The vision tower that is run; a caller's hooks on it run only without graphs."""
         return self._passes.vision
 
     @property
@@ -212,7 +213,7 @@ class Sampler:
         return self.model.action_in_proj.weight.device
 
     def _prompt(self, layout: Layout) -> Tensor:
-        """Embedded text (B, L', W), remembered."""
+        """Embedded text (B, L', W), cached."""
         known = self._prompts.get(layout.tokens)
         if known is None:
             tokens = torch.tensor(layout.tokens, dtype=torch.long).to(self._device)
@@ -235,7 +236,7 @@ class Sampler:
     def _replayed(
         self, context: Context, key: Hashable, denoise: Callable[..., Tensor], inputs: list[Tensor]
     ) -> Tensor:
-        """``denoise(*inputs)``, by the recording for ``key`` where the context is one."""
+        """``denoise(*inputs)``, replayed from a graph if the context comes from one."""
         recording = context.recording
         if self.graphs is None or recording is None:
             return denoise(*inputs)

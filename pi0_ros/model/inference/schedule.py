@@ -1,4 +1,4 @@
-"""What depends on the flow time alone, computed once for the times of a sampler."""
+"""Values that depend on the flow time alone, computed once per sequence of times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pi0_ros.model.pi0 import Pi0
 class Step:
     """One Euler step of length ``delta`` (negative): the expert's norms at its time.
 
-    ``time_bias`` (width,), π0 only: what the time adds inside the action MLP.
+    ``time_bias`` (width,), π0 only: the time's term inside the action MLP.
     """
 
     delta: float
@@ -29,10 +29,10 @@ class Step:
 
 
 class Schedule:
-    """The steps through ``times``, in memory that :meth:`refresh` fills again.
+    """The steps through ``times``; :meth:`refresh` recomputes them in place.
 
-    ``action_weight`` (width, D), π0 only: the action projection and the action half
-    of the MLP behind it, with nothing between them, in one matrix.
+    ``action_weight`` (width, D), π0 only: the product of the action projection and of the
+    action half of the MLP's first matrix, which follows it directly.
     """
 
     def __init__(self, model: Pi0, expert: PackedStack, times: Sequence[float]) -> None:

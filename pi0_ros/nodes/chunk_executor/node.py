@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import JointState
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
 from pi0_msgs.msg import TeleopCommand as TeleopMessage
@@ -27,6 +26,8 @@ from pi0_ros.control import (
     Refusal,
     Tick,
 )
+from pi0_ros.embodiment.packing import state_sources
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
 from pi0_ros.nodes.chunk_executor.inputs import header_stamp_ns, to_incoming, to_teleop
 from pi0_ros.nodes.chunk_executor.operator_services import OperatorServices
@@ -74,6 +75,7 @@ class ChunkExecutor(ManagedNode):
     def setup(self) -> None:
         self._settings = read_settings(self)
         self._robot = self._settings.robot
+        self._state_sources = state_sources(self._robot)
         self._measured = [d.state is not None for d in self._robot.action]
         self._begin_anew()
         self._create_entities()
@@ -156,9 +158,10 @@ class ChunkExecutor(ManagedNode):
         self._subscribe(ActionChunk, "action_chunk", self._on_chunk, COMMAND_QOS)
         self._subscribe(TeleopMessage, "teleop_command", self._on_teleop, COMMAND_QOS)
         self._subscribe(Observation, "observation", self._on_observation, SENSOR_QOS, raw=True)
-        for topic in self.core.joints.topics:
+        for topic, source in self._state_sources.items():
             on_joints = partial(self._on_joints, topic)
-            self._subscribe(JointState, topic, on_joints, SENSOR_QOS, raw=True)
+            kind = message_class(source.message_type)
+            self._subscribe(kind, topic, on_joints, SENSOR_QOS, raw=True)
         self._clean.append(OperatorServices(self, self._ask).destroy)
         self._reader = ExecutorDiagnostics()
         self._diagnostics = DiagnosticsPublisher(
@@ -206,15 +209,10 @@ class ChunkExecutor(ManagedNode):
         """Unpack what arrived since; most ticks do not need the numbers."""
         while self._joint_bytes:
             topic, data = self._joint_bytes.popitem()
-            joints: Any = deserialize_message(data, JointState)
-            self.core.joints.update(
-                topic,
-                joints.name,
-                joints.position,
-                joints.velocity,
-                joints.effort,
-                nanoseconds(joints.header.stamp),
-            )
+            source = self._state_sources[topic]
+            message: Any = deserialize_message(data, message_class(source.message_type))
+            stamp_ns = nanoseconds(message.header.stamp)
+            self.core.joints.update(topic, *source.read(message), stamp_ns)
 
     def _ask(self, verb: str) -> Answer:
         """An operator's verb, done between two ticks."""

@@ -1,4 +1,4 @@
-"""The command topics of a robot: one writer and one publisher per controller."""
+"""The command outputs of a robot: one per controller, made by the controller's kind."""
 
 from __future__ import annotations
 
@@ -7,55 +7,53 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from pi0_ros.control import Tick
+from pi0_ros.controllers import CONTROLLER_KINDS, CommandOutput
 from pi0_ros.embodiment import Embodiment, StopBehaviour
-from pi0_ros.nodes.chunk_executor.commands import CommandWriter, command_writer
+from pi0_ros.embodiment.packing import controller_packer
 from pi0_ros.nodes.managed import COMMAND_QOS
 
-#: How long the final commands may take to be acknowledged.
-_ACKNOWLEDGE = Duration(seconds=0.5)
+#: How long the final commands may take to be acknowledged [s].
+_ACKNOWLEDGE_S = 0.5
 
 
 class Outputs:
-    """Publishes ticks, and knows whether anybody listens."""
+    """Sends the commands of ticks, and counts who listens."""
 
     def __init__(self, node: Node, embodiment: Embodiment) -> None:
-        self._node = node
         self._controllers = embodiment.controllers
-        self.writers: list[CommandWriter] = [
-            command_writer(embodiment, controller) for controller in embodiment.controllers
-        ]
-        self.publishers: list[Publisher] = [
-            node.create_publisher(writer.message_type, controller.topic, COMMAND_QOS)
-            for writer, controller in zip(self.writers, embodiment.controllers, strict=True)
-        ]
+        self.by_controller: list[CommandOutput] = []
+        for controller in embodiment.controllers:
+            kind = CONTROLLER_KINDS.get(controller.kind)
+            packer = controller_packer(embodiment, controller)
+            self.by_controller.append(kind.open_output(node, packer, COMMAND_QOS))
 
     def send(self, tick: Tick) -> None:
-        """Publish the commands of a tick, of the controllers it names."""
-        for publishes, writer, publisher in zip(
-            tick.publish, self.writers, self.publishers, strict=True
-        ):
+        """Send the commands of a tick to the controllers that it names."""
+        for publishes, output in zip(tick.publish, self.by_controller, strict=True):
             if publishes:
-                publisher.publish(writer.fill(tick.command, tick.tangent, tick.now_ns))
+                output.send(tick.command, tick.tangent, tick.now_ns)
 
     def unheard(self) -> tuple[list[str], list[str]]:
-        """Topics without a subscriber: those of arms, then those of grippers and bases."""
+        """Topics without a listener: those of arms, then those of grippers and bases."""
         arms: list[str] = []
         others: list[str] = []
-        for controller, publisher in zip(self._controllers, self.publishers, strict=True):
-            if publisher.get_subscription_count() == 0:
+        for controller, output in zip(self._controllers, self.by_controller, strict=True):
+            if output.listener_count() == 0:
                 is_arm = controller.stop is StopBehaviour.HOLD
                 (arms if is_arm else others).append(controller.topic)
         return arms, others
 
     def flush(self, *more: Publisher) -> None:
         """Wait a moment for the last messages to be acknowledged."""
-        for publisher in (*self.publishers, *more):
-            publisher.wait_for_all_acked(_ACKNOWLEDGE)
+        for output in self.by_controller:
+            output.flush(_ACKNOWLEDGE_S)
+        for publisher in more:
+            publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
 
     def destroy(self) -> None:
-        """Remove the publishers."""
-        while self.publishers:
-            self._node.destroy_publisher(self.publishers.pop())
+        """Close every output."""
+        while self.by_controller:
+            self.by_controller.pop().close()
 
 
 def unheard_reason(topics: list[str]) -> str | None:

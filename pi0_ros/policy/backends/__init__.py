@@ -1,1 +1,1 @@
-"""Where the network runs."""
+"""Backends of the policy: a network in this process, or one behind a server."""

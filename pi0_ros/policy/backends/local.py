@@ -21,13 +21,13 @@ from pi0_ros.policy.options import InferenceOptions, RtcOptions
 from pi0_ros.policy.pipeline import ModelInputs, Pipeline
 from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
-# The second pass no longer allocates: what follows is as fast as it gets. Its prompt is of
-# another length, after which compiled code takes any.
+# The second pass no longer allocates memory. Its prompt has another length, after which
+# compiled code accepts any length.
 _WARM_UP_PROMPTS = ("warm up", "warm up once more")
 
 
 class Network(Protocol):
-    """What samples chunks; tensors may be on any device."""
+    """A sampler of chunks; tensors may be on any device."""
 
     def prefill(self, inputs: Inputs) -> Any:
         """The part of the network that depends on cameras and prompt alone."""
@@ -79,7 +79,7 @@ class LocalPolicy:
 
     @property
     def can_continue(self) -> bool:
-        """True of π0 and π0.5."""
+        """True for π0 and π0.5."""
         return isinstance(self._model, Sampler)
 
     def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
@@ -107,7 +107,7 @@ class LocalPolicy:
         return Chunk(actions=actions, stage_ms=watch.stage_ms())
 
     def _warm_up(self, example: Observation) -> None:
-        """The first backward pass would otherwise come late to a robot in motion."""
+        """Includes a backward pass: the first one is slow and would delay a moving robot."""
         for prompt in _WARM_UP_PROMPTS:
             chunk = self.infer(replace(example, prompt=prompt))
         if self._options.continuing is not None and self.can_continue:
@@ -119,8 +119,9 @@ class LocalPolicy:
     def _record_continuing(
         self, prefix: Context, state: torch.Tensor, noise: torch.Tensor, observation: Observation
     ) -> None:
-        """A prompt of another length is recorded anew, which takes a second: all of it now,
-        and not in the midst of the motion that the next chunk is to continue.
+        """Captures the graph of a continued chunk along with the first chunk of a prompt length.
+
+        It takes a second, which would otherwise delay the chunk that continues a motion.
         """
         if self._options.continuing is not None:
             nothing = np.zeros((0, len(self._pipeline.embodiment.action)), dtype=np.float32)
@@ -135,7 +136,7 @@ class LocalPolicy:
         raise PolicyError("π0-small cannot continue a chunk; use strategy:=sequential")
 
     def _continuation(self, remaining: RemainingActions, observation: Observation) -> Continuation:
-        """The old chunk's absolute actions in model space, relative to the state of now."""
+        """The old chunk's absolute actions in model space, relative to the current state."""
         _, horizon, width = self._noise_shape
         rows = len(remaining.actions)
         target = np.zeros((1, horizon, width), dtype=np.float32)
@@ -155,7 +156,7 @@ def batch_of_one(sample: ModelInputs) -> Inputs:
 
 
 def example_observation(embodiment: Embodiment, size: int) -> Observation:
-    """An observation nobody made: grey views, zero state. For warm-up and tests."""
+    """A synthetic observation for warm-up and tests: grey views, zero state."""
     return Observation(
         images=np.full((sum(embodiment.slot_mask), size, size, 3), 128, dtype=np.uint8),
         slot_mask=embodiment.slot_mask,
@@ -168,9 +169,9 @@ def example_observation(embodiment: Embodiment, size: int) -> Observation:
 def continuation(
     target: torch.Tensor, executed: torch.Tensor, delay: int, rows: int, options: RtcOptions
 ) -> Continuation:
-    """How to continue ``target`` (B, H, D), of which the first ``rows`` rows are meant.
+    """The continuation of ``target`` (B, H, D), whose first ``rows`` rows are valid.
 
-    ``executed`` (D,) bool: dimensions that are no padding; the first ``delay`` rows are frozen.
+    ``executed`` (D,) bool is false in padded dimensions; the first ``delay`` rows are frozen.
     """
     horizon = target.shape[1]
     if options.mode == "prefix":
@@ -185,7 +186,7 @@ def continuation(
 
 
 def _network(model: Pi0 | Pi0Small) -> tuple[Network, tuple[torch.nn.Module, ...]]:
-    """The network as it is sampled from, and its vision towers."""
+    """The sampler of a network, and its vision towers."""
     if isinstance(model, Pi0Small):
         return SmallSampler(model.eval()), tuple(model.vision)
     sampler = Sampler.on_device(model.eval())
@@ -198,7 +199,7 @@ def _is_new_recording(prefix: Any) -> bool:
 
 
 def _check_fit(manifest: Manifest, embodiment: Embodiment) -> None:
-    """Refuse before the weights are read, which may take a minute."""
+    """Refuse a checkpoint of another robot before its weights are read, which takes a minute."""
     problems = check_compatibility(manifest, embodiment)
     if problems:
         raise IncompatibleError(

@@ -39,7 +39,7 @@ class RemotePolicy:
     """
 
     image_size = IMAGE_SIZE
-    can_continue = False  # the protocol has no place for what is left of a chunk
+    can_continue = False  # the protocol cannot carry the remaining actions of a chunk
 
     def __init__(
         self,
@@ -60,12 +60,12 @@ class RemotePolicy:
 
     @property
     def trained(self) -> bool:
-        """Whether the weights were trained, where the server says so; else taken to be."""
+        """Whether the weights were trained; true unless the server says otherwise."""
         return self.metadata.get("trained", True) is not False
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the server said about itself at the latest connection."""
+        """The server's description of itself at the latest connection."""
         return self._client.metadata
 
     def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
@@ -91,7 +91,7 @@ class RemotePolicy:
         self._client.close()
 
     def _check_metadata(self) -> None:
-        """A server of this suite names its robot: refuse another one's actions."""
+        """A server of this suite names its robot: refuse actions for another one."""
         expected: dict[str, Any] = {
             "embodiment": self._embodiment.name,
             "action_names": list(self._embodiment.action_names),
@@ -103,7 +103,7 @@ class RemotePolicy:
                 raise PolicyError(f"serves {key} {found}, this robot needs {value}")
 
     def _actions(self, reply: Any) -> NDArray[np.float32]:
-        """The actions of a reply, copied: what msgpack gives is read-only."""
+        """The actions of a reply, copied because msgpack's arrays are read-only."""
         if not isinstance(reply, dict) or "actions" not in reply:
             found = ", ".join(map(str, reply)) if isinstance(reply, dict) else type(reply).__name__
             raise PolicyError(f"the answer has no actions, only {found or 'an empty map'}")
@@ -116,7 +116,7 @@ class RemotePolicy:
                 f"actions have shape {actions.shape}, {self._embodiment.name} needs {shape}:"
                 " steps by actions"
             )
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        with np.errstate(over="ignore"):  # a value out of range becomes infinite, and is refused
             copied = actions.astype(np.float32)
         finite = np.isfinite(copied)
         if not finite.all():
@@ -130,7 +130,7 @@ def _kind(value: Any) -> str:
 
 
 def _stage_ms(marks_s: list[float], reply: dict[str, Any]) -> tuple[float, ...]:
-    """Durations in the order of the stages; ``server`` is what the server says it took, else 0."""
+    """Durations in the order of the stages; ``server`` is as the server reports it, else 0."""
     encode, exchange, check = (1e3 * duration for duration in np.diff(marks_s).tolist())
     timing = reply.get("server_timing")
     said = timing.get("infer_ms") if isinstance(timing, dict) else None

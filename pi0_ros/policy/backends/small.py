@@ -1,4 +1,4 @@
-"""π0-small in the place of the sampler of π0."""
+"""A sampler of π0-small with the interface of π0's."""
 
 from __future__ import annotations
 

@@ -26,12 +26,12 @@ class StageWatch:
             tower.register_forward_hook(self._after_vision)
 
     def restart(self) -> None:
-        """An inference begins."""
+        """Start to time an inference."""
         self._began_s = self._last_s = time.perf_counter()
         self._spent_s = {"vision": 0.0}
 
     def mark(self, stage: str) -> None:
-        """End a stage; it began where the one before it ended."""
+        """End a stage, which began at the previous mark."""
         now_s = self._now_s()
         self._spent_s[stage] = now_s - self._last_s
         self._last_s = now_s

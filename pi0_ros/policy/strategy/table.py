@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from pi0_ros.extensions import STRATEGIES, ExtensionError
+from pi0_ros.extensions import STRATEGIES, UnknownEntryError
 from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.strategy.base import ChunkTiming, Strategy
 
 
 def strategies() -> dict[str, type[Strategy]]:
-    """Every known strategy by name. Raises :class:`PolicyError` for one that is none."""
-    return {name: _strategy(name) for name in STRATEGIES.names()}
+    """Every strategy that can be loaded, by name."""
+    found = {}
+    for name in STRATEGIES.names():
+        with suppress(PolicyError):  # a broken package harms only those who choose its strategy
+            found[name] = _strategy(name)
+    return found
 
 
 def _strategy(name: str) -> type[Strategy]:
     try:
-        loaded = STRATEGIES.load(name)
-    except ExtensionError as error:
+        loaded = STRATEGIES.get(name)
+    except UnknownEntryError as error:
         raise PolicyError(str(error)) from error
-    if not (isinstance(loaded, type) and issubclass(loaded, Strategy) and loaded.name == name):
+    if not (issubclass(loaded, Strategy) and loaded.name == name):
         raise PolicyError(f"chunk strategy {name!r} must be a subclass of Strategy of that name")
     return loaded
 

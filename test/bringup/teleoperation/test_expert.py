@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pi0_bringup.simulation.transfer_cube import TransferCube
-from pi0_bringup.simulation.viperx import command_wiring, from_gym, to_gym
+from pi0_bringup.simulation.viperx import from_gym, joint_mappings, to_gym
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert, UnreachableError
 from pi0_bringup.teleoperation.expert.trial import TransferTrial
 from pi0_ros.embodiment import Embodiment, load
@@ -49,7 +49,7 @@ def test_the_motion_begins_where_the_arms_are_and_is_slower_than_the_limits(
     assert 6.0 < motion.duration_s < 12.0
 
 
-def test_says_where_the_hand_cannot_reach(trossen: Embodiment, expert: TransferExpert) -> None:
+def test_says_where_the_gripper_cannot_reach(trossen: Embodiment, expert: TransferExpert) -> None:
     with pytest.raises(UnreachableError, match=r"cannot reach \[.*\] m: it ends .* cm away"):
         expert.plan(np.array((0.1, 1.5, 0.02)), trossen.home, 0)
 
@@ -62,9 +62,11 @@ def test_a_motion_is_linear_between_samples_and_at_rest_outside() -> None:
 
 
 def test_gym_alohas_numbers_survive_the_way_through_the_embodiment(trossen: Embodiment) -> None:
-    wires = command_wiring(trossen)
+    mappings = joint_mappings(trossen)
     gym_action = np.linspace(0.0, 1.0, 14)
-    np.testing.assert_allclose(to_gym(wires, from_gym(wires, gym_action)), gym_action, atol=1e-6)
+    np.testing.assert_allclose(
+        to_gym(mappings, from_gym(mappings, gym_action)), gym_action, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1])

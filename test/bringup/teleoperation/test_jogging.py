@@ -1,4 +1,4 @@
-"""Jogging joints, hands and a base."""
+"""Jogging joints, end_effectors and a base."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pi0_bringup.simulation.viperx import ARM_JOINTS
-from pi0_bringup.teleoperation.jogging import Hand, Jog, JogSpeeds
+from pi0_bringup.teleoperation.jogging import EndEffector, Jog, JogSpeeds
 from pi0_bringup.teleoperation.kinematics import ArmKinematics, load_model
 from pi0_ros.embodiment import Embodiment, load
 
@@ -30,14 +30,16 @@ def kinematics() -> ArmKinematics:
     )
 
 
-def engaged(robot: Embodiment, speeds: JogSpeeds | None = None, **hands: Hand) -> Jog:
-    jog = Jog(robot, hands, speeds or JogSpeeds())
+def engaged(
+    robot: Embodiment, speeds: JogSpeeds | None = None, **end_effectors: EndEffector
+) -> Jog:
+    jog = Jog(robot, end_effectors, speeds or JogSpeeds())
     jog.engage(start(robot))
     return jog
 
 
 def start(robot: Embodiment) -> NDArray[np.float64]:
-    """The home pose with a bent wrist: a straight one is slow to turn the hand."""
+    """The home pose with a bent wrist: a straight one is slow to turn the end_effector."""
     pose = robot.home
     if "left_wrist_angle" in robot.action_names:
         pose[robot.action_names.index("left_wrist_angle")] = 0.9
@@ -64,8 +66,10 @@ def test_a_base_is_commanded_a_velocity_that_is_zero_again_without_a_share() -> 
     assert jog.advance({}, PERIOD_S, robot.home)[0][base] == 0.0
 
 
-def test_a_joint_runs_no_further_ahead_of_the_robot_than_the_leash(trossen: Embodiment) -> None:
-    jog = engaged(trossen, JogSpeeds(joint_share=1.0, leash_s=0.1))
+def test_a_joint_runs_no_further_ahead_of_the_robot_than_the_largest_lead(
+    trossen: Embodiment,
+) -> None:
+    jog = engaged(trossen, JogSpeeds(joint_share=1.0, max_lead_s=0.1))
     for _ in range(50):
         position, _ = jog.advance({"left_waist": 1.0}, PERIOD_S, start(trossen))
     assert position[0] == pytest.approx(trossen.home[0] + 0.1 * trossen.limits.velocity[0])
@@ -86,7 +90,7 @@ def test_a_joint_stops_at_its_limit(trossen: Embodiment) -> None:
 def test_a_hand_moves_straight_along_an_axis_of_the_world_and_keeps_its_orientation(
     trossen: Embodiment, kinematics: ArmKinematics, target: str, shift: tuple[float, float, float]
 ) -> None:
-    jog = engaged(trossen, JogSpeeds(linear_m_s=0.1), left=Hand(LEFT, kinematics))
+    jog = engaged(trossen, JogSpeeds(linear_m_s=0.1), left=EndEffector(LEFT, kinematics))
     before = kinematics.forward(start(trossen)[:6])
     position = start(trossen)
     for _ in range(25):
@@ -98,7 +102,7 @@ def test_a_hand_moves_straight_along_an_axis_of_the_world_and_keeps_its_orientat
 
 
 def test_a_hand_turns_in_place(trossen: Embodiment, kinematics: ArmKinematics) -> None:
-    jog = engaged(trossen, JogSpeeds(angular_rad_s=0.5), left=Hand(LEFT, kinematics))
+    jog = engaged(trossen, JogSpeeds(angular_rad_s=0.5), left=EndEffector(LEFT, kinematics))
     before = kinematics.forward(start(trossen)[:6])
     position = start(trossen)
     for _ in range(25):
@@ -112,7 +116,7 @@ def test_a_hand_turns_in_place(trossen: Embodiment, kinematics: ArmKinematics) -
 def test_a_hand_at_the_end_of_its_arm_stays_and_comes_back(
     trossen: Embodiment, kinematics: ArmKinematics
 ) -> None:
-    jog = engaged(trossen, JogSpeeds(linear_m_s=0.5), left=Hand(LEFT, kinematics))
+    jog = engaged(trossen, JogSpeeds(linear_m_s=0.5), left=EndEffector(LEFT, kinematics))
     position, fastest = start(trossen), 0.0
     for _ in range(100):
         position, rate = jog.advance({"left.z": 1.0}, PERIOD_S, position)
@@ -125,12 +129,12 @@ def test_a_hand_at_the_end_of_its_arm_stays_and_comes_back(
 
 
 def test_names_what_cannot_be_jogged(trossen: Embodiment, kinematics: ArmKinematics) -> None:
-    jog = engaged(trossen, left=Hand(LEFT, kinematics))
+    jog = engaged(trossen, left=EndEffector(LEFT, kinematics))
     jog.check("-left.yaw")
     jog.check("right_gripper")
-    with pytest.raises(ValueError, match=r"called 'left\.up'; there are .*left\."):
+    with pytest.raises(ValueError, match=r"unknown jog target 'left\.up'; there are .*left\."):
         jog.check("left.up")
-    with pytest.raises(ValueError, match="hand 'left' names dimension 'waist'"):
-        Jog(trossen, {"left": Hand(("waist",), kinematics)}, JogSpeeds())
+    with pytest.raises(ValueError, match="end effector 'left' names dimension 'waist'"):
+        Jog(trossen, {"left": EndEffector(("waist",), kinematics)}, JogSpeeds())
     with pytest.raises(ValueError, match="joint_share is 2"):
         JogSpeeds(joint_share=2.0)

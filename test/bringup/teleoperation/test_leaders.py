@@ -52,7 +52,7 @@ def test_says_which_leader_is_missing_silent_or_broken(leaders: LeaderArms) -> N
     assert leaders.problem(200 * MS) is None
     assert leaders.problem(300 * MS) == f"{LEFT} stopped 0.30 s ago"
     leaders.update(RIGHT, JOINTS[:-1], pose(OPEN)[:-1], 300 * MS)
-    assert leaders.problem(300 * MS) == f"{RIGHT} says nothing finite of joint 'gripper'"
+    assert leaders.problem(300 * MS) == f"{RIGHT} has no finite position of joint 'gripper'"
 
 
 def test_the_gesture_is_both_handles_closed(leaders: LeaderArms) -> None:
@@ -85,9 +85,9 @@ def test_a_gesture_counts_when_held_and_only_after_it_was_seen_undone() -> None:
 def test_the_approach_begins_at_the_follower_ends_at_the_leader_and_keeps_its_speed() -> None:
     approach = Approach(np.array((0.6, -0.1)), speed=np.array((0.3, 0.3)))
     assert approach.duration_s == pytest.approx(3.0)
-    np.testing.assert_allclose(approach.added(0.0)[0], (0.6, -0.1))
-    np.testing.assert_allclose(approach.added(99.0)[0], (0.0, 0.0))
-    rates = [abs(approach.added(t)[1][0]) for t in np.linspace(0.0, 3.0, 31)]
+    np.testing.assert_allclose(approach.offset(0.0)[0], (0.6, -0.1))
+    np.testing.assert_allclose(approach.offset(99.0)[0], (0.0, 0.0))
+    rates = [abs(approach.offset(t)[1][0]) for t in np.linspace(0.0, 3.0, 31)]
     assert max(rates) == pytest.approx(0.3)
 
 

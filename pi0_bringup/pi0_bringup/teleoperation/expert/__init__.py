@@ -1,1 +1,1 @@
-"""A scripted demonstrator of gym-aloha's cube transfer: waypoints, then joint motion."""
+"""A scripted expert for the scene ``transfer_cube``: waypoints, joint motion, trial runs."""

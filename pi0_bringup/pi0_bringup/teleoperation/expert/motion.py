@@ -1,4 +1,4 @@
-"""From waypoints of the hands to joint values at every control tick."""
+"""Converts gripper waypoints to joint values at every control tick."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from transforms3d.euler import euler2mat
 
-from pi0_bringup.simulation.viperx import ARM_JOINTS, SIDES, command_wiring, from_gym, to_gym
+from pi0_bringup.simulation.viperx import ARM_JOINTS, SIDES, from_gym, joint_mappings, to_gym
 from pi0_bringup.teleoperation.expert.waypoints import (
     Variation,
     Waypoint,
@@ -21,20 +21,20 @@ from pi0_ros.embodiment import Embodiment
 
 #: From the gripper's link to the point between the fingertips [m].
 GRIP_POINT = (0.14, 0.0, 0.0)
-#: Amplitude [m] and frequencies [Hz] of a hand's tremor.
+#: Amplitude [m] and frequencies [Hz] of the tremor of a human hand.
 _TREMOR_M = 0.0004
 _TREMOR_HZ = (0.7, 1.3, 2.1)
-#: A waypoint missed by more cannot be what was meant [m].
+#: A waypoint with a larger position error counts as unreachable [m].
 _UNREACHED_M = 0.02
 
 
 class UnreachableError(ValueError):
-    """The cube lies, or a hand should go, where the arm cannot."""
+    """A waypoint is out of the arm's reach."""
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Both arms sampled every ``period_s``: positions and rates (T, A), in the robot's units."""
+    """Samples of both arms every ``period_s``: positions and rates (T, A), in embodiment units."""
 
     period_s: float
     positions: FloatArray
@@ -46,7 +46,7 @@ class Motion:
         return (len(self.positions) - 1) * self.period_s
 
     def at(self, time_s: float) -> tuple[FloatArray, FloatArray]:
-        """Position and rate (A,) each, linear between samples; at rest before and after."""
+        """Position and rate (A,) each, linear between samples; the rate is 0 outside of them."""
         steps = time_s / self.period_s
         last = len(self.positions) - 1
         if steps < 0.0 or steps >= last:
@@ -59,8 +59,8 @@ class Motion:
         return position, rate
 
 
-class ViperXHand:
-    """One arm of gym-aloha's model; its hand points away from its base wherever it is."""
+class ViperXArm:
+    """One arm of gym-aloha's model; its gripper always points away from its base."""
 
     def __init__(self, model: mujoco.MjModel, side: str) -> None:
         joints = [f"vx300s_{side}/{joint}" for joint in ARM_JOINTS]
@@ -68,7 +68,7 @@ class ViperXHand:
         self._base = np.array(model.body(f"vx300s_{side}").pos)
 
     def waypoint(self, joints: FloatArray, opening: float) -> Waypoint:
-        """Where the hand is with these joint values (6,), level as at ALOHA's start pose."""
+        """The waypoint at time 0 for these joint values (6,), with the gripper not rolled."""
         pose = self._arm.forward(joints)
         pitch = float(np.arcsin(np.clip(-pose.rotation[2, 0], -1.0, 1.0)))
         return Waypoint(time_s=0.0, position=pose.position, pitch=pitch, roll=0.0, opening=opening)
@@ -76,7 +76,7 @@ class ViperXHand:
     def follow(
         self, poses: Sequence[tuple[FloatArray, float, float]], start: FloatArray
     ) -> FloatArray:
-        """Joint values (T, 6) for positions, pitches and rolls, from ``start`` (6,) on.
+        """Joint values (T, 6) for positions, pitches and rolls; the search starts at ``start``.
 
         Raises :class:`UnreachableError`.
         """
@@ -85,12 +85,12 @@ class ViperXHand:
         for k, (position, pitch, roll) in enumerate(poses):
             away = position - self._base
             yaw = float(np.arctan2(away[1], away[0]))
-            # Intrinsic yaw, pitch, roll: x of the hand points outwards and down.
+            # Intrinsic yaw, pitch, roll: the x axis of the gripper points outwards and down.
             rotation = np.asarray(euler2mat(yaw, pitch, roll, "rzyx"))
             solution = self._arm.solve(Pose(position, rotation), joints, iterations=20)
             if solution.position_error_m > _UNREACHED_M:
                 raise UnreachableError(
-                    f"the hand cannot reach {np.round(position, 3).tolist()} m: it ends "
+                    f"the gripper cannot reach {np.round(position, 3).tolist()} m: it ends "
                     f"{solution.position_error_m * 100:.1f} cm away"
                 )
             rows[k] = joints = solution.joints
@@ -98,15 +98,15 @@ class ViperXHand:
 
 
 class TransferExpert:
-    """Plans demonstrations for the arms of an embodiment with gym-aloha's model of them.
+    """Plans demonstrations for a ViperX pair with gym-aloha's model of it.
 
     Raises ValueError if the embodiment is not a ViperX pair.
     """
 
     def __init__(self, model: mujoco.MjModel, embodiment: Embodiment) -> None:
-        self._wires = command_wiring(embodiment)
+        self._mappings = joint_mappings(embodiment)
         self._period_s = 1.0 / embodiment.rates.control_hz
-        self._hands = {side: ViperXHand(model, side) for side in SIDES}
+        self._arms = {side: ViperXArm(model, side) for side in SIDES}
 
     def plan(
         self,
@@ -115,14 +115,14 @@ class TransferExpert:
         seed: int,
         variation: Variation | None = None,
     ) -> Motion:
-        """The demonstration for a cube at (3,) [m] that begins at ``action`` (A,).
+        """Plan the demonstration for a cube at (3,) [m], beginning at ``action`` (A,).
 
         Raises :class:`UnreachableError`.
         """
-        start = to_gym(self._wires, action)
+        start = to_gym(self._mappings, action)
         begin = {side: start[7 * k : 7 * k + 6] for k, side in enumerate(SIDES)}
         left, right = (
-            self._hands[side].waypoint(begin[side], float(start[7 * k + 6]))
+            self._arms[side].waypoint(begin[side], float(start[7 * k + 6]))
             for k, side in enumerate(SIDES)
         )
         script = transfer_script(cube, left, right, seed, variation)
@@ -131,8 +131,8 @@ class TransferExpert:
         columns = []
         for side, waypoints in zip(SIDES, (script.left, script.right), strict=True):
             poses, openings = _sampled(waypoints, times, random)
-            columns += [self._hands[side].follow(poses, begin[side]), openings[:, None]]
-        positions = from_gym(self._wires, np.hstack(columns))
+            columns += [self._arms[side].follow(poses, begin[side]), openings[:, None]]
+        positions = from_gym(self._mappings, np.hstack(columns))
         positions[0] = action
         return Motion(self._period_s, positions, np.gradient(positions, self._period_s, axis=0))
 
@@ -140,23 +140,23 @@ class TransferExpert:
 def _sampled(
     waypoints: tuple[Waypoint, ...], times: FloatArray, random: np.random.Generator
 ) -> tuple[list[tuple[FloatArray, float, float]], FloatArray]:
-    """Poses of one hand at the times, and its gripper's opening (T,)."""
+    """Poses of one gripper at the times, and its opening (T,)."""
     knots = np.array([w.time_s for w in waypoints])
     values = np.array([(*w.position, w.pitch, w.roll, w.opening) for w in waypoints])
     k = np.clip(np.searchsorted(knots, times, side="right") - 1, 0, len(knots) - 2)
     span = knots[k + 1] - knots[k]
     s = np.clip((times - knots[k]) / span, 0.0, 1.0)
-    # Minimum jerk (Flash and Hogan 1985): at rest at each waypoint, as hands are.
+    # Minimum jerk (Flash and Hogan 1985), at rest at each waypoint, as human hands move.
     share = s**3 * (10.0 - 15.0 * s + 6.0 * s**2)
     rows = values[k] + share[:, None] * (values[k + 1] - values[k])
-    # A gripper's limit is its speed: an even pace is the soonest within it.
+    # Only its speed limits a gripper: a constant speed is the fastest motion.
     rows[:, 5] = np.interp(times, knots, values[:, 5])
     rows[:, :3] += _tremor(times, random)
     return [(row[:3], float(row[3]), float(row[4])) for row in rows], rows[:, 5]
 
 
 def _tremor(times: FloatArray, random: np.random.Generator) -> FloatArray:
-    """A hand is never quite still: (T, 3) [m], zero at the start."""
+    """The tremor of a human hand: (T, 3) [m], zero at the start."""
     phases = random.uniform(0.0, 2.0 * np.pi, (len(_TREMOR_HZ), 3))
     turns = 2.0 * np.pi * np.multiply.outer(times, np.array(_TREMOR_HZ))
     waves = np.sin(turns[:, :, None] + phases) - np.sin(phases)

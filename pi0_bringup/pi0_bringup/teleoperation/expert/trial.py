@@ -1,4 +1,4 @@
-"""One demonstration in the simulation, through the executor, in simulated time and one process."""
+"""One demonstration through the executor's limits, in simulated time and one process."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pi0_ros.control import Executor, ExecutorState, TeleopCommand, Tuning
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
-#: The cube falls onto the table and comes to rest in less [s].
+#: The cube comes to rest on the table in less [s].
 SETTLE_S = 0.5
-#: How long the robot is watched after the last command [s].
-_AFTER_S = 0.3
+#: Simulated time after the last command in which the reward is still observed [s].
+_TAIL_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What came of one demonstration; rewards are gym-aloha's."""
+    """The result of one demonstration; rewards are the scene's."""
 
     seed: int
     cube: tuple[float, float]
@@ -36,7 +36,7 @@ class Trial:
 
 
 class TransferTrial:
-    """Demonstrates in a simulation of its own, within the executor's limits."""
+    """Demonstrates in its own simulation, within the executor's limits."""
 
     def __init__(self, robot: Embodiment, variation: Variation | None = None) -> None:
         self._robot = robot
@@ -46,7 +46,7 @@ class TransferTrial:
         self._period_ns = round(NS_PER_S / robot.rates.control_hz)
 
     def run(self, seed: int) -> Trial:
-        """Reset with the seed, demonstrate with the same one, judge.
+        """Reset and demonstrate with the seed, and read the reward.
 
         Raises RuntimeError if the executor refuses a command.
         """
@@ -58,7 +58,7 @@ class TransferTrial:
         cube = self._scene.cube_pose[:3]
         motion = self._expert.plan(cube, self._scene.measured_action(), seed, self._variation)
         rewards, errors = self._demonstrate(motion)
-        best, full = max(rewards), self._scene.max_reward
+        best, full = max(rewards), self._scene.task.max_reward
         reached = rewards.index(full) * self._period_ns * S_PER_NS if full in rewards else None
         commanded = self._executor.commanded
         return Trial(
@@ -66,7 +66,7 @@ class TransferTrial:
             cube=(float(cube[0]), float(cube[1])),
             best_reward=best,
             last_reward=rewards[-1],
-            succeeded=best == full,
+            succeeded=self._scene.task.is_solved(best),
             duration_s=motion.duration_s,
             success_s=reached,
             following_error=max(errors),
@@ -74,7 +74,7 @@ class TransferTrial:
         )
 
     def _demonstrate(self, motion: Motion) -> tuple[list[int], list[float]]:
-        """Reward and distance of the command from the plan, at every tick."""
+        """Reward and distance between command and plan, at every tick."""
         begin_ns = self._now_ns
         rewards, errors = [], []
         for _ in range(self._ticks(motion.duration_s)):
@@ -94,7 +94,7 @@ class TransferTrial:
             velocity=np.empty(0),
         )
         self._executor.teleoperate(released, self._now_ns)
-        for _ in range(self._ticks(_AFTER_S)):
+        for _ in range(self._ticks(_TAIL_S)):
             self._tick()
             rewards.append(self._scene.reward)
         return rewards, errors
@@ -110,7 +110,7 @@ class TransferTrial:
         )
 
     def _tick(self) -> FloatArray:
-        """One control period of the executor and of the physics; the command (A,)."""
+        """Advance executor and physics by one control period; returns the command (A,)."""
         self._now_ns += self._period_ns
         for topic, reading in self._scene.joint_readings().items():
             self._executor.joints.heard(topic, self._now_ns)

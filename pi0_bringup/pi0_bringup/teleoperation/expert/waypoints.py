@@ -1,4 +1,4 @@
-"""What the two hands do to hand the cube over, as timed waypoints with a human's variation."""
+"""The waypoints of both grippers in a transfer of the cube, with the variation of a human."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pi0_ros.arrays import FloatArray
 
 OPEN, CLOSED = 1.0, 0.0
 
-#: Where the cube changes hands [m], between the arms and above the table.
+#: Where the left gripper takes the cube [m], between the arms and above the table.
 _MEETING = np.array((0.0, 0.5, 0.25))
-#: Downward tilt of the right hand [rad] when it picks and when it hands over.
+#: Downward tilt of the right gripper [rad] when it picks and when it gives the cube.
 _PICK_PITCH = math.radians(65.0)
 _MEET_PITCH = math.radians(45.0)
-#: The left hand lies level and turned on its side, so that its fingers pass the right ones.
+#: The left gripper is rolled onto its side, so that its fingers pass the right ones.
 _LEFT_ROLL = math.radians(90.0)
 _UP = np.array((0.0, 0.0, 1.0))
-#: How far above the cube the hand stops before it descends, and how far it lifts it [m].
+#: How far above the cube the gripper stops before it descends, and how far it lifts [m].
 _ABOVE_M, _LIFT_M = 0.10, 0.08
-#: From the meeting point [m]: where the left hand waits, where it takes the cube to, and
-#: where the right hand withdraws to.
+#: Offsets from the meeting point [m]: where the left gripper waits, where it brings the cube,
+#: and where the right gripper withdraws.
 _ASIDE = np.array((-0.12, 0.0, 0.0))
 _KEPT = np.array((-0.06, 0.0, 0.0))
 _BACK = np.array((0.12, 0.0, 0.04))
@@ -31,7 +31,7 @@ _BACK = np.array((0.12, 0.0, 0.04))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waypoint:
-    """Where one hand is at a time: grip point (3,) [m], tilt [rad], roll [rad], opening 0..1."""
+    """Pose of a gripper at a time: grip point (3,) [m], tilt [rad], roll [rad], opening 0..1."""
 
     time_s: float
     position: FloatArray
@@ -42,7 +42,7 @@ class Waypoint:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Waypoints of the left and the right hand, in the order of time, and when it is over."""
+    """Waypoints of the left and the right gripper in the order of time, and the total time."""
 
     left: tuple[Waypoint, ...]
     right: tuple[Waypoint, ...]
@@ -51,12 +51,12 @@ class Script:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """How much one demonstration differs from the next; 0 is the plain script.
+    """Standard deviations between demonstrations; with zeros every demonstration is the same.
 
-    ``coarse_m``, ``near_m``, ``fine_m``: standard deviation of waypoints in free space, close
-    to the cube, and where it is gripped [m]; ``meeting_m``: of the meeting point;
-    ``tilt_rad``: of the hands' tilt; ``pace``: spread of each duration, as a share of it.
-    Every draw is cut off at two deviations.
+    ``coarse_m``, ``near_m`` and ``fine_m`` are those of waypoints in free space, close to the
+    cube, and where it is gripped [m]; ``meeting_m`` is that of the meeting point, ``tilt_rad``
+    that of the grippers' tilt, ``pace`` that of each duration as a share of it. Every draw is
+    clipped at two deviations.
     """
 
     coarse_m: float = 0.015
@@ -67,8 +67,8 @@ class Variation:
     pace: float = 0.15
 
 
-class _Hand:
-    """Appends waypoints of one hand, each relative to the one before."""
+class _WaypointPath:
+    """Appends waypoints of one gripper, each relative to the previous one."""
 
     def __init__(self, start: Waypoint) -> None:
         self.waypoints = [start]
@@ -77,16 +77,16 @@ class _Hand:
     def last(self) -> Waypoint:
         return self.waypoints[-1]
 
-    def go(self, duration_s: float, **changes: Any) -> float:
-        """Be elsewhere, or otherwise, this much later; returns when."""
+    def move(self, duration_s: float, **changes: Any) -> float:
+        """Append a waypoint with these changes after a duration; returns its time."""
         time_s = self.last.time_s + duration_s
         self.waypoints.append(replace(self.last, time_s=time_s, **changes))
         return time_s
 
     def wait_until(self, time_s: float) -> None:
-        """Stay as it is."""
+        """Repeat the last waypoint at this time."""
         if time_s > self.last.time_s:
-            self.go(time_s - self.last.time_s)
+            self.move(time_s - self.last.time_s)
 
 
 def transfer_script(
@@ -96,40 +96,40 @@ def transfer_script(
     seed: int,
     variation: Variation | None = None,
 ) -> Script:
-    """Hand the cube at ``cube`` (3,) [m] from the right hand to the left one.
+    """Waypoints that bring the cube at (3,) [m] from the right gripper to the left one.
 
     The same seed gives the same script.
     """
     draw = _Draw(np.random.default_rng(seed), variation or Variation())
     meeting = _MEETING + draw.around(draw.variation.meeting_m)
-    right = _Hand(right_home)
+    right = _WaypointPath(right_home)
     grip = cube + draw.around(draw.variation.fine_m)
-    # Straight above, more or less: a hand that comes down aslant touches the cube.
+    # Almost straight above: a gripper that descends at an angle touches the cube.
     above = grip + _UP * _ABOVE_M + draw.around(draw.variation.near_m)
-    right.go(draw.lasting(1.2), position=above, pitch=_PICK_PITCH + draw.tilt(), opening=OPEN)
-    right.go(draw.lasting(0.7), position=grip)
-    right.go(draw.lasting(0.15))
-    right.go(draw.lasting(0.9), opening=CLOSED)
+    right.move(draw.lasting(1.2), position=above, pitch=_PICK_PITCH + draw.tilt(), opening=OPEN)
+    right.move(draw.lasting(0.7), position=grip)
+    right.move(draw.lasting(0.15))
+    right.move(draw.lasting(0.9), opening=CLOSED)
     lifted = grip + _UP * _LIFT_M + draw.around(draw.variation.coarse_m)
-    right.go(draw.lasting(0.6), position=lifted)
-    met_s = right.go(draw.lasting(1.0), position=meeting, pitch=_MEET_PITCH + draw.tilt())
+    right.move(draw.lasting(0.6), position=lifted)
+    met_s = right.move(draw.lasting(1.0), position=meeting, pitch=_MEET_PITCH + draw.tilt())
 
-    left = _Hand(left_home)
-    left.go(draw.lasting(0.6))
+    left = _WaypointPath(left_home)
+    left.move(draw.lasting(0.6))
     aside = meeting + _ASIDE + draw.around(draw.variation.coarse_m)
-    left.go(draw.lasting(1.6), position=aside, pitch=draw.tilt(), roll=_LEFT_ROLL, opening=OPEN)
+    left.move(draw.lasting(1.6), position=aside, pitch=draw.tilt(), roll=_LEFT_ROLL, opening=OPEN)
     left.wait_until(met_s + draw.lasting(0.2))
-    left.go(draw.lasting(0.7), position=meeting + draw.around(draw.variation.fine_m))
-    left.go(draw.lasting(0.15))
-    taken_s = left.go(draw.lasting(0.9), opening=CLOSED)
+    left.move(draw.lasting(0.7), position=meeting + draw.around(draw.variation.fine_m))
+    left.move(draw.lasting(0.15))
+    taken_s = left.move(draw.lasting(0.9), opening=CLOSED)
 
     right.wait_until(taken_s + draw.lasting(0.1))
-    right.go(draw.lasting(0.9), opening=OPEN)
+    right.move(draw.lasting(0.9), opening=OPEN)
     back = meeting + _BACK + draw.around(draw.variation.coarse_m)
-    gone_s = right.go(draw.lasting(0.8), position=back)
+    gone_s = right.move(draw.lasting(0.8), position=back)
     left.wait_until(gone_s - 0.3)
     kept = meeting + _KEPT + draw.around(draw.variation.coarse_m)
-    left.go(draw.lasting(0.6), position=kept)
+    left.move(draw.lasting(0.6), position=kept)
     end_s = max(left.last.time_s, right.last.time_s) + 0.3
     left.wait_until(end_s)
     right.wait_until(end_s)
@@ -137,7 +137,7 @@ def transfer_script(
 
 
 class _Draw:
-    """Random numbers of a demonstration, none further out than two deviations."""
+    """Random numbers of a demonstration, clipped at two deviations."""
 
     def __init__(self, random: np.random.Generator, variation: Variation) -> None:
         self._random = random
