@@ -26,7 +26,7 @@ _JOIN_S = 20.0
 
 
 class CheckpointSwap:
-    """Offers ``~/load_checkpoint`` for ``node``. Create it in ``setup``, destroy in ``teardown``.
+    """Offers ``~/load_checkpoint`` for ``node``. The node calls :meth:`destroy`.
 
     ``load(path)`` gives a policy, tried out, or raises; it runs in a thread of low
     priority. ``switch(policy, path)`` puts it to work between two inferences, or raises
