@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _audit import StreamAudit
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.control import ExecutorState
-from pi0_ros.control.audit import StreamAudit
 from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.embodiment import Controller, Embodiment
 from pi0_ros.embodiment.packing import controller_packer
