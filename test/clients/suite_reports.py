@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pi0_ros.clients.status.model import Level, Report
-from pi0_ros.clients.status.suite_monitor import Hearing
+from pi0_ros.clients.status.suite_monitor import SuiteMonitor
 from pi0_ros.control import ExecutorState
 from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
@@ -77,15 +77,15 @@ def report(
     return Report(name=f"{node}: task", level=level, message=message, values=values or {})
 
 
-def healthy(now_s: float = 100.0) -> Hearing:
+def healthy(now_s: float = 100.0) -> SuiteMonitor:
     """A suite in which everybody has just spoken, and nobody complained."""
-    hearing = Hearing(domain_id=42, namespace="/")
-    hearing.report(report("camera_sync", values=SYNC), now_s)
-    hearing.report(report("policy", values=POLICY), now_s)
-    hearing.report(
+    monitor = SuiteMonitor(domain_id=42, namespace="/")
+    monitor.report(report("camera_sync", values=SYNC), now_s)
+    monitor.report(report("policy", values=POLICY), now_s)
+    monitor.report(
         report("chunk_executor", values={"tracking_error_max": "0.013", "off.elbow": "-0.013"}),
         now_s,
     )
-    hearing.control(control(ticks=950), now_s - 1.0)
-    hearing.control(CONTROL, now_s)
-    return hearing
+    monitor.control(control(ticks=950), now_s - 1.0)
+    monitor.control(CONTROL, now_s)
+    return monitor

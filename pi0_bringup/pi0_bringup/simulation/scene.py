@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pi0_bringup.drivers.readings import JointReading
 from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.graph.scenes import find_scene
+from pi0_ros.state_sources import JointReading
 
 if TYPE_CHECKING:
     import mujoco

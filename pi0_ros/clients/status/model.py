@@ -14,7 +14,7 @@ from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
 
 class Level(IntEnum):
-    """How bad it is; the first three are those of a DiagnosticStatus."""
+    """Severity; the first three levels are those of a DiagnosticStatus."""
 
     OK = 0
     WARN = 1
@@ -34,9 +34,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """The executor's ticks as they are heard: rate [Hz] and silence [s].
+    """The received ticks of the executor: their rate [Hz] and the time since the last one [s].
 
-    ``tracking_error``: of the joint farthest from its command, in its unit.
+    ``tracking_error``: largest distance of a joint from its command, in the unit of the joint.
     ``rising``: counters of :class:`ExecutorView` that rose within the last seconds.
     """
 
@@ -68,8 +68,8 @@ class Joint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """One camera or joint-state topic, as camera_sync sees it; None where it said nothing."""
+class StreamStatus:
+    """One camera or joint-state topic as camera_sync reports it; None without a value."""
 
     name: str
     level: Level
@@ -81,7 +81,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the policy said last; ``values`` are its diagnostics."""
+    """The last report of the policy; ``values`` are its diagnostics."""
 
     checkpoint: str
     trained: bool
@@ -95,7 +95,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One line about one node. ``heard_s_ago`` is None if nothing was ever heard of it."""
+    """The line of one node. ``heard_s_ago`` is None if the node has never reported."""
 
     name: str
     level: Level
@@ -105,9 +105,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything the screen shows. ``heard``: whether anything of the suite was heard at all.
+    """Everything the screen shows. ``heard``: whether any message of the suite has arrived.
 
-    ``level`` is the worst of all; ``verdict`` names what is worst in one line.
+    ``level`` is the worst level of all nodes; ``verdict`` is one line about the worst node.
     """
 
     heard: bool
@@ -121,7 +121,7 @@ class Snapshot:
     joints: tuple[Joint, ...]
     policy: Policy | None
     sets: Mapping[str, str]
-    streams: tuple[Stream, ...]
+    streams: tuple[StreamStatus, ...]
     nodes: tuple[Node, ...]
 
     def to_json(self) -> str:

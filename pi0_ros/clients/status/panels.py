@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from pi0_ros.clients.status.model import Joint, Level, Loop, Policy, Snapshot, Stream
+from pi0_ros.clients.status.model import Joint, Level, Loop, Policy, Snapshot, StreamStatus
 from pi0_ros.nodes.executor_status import ExecutorView
 
 STYLES = {
@@ -103,7 +103,7 @@ def stream_panel(snapshot: Snapshot) -> Table:
     return grid
 
 
-def _stream_row(stream: Stream) -> list[Text]:
+def _stream_row(stream: StreamStatus) -> list[Text]:
     style = "" if stream.level is Level.OK else STYLES[stream.level]
     name = Text(stream.name, style)
     rate = Text(_short(stream.rate_hz, "{:.0f}"), style)

@@ -1,4 +1,4 @@
-"""What the executor does, in plain words."""
+"""The executor's state in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pi0_ros.clients.status.model import Level
 from pi0_ros.control import ExecutorState
 from pi0_ros.nodes.executor_status import ExecutorView
 
-#: What each state means; its name stands before it.
+#: Meaning of each state. The screen shows it after the name of the state.
 _WORDS = {
     ExecutorState.INACTIVE: "nothing is commanded",
     ExecutorState.WAITING: "nothing is commanded yet",
@@ -26,7 +26,7 @@ _LEVELS = {
 
 
 def state_words(control: ExecutorView) -> str:
-    """What the state means, who drives and why, without the state's name."""
+    """The meaning of the state, the source that drives and the reason."""
     words = _WORDS[control.state]
     if control.source_id:
         words += f" ({control.source_id})"
@@ -34,5 +34,5 @@ def state_words(control: ExecutorView) -> str:
 
 
 def state_level(control: ExecutorView) -> Level:
-    """Whether the robot does what it is there for."""
+    """OK while something drives the robot, ERROR after an emergency stop, else WARN."""
     return _LEVELS.get(control.state, Level.WARN)
