@@ -50,8 +50,6 @@ class MockRobot(ManagedNode):
         self._declare_list("start", Parameter.Type.DOUBLE_ARRAY)
         for fault in ("silent_cameras", "frozen_cameras", "missing_joints"):
             self._declare_list(fault, Parameter.Type.STRING_ARRAY)
-        self._clean: list[Any] = []
-        self._ticking: list[Any] = []
 
     def _declare_list(self, name: str, kind: Parameter.Type) -> None:
         # An empty list has no element type, so the type is declared without a value.
@@ -80,14 +78,9 @@ class MockRobot(ManagedNode):
         subscriptions = CommandSubscriptions(
             self, self._embodiment, self.commands, now_s=lambda: self._now_ns() * S_PER_NS
         )
-        service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
-        report = DiagnosticsPublisher(self, "mock", "robot", self._diagnose)
-        self._clean += [
-            self._joint_states.destroy,
-            subscriptions.destroy,
-            lambda: self.destroy_service(service),
-            report.destroy,
-        ]
+        self.add_cleanup(subscriptions.destroy)
+        self.create_service(ResetSimulation, "~/reset", self._on_reset)
+        DiagnosticsPublisher(self, "mock", "robot", self._diagnose)
 
     def _prepare_cameras(self) -> None:
         silent, frozen = self._list("silent_cameras"), self._list("frozen_cameras")
@@ -107,22 +100,19 @@ class MockRobot(ManagedNode):
         }
         # The driver of a silent camera offers its topic but never sends a frame.
         self._frames = CameraPublishers(self, self._embodiment.cameras)
-        self._clean.append(self._frames.destroy)
 
     def start(self) -> None:
         self._advanced_ns = self._now_ns()
         rate_hz = self._rate("joint_state_hz", self._embodiment.rates.joint_state_hz)
-        self._ticking.append(self.create_timer(1.0 / rate_hz, self._on_joints))
+        self.create_timer(1.0 / rate_hz, self._on_joints)
         if self._odometry is not None:
-            self._ticking.append(self.create_timer(1.0 / ODOMETRY_HZ, self._on_odometry))
+            self.create_timer(1.0 / ODOMETRY_HZ, self._on_odometry)
         by_rate: dict[float, list[Camera]] = {}
         for camera in self._cameras:
             rate_hz = self._rate("camera_rate_hz", camera.rate_hz)
             by_rate.setdefault(rate_hz, []).append(camera)
         for rate_hz, cameras in by_rate.items():
-            self._ticking.append(
-                self.create_timer(1.0 / rate_hz, lambda cameras=cameras: self._on_frames(cameras))
-            )
+            self.create_timer(1.0 / rate_hz, lambda cameras=cameras: self._on_frames(cameras))
 
     def _rate(self, parameter: str, stated_hz: float) -> float:
         rate_hz = self.get_parameter(parameter).value
@@ -131,15 +121,6 @@ class MockRobot(ManagedNode):
                 f"{parameter} is {rate_hz}; give a rate in Hz, or 0 for the embodiment's own"
             )
         return rate_hz or stated_hz
-
-    def stop(self) -> None:
-        for timer in self._ticking:
-            self.destroy_timer(timer)
-        self._ticking.clear()
-
-    def teardown(self) -> None:
-        while self._clean:
-            self._clean.pop()()
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -208,7 +189,7 @@ class MockRobot(ManagedNode):
         values = self.commands.summary() | faults
         injected = [f"{name}: {what}" for name, what in faults.items() if what]
         complaint = self.commands.complaint()
-        if not self._ticking:
+        if not self.is_active:
             return OK, "inactive", values
         if complaint is not None:
             return WARN, complaint, values
