@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _audit import StreamAudit
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.control.audit import StreamAudit
+from pi0_ros.control import ExecutorState
 from pi0_ros.controllers import CONTROLLER_KINDS
 from pi0_ros.embodiment import Controller, Embodiment
 from pi0_ros.embodiment.packing import controller_packer
 from pi0_ros.messages import message_class
-from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
 
 # Deep, so that what was sent while this process slept is still there.
 _EVERYTHING = QoSProfile(
@@ -89,7 +89,7 @@ class Watch(Node):
             self.beginnings += 1
             self.audit.start_over()
         self.last = status
-        state = STATE_NAMES.get(status.state, str(status.state))
+        state = ExecutorState(status.state).name
         self.states[state] = self.states.get(state, 0) + 1
         self.audit.add(status.ticks, command)
         for name, packer in self._packers.items():

@@ -1,8 +1,7 @@
-"""The node ``mock_robot``: any embodiment's driver topics, with no physics behind them.
+"""The node ``mock_robot``, which offers the driver topics of any embodiment without physics.
 
-Joints follow their commands with a lag, bases integrate their velocity, cameras
-show a moving test pattern. Parameters take streams away or freeze them, to test
-what the suite does about it.
+Joints follow their commands with a lag, bases integrate their velocity, and cameras show a moving
+test pattern. Parameters remove or freeze streams, to test how the suite reacts.
 """
 
 from __future__ import annotations
@@ -32,12 +31,13 @@ from pi0_ros.stamps import S_PER_NS
 
 #: Base controllers report odometry at about this rate.
 ODOMETRY_HZ = 50.0
-#: A joint-state callback later than this moves the joints by no more than this.
+_BASE_AXES = ("linear.x", "linear.y", "angular.z")
+#: Longest time [s] by which one callback moves the joints, however late it is.
 _MAX_STEP_S = 0.1
 
 
 class MockRobot(ManagedNode):
-    """A robot that does as it is told; parameters and topics are in the reference."""
+    """Parameters and topics: see docs/reference/robots_without_hardware.md."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("mock_robot", **options)
@@ -50,11 +50,9 @@ class MockRobot(ManagedNode):
         self._declare_list("start", Parameter.Type.DOUBLE_ARRAY)
         for fault in ("silent_cameras", "frozen_cameras", "missing_joints"):
             self._declare_list(fault, Parameter.Type.STRING_ARRAY)
-        self._clean: list[Any] = []
-        self._ticking: list[Any] = []
 
     def _declare_list(self, name: str, kind: Parameter.Type) -> None:
-        # An empty list has no element type, so the type is given and the value left unset.
+        # An empty list has no element type, so the type is declared without a value.
         self.declare_parameter(name, kind)
 
     def _list(self, name: str) -> list[Any]:
@@ -80,14 +78,9 @@ class MockRobot(ManagedNode):
         subscriptions = CommandSubscriptions(
             self, self._embodiment, self.commands, now_s=lambda: self._now_ns() * S_PER_NS
         )
-        service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
-        report = DiagnosticsPublisher(self, "mock", "robot", self._diagnose)
-        self._clean += [
-            self._joint_states.destroy,
-            subscriptions.destroy,
-            lambda: self.destroy_service(service),
-            report.destroy,
-        ]
+        self.add_cleanup(subscriptions.destroy)
+        self.create_service(ResetSimulation, "~/reset", self._on_reset)
+        DiagnosticsPublisher(self, "mock", "robot", self._diagnose)
 
     def _prepare_cameras(self) -> None:
         silent, frozen = self._list("silent_cameras"), self._list("frozen_cameras")
@@ -105,24 +98,21 @@ class MockRobot(ManagedNode):
             camera.name: PatternCamera(camera, scale, frozen=camera.name in frozen)
             for camera in self._cameras
         }
-        # A silent camera's driver is there and offers its topic; no frame ever comes.
+        # The driver of a silent camera offers its topic but never sends a frame.
         self._frames = CameraPublishers(self, self._embodiment.cameras)
-        self._clean.append(self._frames.destroy)
 
     def start(self) -> None:
         self._advanced_ns = self._now_ns()
         rate_hz = self._rate("joint_state_hz", self._embodiment.rates.joint_state_hz)
-        self._ticking.append(self.create_timer(1.0 / rate_hz, self._on_joints))
+        self.create_timer(1.0 / rate_hz, self._on_joints)
         if self._odometry is not None:
-            self._ticking.append(self.create_timer(1.0 / ODOMETRY_HZ, self._on_odometry))
+            self.create_timer(1.0 / ODOMETRY_HZ, self._on_odometry)
         by_rate: dict[float, list[Camera]] = {}
         for camera in self._cameras:
             rate_hz = self._rate("camera_rate_hz", camera.rate_hz)
             by_rate.setdefault(rate_hz, []).append(camera)
         for rate_hz, cameras in by_rate.items():
-            self._ticking.append(
-                self.create_timer(1.0 / rate_hz, lambda cameras=cameras: self._on_frames(cameras))
-            )
+            self.create_timer(1.0 / rate_hz, lambda cameras=cameras: self._on_frames(cameras))
 
     def _rate(self, parameter: str, stated_hz: float) -> float:
         rate_hz = self.get_parameter(parameter).value
@@ -131,15 +121,6 @@ class MockRobot(ManagedNode):
                 f"{parameter} is {rate_hz}; give a rate in Hz, or 0 for the embodiment's own"
             )
         return rate_hz or stated_hz
-
-    def stop(self) -> None:
-        for timer in self._ticking:
-            self.destroy_timer(timer)
-        self._ticking.clear()
-
-    def teardown(self) -> None:
-        while self._clean:
-            self._clean.pop()()
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -165,7 +146,7 @@ class MockRobot(ManagedNode):
             for k, d in enumerate(self._embodiment.action)
             if d.state is None
         }
-        x, y, yaw = (velocity.get(axis, 0.0) for axis in ("linear.x", "linear.y", "angular.z"))
+        x, y, yaw = (velocity.get(axis, 0.0) for axis in _BASE_AXES)
         return x, y, yaw
 
     def _on_joints(self) -> None:
@@ -208,7 +189,7 @@ class MockRobot(ManagedNode):
         values = self.commands.summary() | faults
         injected = [f"{name}: {what}" for name, what in faults.items() if what]
         complaint = self.commands.complaint()
-        if not self._ticking:
+        if not self.is_active:
             return OK, "inactive", values
         if complaint is not None:
             return WARN, complaint, values
@@ -218,7 +199,7 @@ class MockRobot(ManagedNode):
 
 
 def _odometry_publisher(node: Node, embodiment: Embodiment) -> Any:
-    if all(c.kind != "twist" for c in embodiment.controllers):
+    if not any(d.state is None and d.joint in _BASE_AXES for d in embodiment.action):
         return None
     return node.create_publisher(Odometry, "odom", COMMAND_QOS)
 

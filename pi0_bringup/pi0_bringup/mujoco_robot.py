@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
@@ -62,7 +61,6 @@ class MujocoRobot(ManagedNode):
         self.declare_parameter("clock_hz", 100.0)
         self.declare_parameter("real_time_factor", 1.0)
         self.declare_parameter("lockstep", False)
-        self._clean: list[Any] = []
         self._begin_ns = 0
 
     def setup(self) -> None:
@@ -81,16 +79,15 @@ class MujocoRobot(ManagedNode):
         self._scene.reset(self.get_parameter("seed").value)
         self._commands = Commands(self._embodiment, self._scene.measured_action())
         self._renderer = RenderThread(self._scene.model, height, width, views)
-        self._clean.append(self._renderer.close)
+        self.add_cleanup(self._renderer.close)
         self._outputs = _Outputs(self, self._embodiment, self._commands, self._scene)
-        self._clean.append(self._outputs.destroy)
         self._locksteps = (
             self._listen_to_followers() if self.get_parameter("lockstep").value else ()
         )
         self._loop = SimulationLoop(
             *(self._scene, self._renderer, timing, self._outputs, self._begin_ns, self._locksteps)
         )
-        self._clean.append(self._keep_time)
+        self.add_cleanup(self._keep_time)
         self._target_factor = timing.real_time_factor
         self._listen()
 
@@ -110,8 +107,7 @@ class MujocoRobot(ManagedNode):
             (ExecutorStatus, "executor_status", on_status, LATCHED_QOS),
             (TeleopCommand, "teleop_command", on_command, COMMAND_QOS),
         ):
-            subscription = self.create_subscription(kind, topic, callback, qos)
-            self._clean.append(partial(self.destroy_subscription, subscription))
+            self.create_subscription(kind, topic, callback, qos)
         return executor, source
 
     def _timing(self) -> Timing:
@@ -135,23 +131,15 @@ class MujocoRobot(ManagedNode):
         subscriptions = CommandSubscriptions(
             self, self._embodiment, self._commands, now_s=lambda: self._loop.now_ns * S_PER_NS
         )
-        service = self.create_service(ResetSimulation, "~/reset", self._on_reset)
-        report = DiagnosticsPublisher(self, "mujoco", "simulation", self._diagnose)
-        self._clean += [
-            subscriptions.destroy,
-            lambda: self.destroy_service(service),
-            report.destroy,
-        ]
+        self.add_cleanup(subscriptions.destroy)
+        self.create_service(ResetSimulation, "~/reset", self._on_reset)
+        DiagnosticsPublisher(self, "mujoco", "simulation", self._diagnose)
 
     def start(self) -> None:
         self._loop.start()
 
     def stop(self) -> None:
         self._loop.stop()
-
-    def teardown(self) -> None:
-        while self._clean:
-            self._clean.pop()()
 
     def _keep_time(self) -> None:
         # The next configuration continues from here, at a whole second.
@@ -281,16 +269,6 @@ class _Outputs:
         """Record the reason and end the process: without physics there is no robot."""
         self.failure = error
         self._node.fail(f"the simulation has ended: {error}")
-
-    def destroy(self) -> None:
-        """Destroy the publishers."""
-        self._joint_states.destroy()
-        self._camera_publishers.destroy()
-        for publisher in (
-            *(self._clock, self._success, self._reward),
-            *(*self._poses.values(), self._rewards),
-        ):
-            self._node.destroy_publisher(publisher)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""camera_sync: cameras and joint states in, aligned observations out.
+"""The node camera_sync, which turns camera frames and joint states into aligned observations.
 
-Nothing is published until every stream is fresh, and only sets within the
-embodiment's tolerances. See docs/reference/camera_sync.md.
+It publishes nothing until every stream is fresh, and only sets within the embodiment's
+tolerances. See docs/reference/camera_sync.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros import embodiment as embodiments
@@ -27,7 +26,7 @@ from pi0_ros.stamps import S_PER_NS
 from pi0_ros.sync import AlignedObservation, ObservationBuilder, SyncSummary
 
 _LOG_AGAIN_S = 10.0
-# Deeper than for frames: the history must not lose those sent while a set is drawn.
+# Deeper than for frames, because joint states that arrive while a set is drawn must not be lost.
 _JOINT_STATE_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
 )
@@ -40,10 +39,6 @@ class CameraSync(ManagedNode):
         super().__init__("camera_sync", **options)
         self.declare_parameter("embodiment", "")
         self.declare_parameter("image_size", 224)
-        self._subscriptions_held: list[Subscription] = []
-        self._publisher: Any = None
-        self._diagnostics: DiagnosticsPublisher | None = None
-        self._jump: Any = None
         self._logged: tuple[tuple[str, ...], float] = ((), 0.0)
 
     def setup(self) -> None:
@@ -55,49 +50,27 @@ class CameraSync(ManagedNode):
         self._writer = ObservationWriter(self._embodiment, size)
         self._builder = ObservationBuilder(self._embodiment, self._writer.views)
         self._publisher = self.create_publisher(ObservationMessage, "observation", COMMAND_QOS)
-        self._jump = self.get_clock().create_jump_callback(
+        jump = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
             ),
             post_callback=self._on_clock_jump,
         )
-        self._diagnostics = DiagnosticsPublisher(
-            self, self._embodiment.name, "camera_sync", self._read_diagnostics
-        )
+        self.add_cleanup(jump.unregister)
+        DiagnosticsPublisher(self, self._embodiment.name, "camera_sync", self._read_diagnostics)
 
     def start(self) -> None:
-        """Begin to listen; sequence numbers start at 0."""
+        """Subscribe; sequence numbers start at 0."""
         self._builder.clear()
         self._sequence = 0
         for camera in self._embodiment.cameras:
             kind = message_class(camera.message_type)
-            self._subscribe(kind, camera.topic, self._frame_callback(camera), SENSOR_QOS)
+            self.create_subscription(kind, camera.topic, self._frame_callback(camera), SENSOR_QOS)
         for topic, source in state_sources(self._embodiment).items():
             kind = message_class(source.message_type)
-            self._subscribe(kind, topic, self._joint_state_callback(topic), _JOINT_STATE_QOS)
-
-    def stop(self) -> None:
-        """Stop listening, and so publishing."""
-        while self._subscriptions_held:
-            self.destroy_subscription(self._subscriptions_held.pop())
-
-    def teardown(self) -> None:
-        """Release what setup created, however far it came."""
-        self.stop()
-        if self._diagnostics is not None:
-            self._diagnostics.destroy()
-            self._diagnostics = None
-        if self._jump is not None:
-            self._jump.unregister()
-            self._jump = None
-        if self._publisher is not None:
-            self.destroy_publisher(self._publisher)
-            self._publisher = None
-
-    def _subscribe(
-        self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile
-    ) -> None:
-        self._subscriptions_held.append(self.create_subscription(kind, topic, callback, qos))
+            self.create_subscription(
+                kind, topic, self._joint_state_callback(topic), _JOINT_STATE_QOS
+            )
 
     def _frame_callback(self, camera: Camera) -> Callable[[Any], None]:
         def on_frame(message: Any) -> None:
@@ -129,7 +102,7 @@ class CameraSync(ManagedNode):
         self._builder.clear()
 
     def _read_diagnostics(self) -> Reading:
-        active = bool(self._subscriptions_held)
+        active = self.is_active
         now_ns, aligner = self._now_ns(), self._builder.aligner
         problems = aligner.problems(now_ns) if active else ()
         summary = self._builder.report.summary(now_ns * S_PER_NS, problems, aligner.ages_ns(now_ns))
@@ -143,7 +116,7 @@ class CameraSync(ManagedNode):
         return ERROR, summary.text, summary.values
 
     def _warn_of(self, summary: SyncSummary) -> None:
-        """Log why nothing is published: when the streams at fault change, and now and then."""
+        """Log why nothing is published: when the streams at fault change, and every 10 s."""
         last, logged_s = self._logged
         if summary.at_fault != last or time.monotonic() - logged_s > _LOG_AGAIN_S:
             self._logged = (summary.at_fault, time.monotonic())

@@ -24,8 +24,8 @@ class DiagnosticsPublisher:
     node's full name, which precedes ``name``. The timer runs on the steady
     clock, so a paused simulation still reports; stamps are ROS time.
 
-    Create it in ``setup`` and call :meth:`destroy` in ``teardown``. ``read`` must
-    be quick; what it raises is reported as an ERROR and never ends the node.
+    Create it in ``setup`` of a ManagedNode. ``read`` must be quick; what it raises is reported
+    as an ERROR and never ends the node.
     """
 
     def __init__(
@@ -36,9 +36,7 @@ class DiagnosticsPublisher:
         self._name = f"{node.get_fully_qualified_name().lstrip('/')}: {name}"
         self._read = read
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = node.create_timer(
-            1.0, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        node.create_timer(1.0, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def publish(self) -> None:
         """Publish one array now."""
@@ -58,10 +56,3 @@ class DiagnosticsPublisher:
             )
         ]
         self._publisher.publish(array)
-
-    def destroy(self) -> None:
-        """Stop the timer and remove the publisher. May be called twice."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._node.destroy_publisher(self._publisher)
-            self._timer = None

@@ -1,9 +1,8 @@
 """What every node of the suite shares: lifecycle, autostart, errors, orderly shutdown.
 
 A node subclasses :class:`ManagedNode` and implements ``setup`` (read parameters,
-create entities), ``start``, ``stop`` and ``teardown``. It raises to refuse a
-transition; rclpy would swallow the exception, so it is caught here, logged with
-its message and turned into FAILURE.
+create entities), ``start`` and ``stop``. It raises to refuse a transition. rclpy would
+swallow the exception, so it is caught here, logged with its message and turned into FAILURE.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import rclpy
@@ -60,7 +60,12 @@ class ParameterTypeError(ValueError):
 
 
 class ManagedNode(LifecycleNode):
-    """A lifecycle node whose transitions may raise.
+    """A lifecycle node whose transitions may raise, and which owns what they create.
+
+    What :meth:`setup` creates (publishers, subscriptions, services, timers) is destroyed at
+    clean-up. What :meth:`start` creates is destroyed after :meth:`stop`. A transition that fails
+    half-way destroys what it has created. The order is last first. :meth:`add_cleanup` registers
+    any other release.
 
     Parameters: ``autostart`` (bool, default true): configure and activate at
     start-up; a failure then ends the process with exit code 1.
@@ -69,13 +74,18 @@ class ManagedNode(LifecycleNode):
     #: Whether :meth:`setup` declares parameters of its own, named by the values of others: then
     #: what nobody reads is known after it.
     declares_in_setup = False
+    #: While setup or start runs, what releases the entities that it creates.
+    _cleanups: ExitStack | None = None
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
         self.declare_parameter("autostart", True)
         self.failure: str | None = None
         self.fatal: str | None = None
+        self.is_active = False
         self._finalised = False
+        self._configured = ExitStack()
+        self._activated = ExitStack()
 
     def declare_parameters(
         self, namespace: str, parameters: Sequence[Any], ignore_override: bool = False
@@ -112,36 +122,70 @@ class ManagedNode(LifecycleNode):
     def stop(self) -> None:
         """Reach the safe stop and publish nothing afterwards."""
 
-    def teardown(self) -> None:
-        """Release what :meth:`setup` created."""
+    def add_cleanup(self, cleanup: Callable[..., Any], *arguments: Any) -> None:
+        """From setup: call this at clean-up. From start: call this after :meth:`stop`."""
+        if self._cleanups is None:
+            raise RuntimeError("add_cleanup is for setup and start")
+        self._cleanups.callback(cleanup, *arguments)
+
+    def create_publisher(self, *arguments: Any, **options: Any) -> Any:
+        return self._owned(super().create_publisher(*arguments, **options), "publisher")
+
+    def create_subscription(self, *arguments: Any, **options: Any) -> Any:
+        return self._owned(super().create_subscription(*arguments, **options), "subscription")
+
+    def create_service(self, *arguments: Any, **options: Any) -> Any:
+        return self._owned(super().create_service(*arguments, **options), "service")
+
+    def create_timer(self, *arguments: Any, **options: Any) -> Any:
+        return self._owned(super().create_timer(*arguments, **options), "timer")
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        result = self._guard("configure", self._checked_setup)
-        if result is not _SUCCESS:
-            self._guard("clean up after the failed configure", self.teardown, keep=True)
-        return result
+        return self._guard("configure", lambda: self._enter(self._configured, self._checked_setup))
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        result = self._guard("activate", self.start)
+        result = self._guard("activate", lambda: self._enter(self._activated, self.start))
         if result is _SUCCESS:
+            self.is_active = True
             return super().on_activate(state)
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        result = self._guard("deactivate", self.stop)
+        result = self._guard("deactivate", self._stop)
         super().on_deactivate(state)
         return result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._guard("clean up", self.teardown)
+        return self._guard("clean up", self._configured.close)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._finalised = True
         if state.label == "active":
-            self._guard("stop", self.stop)
-        if state.label == "unconfigured":
-            return _SUCCESS
-        return self._guard("shut down", self.teardown)
+            self._guard("stop", self._stop)
+        return self._guard("shut down", self._configured.close)
+
+    def _owned(self, entity: Any, kind: str) -> Any:
+        """The entity. Those of rclpy itself and of callbacks live as long as the node."""
+        if self._cleanups is not None:
+            self._cleanups.callback(getattr(self, f"destroy_{kind}"), entity)
+        return entity
+
+    def _enter(self, cleanups: ExitStack, step: Callable[[], None]) -> None:
+        """Run setup or start, and clean up if it raises."""
+        self._cleanups = cleanups
+        try:
+            step()
+        except Exception:
+            self._guard("clean up after the failure", cleanups.close, keep=True)
+            raise
+        finally:
+            self._cleanups = None
+
+    def _stop(self) -> None:
+        """Stop, and clean up after start, whether stopping succeeds or not."""
+        self.is_active = False
+        with self._activated:
+            self.stop()
 
     def _checked_setup(self) -> None:
         """Set up, unless a parameter was given that nobody reads: a typing error, most likely."""

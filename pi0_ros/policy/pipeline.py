@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
-from pi0_ros.checkpoint import Manifest, Normalisation, Statistics
+from pi0_ros.checkpoint import CheckpointManifest, Normalisation, Statistics
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.embodiment.packing import pad_action, pad_state, unpad_action
 from pi0_ros.policy.aloha import RobotTransform, robot_transforms
@@ -64,7 +64,9 @@ class Pipeline:
     tokenizer: Tokenizer
 
     @classmethod
-    def of(cls, manifest: Manifest, tokenizer_path: Path, embodiment: Embodiment) -> Pipeline:
+    def of(
+        cls, manifest: CheckpointManifest, tokenizer_path: Path, embodiment: Embodiment
+    ) -> Pipeline:
         """The pipeline of a checkpoint that fits the embodiment.
 
         Raises :class:`PolicyError` for a transform that does not fit this robot.
@@ -157,7 +159,7 @@ class Pipeline:
         return self.tokenizer.encode_task(text)
 
 
-def _view_order(manifest: Manifest) -> tuple[int, ...]:
+def _view_order(manifest: CheckpointManifest) -> tuple[int, ...]:
     """Indices of an observation's views in the manifest's order; views come in slot order."""
     observed = [slot for slot in CAMERA_SLOTS if slot in manifest.cameras]
     return tuple(observed.index(slot) for slot in manifest.cameras)

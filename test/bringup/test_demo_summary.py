@@ -1,4 +1,4 @@
-"""The demonstration's figures, and its verdict on loops that did not close."""
+"""The figures of a demo, and its problems where the loop did not close."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pi0_bringup.demo.recording import Counters, Plan, Recording
+from pi0_bringup.demo.recording import Plan, Recording
 from pi0_bringup.demo.summary import Spread, summarise
 from pi0_bringup.demo.table import rows
 from pi0_ros.embodiment import load
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
 ROBOT = load("ur5e")
 HOME = ROBOT.home
-COUNTERS = Counters(
+STATUS = ExecutorView(
     ticks=100,
     missed_ticks=1,
     chunks_accepted=3,
@@ -24,9 +25,7 @@ COUNTERS = Counters(
     chunks_refused=0,
     underruns=0,
     last_refusal="",
-    position_limit_hits=(1, 0),
-    velocity_limit_hits=(0, 2),
-    acceleration_limit_hits=(3, 0),
+    limit_hits=(LimitHits(1, 0, 3, 0), LimitHits(0, 2, 0, 5)),
     lateness_p50_ms=0.1,
     lateness_p99_ms=0.5,
     lateness_max_ms=1.0,
@@ -50,7 +49,7 @@ def closed_loop() -> Recording:
     recording.observation_age_s = [0.010, 0.030]
     recording.observation_skew_s = [0.0, 0.002]
     recording.inference_ms = [40.0, 60.0]
-    recording.last = COUNTERS
+    recording.last = STATUS
     recording.wall_s = 4.0
     return recording
 
@@ -61,7 +60,7 @@ def problems(recording: Recording) -> str:
 
 def with_counters(**changes: Any) -> Recording:
     recording = closed_loop()
-    recording.last = dataclasses.replace(COUNTERS, **changes)
+    recording.last = dataclasses.replace(STATUS, **changes)
     return recording
 
 
@@ -96,6 +95,11 @@ def test_the_table_names_every_figure_asked_for() -> None:
     labels = " ".join(label for label, _ in rows(summarise(closed_loop(), ROBOT)))
     for figure in ("chunks executed", "inference", "age", "skew", "ticks", "limit hits", "CPU"):
         assert figure in labels
+
+
+def test_the_table_counts_the_limit_hits_of_every_kind() -> None:
+    lines = dict(rows(summarise(closed_loop(), ROBOT)))
+    assert lines["limit hits"] == "1 position, 2 velocity, 3 acceleration, 5 jerk"
 
 
 def test_the_summary_can_be_written_as_json() -> None:

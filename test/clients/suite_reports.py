@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pi0_ros.clients.status.model import Control, Level, Report
-from pi0_ros.clients.status.suite_monitor import Hearing
+from pi0_ros.clients.status.model import Level, Report
+from pi0_ros.clients.status.suite_monitor import SuiteMonitor
+from pi0_ros.control import ExecutorState
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
-CONTROL = Control(
+CONTROL = ExecutorView(
     embodiment="small_robot",
-    state="EXECUTING",
+    state=ExecutorState.EXECUTING,
     reason="",
     source_id="",
     checkpoint_id="tiny@1234",
@@ -18,10 +20,10 @@ CONTROL = Control(
     chunk_step=9,
     chunk_horizon=50,
     steps_consumed=10,
-    joints=("elbow", "gripper"),
+    action_names=("elbow", "gripper"),
     command=(0.5, 0.0),
-    velocity=(0.1, 0.0),
-    hits=((0, 0, 12, 0), (1, 0, 0, 0)),
+    command_velocity=(0.1, 0.0),
+    limit_hits=(LimitHits(acceleration=12), LimitHits(position=1)),
     vetoed_ticks=0,
     ticks=1000,
     missed_ticks=2,
@@ -60,7 +62,7 @@ POLICY = {
 }
 
 
-def control(**changes: Any) -> Control:
+def control(**changes: Any) -> ExecutorView:
     """The status of a small robot that executes a chunk, changed."""
     return replace(CONTROL, **changes)
 
@@ -75,15 +77,15 @@ def report(
     return Report(name=f"{node}: task", level=level, message=message, values=values or {})
 
 
-def healthy(now_s: float = 100.0) -> Hearing:
+def healthy(now_s: float = 100.0) -> SuiteMonitor:
     """A suite in which everybody has just spoken, and nobody complained."""
-    hearing = Hearing(domain_id=42, namespace="/")
-    hearing.report(report("camera_sync", values=SYNC), now_s)
-    hearing.report(report("policy", values=POLICY), now_s)
-    hearing.report(
+    monitor = SuiteMonitor(domain_id=42, namespace="/")
+    monitor.report(report("camera_sync", values=SYNC), now_s)
+    monitor.report(report("policy", values=POLICY), now_s)
+    monitor.report(
         report("chunk_executor", values={"tracking_error_max": "0.013", "off.elbow": "-0.013"}),
         now_s,
     )
-    hearing.control(control(ticks=950), now_s - 1.0)
-    hearing.control(CONTROL, now_s)
-    return hearing
+    monitor.control(control(ticks=950), now_s - 1.0)
+    monitor.control(CONTROL, now_s)
+    return monitor

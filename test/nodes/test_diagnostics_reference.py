@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pi0_msgs.msg import ExecutorStatus
 from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 from pi0_ros.policy.report import PolicyReport
 from pi0_ros.policy.types import Chunk
 from pi0_ros.sync import AlignedSet, Fault, Stamped, SyncRefusal, SyncReport
@@ -44,7 +44,7 @@ def of_the_policy() -> set[str]:
 
 def of_the_executor() -> set[str]:
     facts = ExecutorFacts(off=(0.0,), refused={"RULE": 1})
-    status = ExecutorStatus(action_names=["JOINT"])
+    status = ExecutorView(action_names=("JOINT",), limit_hits=(LimitHits(),))
     return set(ExecutorDiagnostics().read(status, facts)[2])
 
 

@@ -6,8 +6,8 @@ from harness import Graph
 
 from pi0_bringup.demo.monitor import Monitor
 from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.control import ExecutorState
 from pi0_ros.embodiment import load
-from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
 from pi0_ros.nodes.managed import LATCHED_QOS
 
 
@@ -25,7 +25,7 @@ def test_chunks_refused_before_the_pose_was_known_are_not_counted(ros: Graph) ->
         publisher.publish(ExecutorStatus(state=state, chunks_refused=refused))
         ros.spin_until(
             lambda state=state, expected=expected: (
-                monitor.state == STATE_NAMES[state].lower() and len(ticks.time_s) == expected
+                monitor.state == ExecutorState(state).name.lower() and len(ticks.time_s) == expected
             ),
             what="the report",
         )

@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES, ExecutorDiagnostics, ExecutorFacts
+from pi0_ros.control import ExecutorState
+from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
 NO_FACTS = ExecutorFacts()
 
 
-def status(state: int = ExecutorStatus.EXECUTING, **fields: Any) -> ExecutorStatus:
-    return ExecutorStatus(
+def status(state: int = ExecutorStatus.EXECUTING, **fields: Any) -> ExecutorView:
+    message = ExecutorStatus(
         state=state, action_names=["elbow", "gripper"], chunk_sequence=7, **fields
     )
+    return ExecutorView.from_message(message)
 
 
 def test_every_state_of_the_message_has_its_name() -> None:
@@ -26,7 +29,14 @@ def test_every_state_of_the_message_has_its_name() -> None:
         for name in dir(type(ExecutorStatus))
         if name.isupper() and not name.startswith("_")
     }
-    assert dict(STATE_NAMES) == constants
+    assert {int(state): state.name for state in ExecutorState} == constants
+
+
+def test_hits_of_every_kind_are_counted_by_joint_and_in_total() -> None:
+    view = status(jerk_limit_hits=array("Q", [4, 5]), velocity_limit_hits=array("Q", [0, 2]))
+    assert view.limit_hits == (LimitHits(jerk=4), LimitHits(velocity=2, jerk=5))
+    assert view.total_hits == LimitHits(velocity=2, jerk=9)
+    assert ExecutorView.from_message(ExecutorStatus()).total_hits == LimitHits()
 
 
 def test_gives_the_limit_hits_of_every_joint_and_their_sum_by_kind() -> None:

@@ -13,7 +13,6 @@ from sensor_msgs.msg import Image, JointState
 from source_metadata import write_metadata
 from std_msgs.msg import Bool, Float64MultiArray, UInt8
 
-from pi0_bringup.drivers.readings import JointReading
 from pi0_bringup.mujoco_robot import MujocoRobot
 from pi0_bringup.simulation.scene import Task, check_seed, physics_steps
 from pi0_msgs.srv import ResetSimulation
@@ -23,6 +22,7 @@ from pi0_ros.graph.declaration import declare_hardware
 from pi0_ros.graph.options import GraphOptions
 from pi0_ros.graph.scenes import GROUP
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
+from pi0_ros.state_sources import JointReading
 
 ENTRY_POINT = "ur5e.point_at_ball = test_second_scene:PointAtBall"
 JOINTS = {

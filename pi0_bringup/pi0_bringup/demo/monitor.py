@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import UInt8
 
-from pi0_bringup.demo.recording import Counters, Plan, Recording
+from pi0_bringup.demo.recording import Plan, Recording
 from pi0_msgs.msg import ActionChunk, ExecutorStatus, Observation
+from pi0_ros.control import ExecutorState
 from pi0_ros.embodiment import Embodiment, StateDimension
 from pi0_ros.embodiment.packing import state_sources
 from pi0_ros.messages import message_class
-from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
+from pi0_ros.nodes.executor_status import ExecutorView
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 from pi0_ros.stamps import S_PER_NS, nanoseconds
 from pi0_ros.state_sources import JointReading, StateSource
@@ -77,26 +79,27 @@ class Monitor(Node):
         return (nanoseconds(stamp) - self._zero_ns) * S_PER_NS
 
     def _on_status(self, message: ExecutorStatus) -> None:
-        self.state = STATE_NAMES[message.state].lower()
-        self.reason = message.reason
+        view = ExecutorView.from_message(message)
+        self.state, self.reason = view.state.name.lower(), view.reason
         if self._refused_before is None:
-            if message.state in (ExecutorStatus.INACTIVE, ExecutorStatus.WAITING):
+            if view.state in (ExecutorState.INACTIVE, ExecutorState.WAITING):
                 return
-            self._refused_before = message.chunks_refused
-        executing = message.state == ExecutorStatus.EXECUTING
+            self._refused_before = view.chunks_refused
+        executing = view.state is ExecutorState.EXECUTING
         if self._zero_ns is None:
             if not executing:
                 return
             self._zero_ns = nanoseconds(message.header.stamp)
             self._wall_zero_s = time.monotonic()
             self._place_chunks()
-        self.recording.last = _counters(message, self._refused_before)
+        refused = view.chunks_refused - self._refused_before
+        self.recording.last = replace(view, chunks_refused=refused)
         self.recording.wall_s = time.monotonic() - self._wall_zero_s
         ticks = self.recording.ticks
         ticks.time_s.append(self._since_start_s(message.header.stamp))
         ticks.executing.append(executing)
-        ticks.chunk.append(message.chunk_sequence)
-        ticks.command.append(np.array(message.command))
+        ticks.chunk.append(view.chunk_sequence)
+        ticks.command.append(np.array(view.command))
 
     def _on_chunk(self, message: ActionChunk) -> None:
         stages = dict(zip(message.stage_names, message.stage_ms, strict=True))
@@ -144,22 +147,3 @@ class Monitor(Node):
 
     def _on_reward(self, message: UInt8) -> None:
         self.recording.reward = max(message.data, self.recording.reward or 0)
-
-
-def _counters(message: ExecutorStatus, refused_before: int) -> Counters:
-    return Counters(
-        ticks=message.ticks,
-        missed_ticks=message.missed_ticks,
-        chunks_accepted=message.chunks_accepted,
-        chunks_executed=message.chunks_executed,
-        chunks_refused=message.chunks_refused - refused_before,
-        underruns=message.underruns,
-        last_refusal=message.last_refusal,
-        position_limit_hits=tuple(message.position_limit_hits),
-        velocity_limit_hits=tuple(message.velocity_limit_hits),
-        acceleration_limit_hits=tuple(message.acceleration_limit_hits),
-        lateness_p50_ms=message.lateness_p50_ms,
-        lateness_p99_ms=message.lateness_p99_ms,
-        lateness_max_ms=message.lateness_max_ms,
-        cpu_share=message.cpu_share,
-    )

@@ -27,5 +27,5 @@ def state_line(monitor: Monitor, duration_s: float) -> str:
     if recording.observation_age_s:
         recent_s = statistics.median(recording.observation_age_s[-_RECENT:])
         parts.append(f"observation age {recent_s * 1e3:.0f} ms")
-    parts.append(f"{recording.last.limit_hits} limit hits")
+    parts.append(f"{sum(recording.last.total_hits)} limit hits")
     return "   ".join(parts)

@@ -7,39 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counters:
-    """Counts of the executor since it was activated; limit hits per action dimension.
-
-    ``chunks_refused``: since it knew where the robot is.
-    """
-
-    ticks: int
-    missed_ticks: int
-    chunks_accepted: int
-    chunks_executed: int
-    chunks_refused: int
-    underruns: int
-    last_refusal: str
-    position_limit_hits: tuple[int, ...]
-    velocity_limit_hits: tuple[int, ...]
-    acceleration_limit_hits: tuple[int, ...]
-    lateness_p50_ms: float
-    lateness_p99_ms: float
-    lateness_max_ms: float
-    cpu_share: float
-
-    @property
-    def limit_hits(self) -> int:
-        """Hits of every kind and dimension."""
-        return sum(
-            (
-                *self.position_limit_hits,
-                *self.velocity_limit_hits,
-                *self.acceleration_limit_hits,
-            )
-        )
+from pi0_ros.nodes.executor_status import ExecutorView
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +43,8 @@ class Recording:
 
     ``plans``: chunks by sequence number. ``measured``: time and value of each state
     dimension by name. ``frames``: time and views, uint8 (present cameras, height,
-    width, 3), at even intervals.
+    width, 3), at even intervals. ``last``: the executor's newest status; its ``chunks_refused``
+    counts since the executor knew the pose of the robot.
     """
 
     duration_s: float
@@ -86,7 +55,7 @@ class Recording:
     observation_age_s: list[float] = field(default_factory=list)
     observation_skew_s: list[float] = field(default_factory=list)
     inference_ms: list[float] = field(default_factory=list)
-    last: Counters | None = None
+    last: ExecutorView | None = None
     reward: int | None = None
     wall_s: float = 0.0
 

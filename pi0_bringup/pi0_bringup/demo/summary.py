@@ -65,6 +65,7 @@ class Summary:
     position_limit_hits: int
     velocity_limit_hits: int
     acceleration_limit_hits: int
+    jerk_limit_hits: int
     executor_cpu_share: float
     reward: int | None
     problems: tuple[str, ...]
@@ -80,7 +81,7 @@ def summarise(recording: Recording, robot: Embodiment) -> Summary:
     last = recording.last
     if last is None:
         raise ValueError("nothing recorded: the executor never executed a step")
-    executing = recording.ticks.executing
+    executing, hits = recording.ticks.executing, last.total_hits
     return Summary(
         robot_s=recording.robot_s,
         wall_s=recording.wall_s,
@@ -98,9 +99,10 @@ def summarise(recording: Recording, robot: Embodiment) -> Summary:
         missed_ticks=last.missed_ticks,
         lateness_p50_ms=last.lateness_p50_ms,
         lateness_p99_ms=last.lateness_p99_ms,
-        position_limit_hits=sum(last.position_limit_hits),
-        velocity_limit_hits=sum(last.velocity_limit_hits),
-        acceleration_limit_hits=sum(last.acceleration_limit_hits),
+        position_limit_hits=hits.position,
+        velocity_limit_hits=hits.velocity,
+        acceleration_limit_hits=hits.acceleration,
+        jerk_limit_hits=hits.jerk,
         executor_cpu_share=last.cpu_share,
         reward=recording.reward,
         problems=tuple(_problems(recording, robot)),

@@ -27,7 +27,7 @@ def rows(summary: Summary) -> list[tuple[str, str]]:
         (
             "limit hits",
             f"{s.position_limit_hits} position, {s.velocity_limit_hits} velocity, "
-            f"{s.acceleration_limit_hits} acceleration",
+            f"{s.acceleration_limit_hits} acceleration, {s.jerk_limit_hits} jerk",
         ),
         ("executor CPU", f"{s.executor_cpu_share:.1%} of a core"),
     ]

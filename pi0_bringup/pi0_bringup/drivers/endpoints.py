@@ -59,10 +59,9 @@ class CommandSubscriptions:
 
 
 class JointStatePublishers:
-    """One publisher for each joint-state topic, reliable as ros2_control's broadcaster is."""
+    """One publisher for each joint-state topic, reliable like joint_state_broadcaster."""
 
     def __init__(self, node: Node, embodiment: Embodiment) -> None:
-        self._node = node
         self._sources = state_sources(embodiment)
         self._publishers = {
             topic: node.create_publisher(message_class(source.message_type), topic, COMMAND_QOS)
@@ -77,18 +76,11 @@ class JointStatePublishers:
             message.header.stamp = stamp
             self._publishers[topic].publish(message)
 
-    def destroy(self) -> None:
-        """Stop offering the topics."""
-        for publisher in self._publishers.values():
-            self._node.destroy_publisher(publisher)
-        self._publishers = {}
-
 
 class CameraPublishers:
     """One publisher for each camera, of the message type the embodiment states."""
 
     def __init__(self, node: Node, cameras: Iterable[Camera]) -> None:
-        self._node = node
         self._publishers = {
             camera.name: node.create_publisher(
                 message_class(camera.message_type), camera.topic, SENSOR_QOS
@@ -109,9 +101,3 @@ class CameraPublishers:
         message.header.frame_id = f"{camera.name}_color_optical_frame"
         message.data = frame.data
         self._publishers[camera.name].publish(message)
-
-    def destroy(self) -> None:
-        """Stop offering the topics."""
-        for publisher in self._publishers.values():
-            self._node.destroy_publisher(publisher)
-        self._publishers = {}

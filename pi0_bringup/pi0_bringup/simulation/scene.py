@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pi0_bringup.drivers.readings import JointReading
 from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.graph.scenes import find_scene
+from pi0_ros.state_sources import JointReading
 
 if TYPE_CHECKING:
     import mujoco
@@ -49,10 +49,13 @@ class Scene(Protocol):
     reward are called in one thread.
     """
 
-    #: The task that the reward belongs to.
-    task: Task
-    #: The MuJoCo camera that fills each image slot of the model.
-    camera_of_slot: Mapping[str, str]
+    @property
+    def task(self) -> Task:
+        """The task that the reward belongs to."""
+
+    @property
+    def camera_of_slot(self) -> Mapping[str, str]:
+        """The MuJoCo camera that fills each image slot of the policy's model."""
 
     @property
     def model(self) -> mujoco.MjModel:

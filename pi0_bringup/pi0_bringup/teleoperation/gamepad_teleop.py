@@ -41,8 +41,7 @@ class GamepadTeleop(JogSource):
             )
         super().prepare()
         self._gamepad = Gamepad(self.layers, self.get_parameter("dead_zone").value)
-        joy = self.create_subscription(Joy, "joy", self._on_joy, SENSOR_QOS)
-        self._clean.append(lambda: self.destroy_subscription(joy))
+        self.create_subscription(Joy, "joy", self._on_joy, SENSOR_QOS)
 
     def layer(self, name: str) -> Layer:
         return Layer(

@@ -38,15 +38,14 @@ class KeyboardTeleop(JogSource):
         )
         self._terminal = KeyReader(sys.stdin.fileno() if sys.stdin.isatty() else -1)
         self._terminal.__enter__()
-        self._clean.append(self._terminal.restore)
+        self.add_cleanup(self._terminal.restore)
         self._live = Live(console=Console(file=sys.stdout), auto_refresh=False, transient=True)
         self._live.start()
-        self._clean.append(self._live.stop)
+        self.add_cleanup(self._live.stop)
         # On the steady clock: a paused simulation must not freeze the screen.
-        timer = self.create_timer(
+        self.create_timer(
             _SCREEN_PERIOD_S, self._draw, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        self._clean.append(lambda: self.destroy_timer(timer))
 
     def layer(self, name: str) -> Layer:
         keys, targets = self.strings(f"{name}.keys"), self.strings(f"{name}.targets")

@@ -61,14 +61,11 @@ class LeaderArmsNode(TeleopSource):
         self._listen()
 
     def _listen(self) -> None:
-        entities = [
-            self.create_subscription(JointState, topic, partial(self._on_joints, topic), SENSOR_QOS)
-            for topic in self._leaders.topics
-        ]
-        entities.append(self.create_subscription(Bool, "deadman", self._on_deadman, SENSOR_QOS))
-        service = self.create_service(Trigger, "~/release", self._on_release)
-        self._clean.append(lambda: self.destroy_service(service))
-        self._clean += [partial(self.destroy_subscription, entity) for entity in entities]
+        for topic in self._leaders.topics:
+            on_joints = partial(self._on_joints, topic)
+            self.create_subscription(JointState, topic, on_joints, SENSOR_QOS)
+        self.create_subscription(Bool, "deadman", self._on_deadman, SENSOR_QOS)
+        self.create_service(Trigger, "~/release", self._on_release)
 
     def start(self) -> None:
         self._switch = GestureSwitch(_GESTURE_S)

@@ -38,18 +38,10 @@ class ScriptedExpert(TeleopSource):
 
     def prepare(self) -> None:
         self._expert = TransferExpert(TransferCube(self.robot).model, self.robot)
-        cube = self.create_subscription(
-            PoseStamped, "simulation/cube_pose", self._on_cube, SENSOR_QOS
-        )
-        service = self.create_service(Trigger, "~/demonstrate", self._on_demonstrate)
+        self.create_subscription(PoseStamped, "simulation/cube_pose", self._on_cube, SENSOR_QOS)
+        self.create_service(Trigger, "~/demonstrate", self._on_demonstrate)
         self._finished = self.create_publisher(UInt64, "~/finished", LATCHED_QOS)
         self._aborted = self.create_publisher(String, "~/aborted", COMMAND_QOS)
-        self._clean += [
-            lambda: self.destroy_subscription(cube),
-            lambda: self.destroy_service(service),
-            lambda: self.destroy_publisher(self._finished),
-            lambda: self.destroy_publisher(self._aborted),
-        ]
 
     def stop(self) -> None:
         self._motion = None

@@ -58,12 +58,10 @@ class TeleopSource(ManagedNode):
         self.engagement = Engagement()
         self.sent = 0
         self._source_id = f"{name}-{os.getpid()}"
-        self._clean: list[Any] = []
-        self._timer: Any = None
         self._status: ExecutorStatus | None = None
 
     def prepare(self) -> None:
-        """Read parameters and create entities; destroyers go into ``_clean``."""
+        """Read the parameters and create the entities of the subclass."""
 
     def held(self, now_ns: int) -> bool:
         """Whether the deadman is held."""
@@ -82,32 +80,19 @@ class TeleopSource(ManagedNode):
         if not (math.isfinite(rate_hz) and rate_hz > 0.0):
             raise ValueError(f"rate_hz is {rate_hz}; give a rate in Hz, or 0 for the control rate")
         self._period_s = 1.0 / rate_hz
-        publisher = self.create_publisher(TeleopCommand, "teleop_command", COMMAND_QOS)
-        self._commands = publisher
-        self._clean.append(lambda: self.destroy_publisher(publisher))
-        status = self.create_subscription(
-            ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS
-        )
-        self._clean.append(lambda: self.destroy_subscription(status))
+        self._commands = self.create_publisher(TeleopCommand, "teleop_command", COMMAND_QOS)
+        self.create_subscription(ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS)
         self.prepare()
-        report = DiagnosticsPublisher(self, self.robot.name, "teleoperation", self._diagnose)
-        self._clean.append(report.destroy)
+        DiagnosticsPublisher(self, self.robot.name, "teleoperation", self._diagnose)
 
     def start(self) -> None:
         self.engagement = Engagement()
         self._status = None
         self._ticked_ns = self._engaged_ns = self._now_ns()
-        self._timer = self.create_timer(self._period_s, self._on_tick)
+        self.create_timer(self._period_s, self._on_tick)
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self.destroy_timer(self._timer)
-            self._timer = None
-            self._release()
-
-    def teardown(self) -> None:
-        while self._clean:
-            self._clean.pop()()
+        self._release()
 
     @property
     def commanded(self) -> FloatArray | None:

@@ -1,5 +1,5 @@
-"""``pi0 status``: what a running suite says about itself, on one screen.
+"""``pi0 status``: the state of a running suite on one screen.
 
-``model`` and ``hearing`` know no ROS: messages in, one frozen :class:`Snapshot` out.
-``screen`` draws it, ``client`` listens to the graph.
+``suite_monitor`` turns messages into one frozen :class:`Snapshot`, and ``screen`` draws it. Neither
+they nor ``model`` need a ROS graph; ``client`` subscribes to it.
 """

@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.live import Live
 
 from pi0_msgs.msg import ExecutorStatus
-from pi0_ros.clients.status.model import Control, Level, Report, Snapshot
+from pi0_ros.clients.status.model import Level, Report, Snapshot
 from pi0_ros.clients.status.screen import draw
-from pi0_ros.clients.status.suite_monitor import Hearing
+from pi0_ros.clients.status.suite_monitor import SuiteMonitor
 from pi0_ros.embodiment import Embodiment, EmbodimentError, load
-from pi0_ros.nodes.chunk_executor.diagnostics import STATE_NAMES
+from pi0_ros.nodes.executor_status import ExecutorView
 from pi0_ros.nodes.managed import LATCHED_QOS
 from pi0_ros.system.stop_signals import StopSignals
 
@@ -31,17 +31,10 @@ _FRAMES_HZ = 4.0
 #: A single look goes on for so long after everyone spoke: the tick rate needs time.
 _SETTLE_S = 0.5
 _OK, _NOT_OK, _NOTHING_HEARD = 0, 1, 2
-#: Fields that message and model share by name.
-_SAME = (
-    *("embodiment", "reason", "source_id", "checkpoint_id", "chunk_sequence", "chunk_step"),
-    *("chunk_horizon", "steps_consumed", "vetoed_ticks", "ticks", "missed_ticks"),
-    *("chunks_accepted", "chunks_executed", "chunks_refused", "underruns", "last_refusal"),
-    *("lateness_p50_ms", "lateness_p99_ms", "lateness_max_ms", "cpu_share"),
-)
 
 
 class Listener:
-    """One suite's topics into a :class:`Hearing`, and the limits of its robot.
+    """One suite's topics into a :class:`SuiteMonitor`, and the limits of its robot.
 
     The executor's status comes with every tick; it arrives as bytes and only the newest
     is read, when a frame is drawn. ``check`` is called between callbacks, and may raise.
@@ -51,7 +44,7 @@ class Listener:
         self, domain_id: int, namespace: str, check: Callable[[], None] = lambda: None
     ) -> None:
         namespace = "/" + namespace.strip("/")
-        self.hearing = Hearing(domain_id, namespace)
+        self.monitor = SuiteMonitor(domain_id, namespace)
         self.node = Node(
             "pi0_status",
             namespace=namespace,
@@ -72,7 +65,7 @@ class Listener:
         self._executor.add_node(self.node)
 
     def listen(self, duration_s: float) -> None:
-        """Take in what arrives for so long."""
+        """Receive messages for ``duration_s``."""
         end_s = time.monotonic() + duration_s
         while (left_s := end_s - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=left_s)
@@ -80,16 +73,16 @@ class Listener:
         self._take_status()
         self._learn_the_robot()
         names = self.node.get_node_names_and_namespaces()
-        self.hearing.present([f"{space.rstrip('/')}/{name}" for name, space in names])
+        self.monitor.present([f"{space.rstrip('/')}/{name}" for name, space in names])
 
     def snapshot(self) -> Snapshot:
-        """What was heard up to now."""
-        return self.hearing.snapshot(time.monotonic(), self._robot)
+        """The state of the suite according to the messages received so far."""
+        return self.monitor.snapshot(time.monotonic(), self._robot)
 
     def complete(self) -> bool:
-        """Whether a snapshot would show everything a suite says."""
+        """Whether every part of a snapshot is known."""
         asked = self._asked is not None and self._asked.done()
-        return self.hearing.complete() and asked
+        return self.monitor.complete() and asked
 
     def close(self) -> None:
         """Leave the graph."""
@@ -101,7 +94,7 @@ class Listener:
         for status in message.status:
             level = Level(min(status.level[0], Level.SILENT))
             values = {pair.key: pair.value for pair in status.values}
-            self.hearing.report(
+            self.monitor.report(
                 Report(name=status.name, level=level, message=status.message, values=values),
                 now_s,
             )
@@ -114,11 +107,12 @@ class Listener:
             return
         data, heard_s = self._newest
         self._newest = None
-        self.hearing.control(to_control(deserialize_message(data, ExecutorStatus)), heard_s)
+        message = deserialize_message(data, ExecutorStatus)
+        self.monitor.control(ExecutorView.from_message(message), heard_s)
 
     def _learn_the_robot(self) -> None:
         """The executor's parameter may be a file of the user's own; else go by the name."""
-        name = self.hearing.embodiment
+        name = self.monitor.embodiment
         if self._robot is not None or name is None:
             return
         if self._asked is None and self._parameters.services_are_ready():
@@ -134,26 +128,6 @@ class Listener:
             if robot.name == name:
                 self._robot = robot
                 return
-
-
-def to_control(message: ExecutorStatus) -> Control:
-    """The message as the model has it; hits are 0 where none was ever counted."""
-    joints = tuple(message.action_names)
-    none = [0] * len(joints)
-    kinds = (
-        message.position_limit_hits,
-        message.velocity_limit_hits,
-        message.acceleration_limit_hits,
-        message.jerk_limit_hits,
-    )
-    return Control(
-        **{name: getattr(message, name) for name in _SAME},
-        state=STATE_NAMES.get(message.state, str(message.state)),
-        joints=joints,
-        command=tuple(message.command),
-        velocity=tuple(message.command_velocity),
-        hits=tuple(zip(*(list(kind) or none for kind in kinds), strict=True)),
-    )
 
 
 def show_status(*, namespace: str, once: bool, as_json: bool, timeout_s: float) -> int:

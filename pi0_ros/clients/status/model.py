@@ -7,12 +7,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Any
+
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
 
 class Level(IntEnum):
-    """How bad it is; the first three are those of a DiagnosticStatus."""
+    """Severity; the first three levels are those of a DiagnosticStatus."""
 
     OK = 0
     WARN = 1
@@ -31,45 +33,11 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
-    """One ExecutorStatus. ``state`` is its name; vectors are in the order of ``joints``.
-
-    ``hits`` counts limited ticks by joint: position, velocity, acceleration, jerk.
-    """
-
-    embodiment: str
-    state: str
-    reason: str
-    source_id: str
-    checkpoint_id: str
-    chunk_sequence: int
-    chunk_step: int
-    chunk_horizon: int
-    steps_consumed: int
-    joints: tuple[str, ...]
-    command: tuple[float, ...]
-    velocity: tuple[float, ...]
-    hits: tuple[tuple[int, int, int, int], ...]
-    vetoed_ticks: int
-    ticks: int
-    missed_ticks: int
-    chunks_accepted: int
-    chunks_executed: int
-    chunks_refused: int
-    underruns: int
-    last_refusal: str
-    lateness_p50_ms: float
-    lateness_p99_ms: float
-    lateness_max_ms: float
-    cpu_share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """The executor's ticks as they are heard: rate [Hz] and silence [s].
+    """The received ticks of the executor: their rate [Hz] and the time since the last one [s].
 
-    ``tracking_error``: of the joint farthest from its command, in its unit.
-    ``rising``: counters of :class:`Control` that rose within the last seconds.
+    ``tracking_error``: largest distance of a joint from its command, in the unit of the joint.
+    ``rising``: counters of :class:`ExecutorView` that rose within the last seconds.
     """
 
     tick_hz: float | None
@@ -95,13 +63,13 @@ class Joint:
     lower: float | None
     upper: float | None
     velocity_limit: float | None
-    hits: tuple[int, int, int, int]
+    hits: LimitHits
     recent: tuple[bool, bool, bool, bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """One camera or joint-state topic, as camera_sync sees it; None where it said nothing."""
+class StreamStatus:
+    """One camera or joint-state topic as camera_sync reports it; None without a value."""
 
     name: str
     level: Level
@@ -113,7 +81,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the policy said last; ``values`` are its diagnostics."""
+    """The last report of the policy; ``values`` are its diagnostics."""
 
     checkpoint: str
     trained: bool
@@ -127,7 +95,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One line about one node. ``heard_s_ago`` is None if nothing was ever heard of it."""
+    """The line of one node. ``heard_s_ago`` is None if the node has never reported."""
 
     name: str
     level: Level
@@ -137,9 +105,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything the screen shows. ``heard``: whether anything of the suite was heard at all.
+    """Everything the screen shows. ``heard``: whether any message of the suite has arrived.
 
-    ``level`` is the worst of all; ``verdict`` names what is worst in one line.
+    ``level`` is the worst level of all nodes; ``verdict`` is one line about the worst node.
     """
 
     heard: bool
@@ -148,18 +116,18 @@ class Snapshot:
     domain_id: int
     namespace: str
     robot: str
-    control: Control | None
+    control: ExecutorView | None
     loop: Loop | None
     joints: tuple[Joint, ...]
     policy: Policy | None
     sets: Mapping[str, str]
-    streams: tuple[Stream, ...]
+    streams: tuple[StreamStatus, ...]
     nodes: tuple[Node, ...]
 
     def to_json(self) -> str:
         """One line; levels by name, what is unknown as null, vectors only under ``joints``."""
         plain = _plain(self)
-        for vector in ("joints", "command", "velocity", "hits"):
+        for vector in ("action_names", "command", "command_velocity", "limit_hits"):
             if plain["control"]:
                 del plain["control"][vector]
         return json.dumps(plain, ensure_ascii=False, allow_nan=False)
@@ -175,10 +143,10 @@ def number(values: Mapping[str, str], key: str) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses to dicts, levels to their names, NaN to None."""
+    """Dataclasses to dicts, enumerations to their names, NaN to None."""
     if dataclasses.is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Level):
+    if isinstance(value, Enum):
         return value.name
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}

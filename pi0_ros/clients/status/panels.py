@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from pi0_ros.clients.status.model import Control, Joint, Level, Loop, Policy, Snapshot, Stream
+from pi0_ros.clients.status.model import Joint, Level, Loop, Policy, Snapshot, StreamStatus
+from pi0_ros.nodes.executor_status import ExecutorView
 
 STYLES = {
     Level.OK: "green",
@@ -102,7 +103,7 @@ def stream_panel(snapshot: Snapshot) -> Table:
     return grid
 
 
-def _stream_row(stream: Stream) -> list[Text]:
+def _stream_row(stream: StreamStatus) -> list[Text]:
     style = "" if stream.level is Level.OK else STYLES[stream.level]
     name = Text(stream.name, style)
     rate = Text(_short(stream.rate_hz, "{:.0f}"), style)
@@ -206,7 +207,7 @@ def _spread(names: Sequence[str], values: Sequence[float | None]) -> Text:
     return Text(" ").join(parts)
 
 
-def _count(control: Control, loop: Loop, counter: str, what: str) -> Text:
+def _count(control: ExecutorView, loop: Loop, counter: str, what: str) -> Text:
     """A counter that should stand still, marked while it rises."""
     text = f"{getattr(control, counter)} {what}".rstrip()
     return Text(text, _TROUBLE if counter in loop.rising else "")

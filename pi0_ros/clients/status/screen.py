@@ -20,6 +20,7 @@ from pi0_ros.clients.status.panels import (
 )
 from pi0_ros.clients.status.suite_monitor import NO_TICK_AFTER_S
 from pi0_ros.clients.status.words import state_level, state_words
+from pi0_ros.control import ExecutorState
 
 #: From this width on the joints stand beside the rest.
 TWO_COLUMNS = 96
@@ -101,17 +102,17 @@ def _state(snapshot: Snapshot) -> Text:
         return _labelled(
             "state", "unknown: no status of chunk_executor heard", STYLES[Level.SILENT]
         )
-    if loop.heard_s_ago > NO_TICK_AFTER_S and control.state != "INACTIVE":
-        text = f"unknown: no status for {loop.heard_s_ago:.0f} s, the last was {control.state}"
+    if loop.heard_s_ago > NO_TICK_AFTER_S and control.state is not ExecutorState.INACTIVE:
+        text = f"unknown: no status for {loop.heard_s_ago:.0f} s, the last was {control.state.name}"
         return _labelled("state", text, f"bold {STYLES[Level.SILENT]}")
     style = STYLES[state_level(control)]
-    line = _labelled("state", control.state, f"bold {style}")
+    line = _labelled("state", control.state.name, f"bold {style}")
     return _one_line(line.append(f"  {state_words(control)}", style))
 
 
 def _chunk(snapshot: Snapshot, width: int) -> Text:
     control = snapshot.control
-    if control is None or control.state != "EXECUTING" or not control.chunk_horizon:
+    if control is None or control.state is not ExecutorState.EXECUTING or not control.chunk_horizon:
         return _labelled("chunk", "none is followed", "dim")
     cells = min(_BAR, max(0, width - 52))
     done = round(cells * min(1.0, control.steps_consumed / control.chunk_horizon))

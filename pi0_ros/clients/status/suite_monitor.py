@@ -1,7 +1,7 @@
-"""Collects what nodes say and how long ago, and makes one snapshot of it.
+"""Collects the reports of the nodes with their times of arrival, and makes one snapshot of them.
 
-Times are seconds on any steady clock, handed in by the caller: a paused simulation is
-not silent, and a node that died is, whatever its stamps say.
+The caller passes times in seconds on a steady clock. A paused simulation therefore does not count
+as silent, and a node that died does, whatever its stamps are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Collection
 
 from pi0_ros.clients.status.model import (
-    Control,
     Joint,
     Level,
     Loop,
@@ -18,52 +17,54 @@ from pi0_ros.clients.status.model import (
     Policy,
     Report,
     Snapshot,
-    Stream,
+    StreamStatus,
     number,
 )
+from pi0_ros.control import ExecutorState
 from pi0_ros.embodiment import Embodiment
+from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
-#: Every suite has these; their silence is a fault. In the order of the data flow.
+#: Every suite has these nodes, here in the order of the data flow. Silence of one is a fault.
 CORE = ("camera_sync", "policy", "chunk_executor")
-#: Nodes of a suite, to tell another suite's from a driver's.
+#: Names of nodes of a suite. They tell the nodes of another suite from drivers.
 _SUITE = {*CORE, "mock_robot", "mujoco_robot", "recorder", "planner"}
 #: Diagnostics come at 1 Hz.
 SILENT_AFTER_S = 3.0
 #: The executor's status comes with every tick.
 NO_TICK_AFTER_S = 1.0
-#: A driver that is silent this long is no longer mentioned.
+#: A driver that is silent for longer is not shown any more.
 _FORGET_S = 10.0
-#: Over which the tick rate is measured and a count is called rising.
+#: Time over which the tick rate is measured, and in which a counter counts as rising.
 _WINDOW_S = 5.0
 _SLOW = 0.8
 _SHORTEST_S = 0.2
-#: Counters that should stand still.
+#: Counters that do not rise while all is well.
 _COUNTERS = ("missed_ticks", "vetoed_ticks", "chunks_refused", "underruns")
-_NO_HITS = (0, 0, 0, 0)
+_NO_HITS = LimitHits()
 
 
-class Hearing:
-    """What was heard of one suite: the nodes of ``namespace``, and drivers' complaints."""
+class SuiteMonitor:
+    """Keeps the reports of the nodes in ``namespace``, and the warnings and errors of drivers."""
 
     def __init__(self, domain_id: int, namespace: str) -> None:
         self._domain_id = domain_id
         self._namespace = namespace.strip("/")
         self._reports: dict[str, tuple[Report, float]] = {}
-        self._controls: deque[tuple[float, Control]] = deque()
+        self._controls: deque[tuple[float, ExecutorView]] = deque()
         self._present: frozenset[str] = frozenset()
 
     @property
     def embodiment(self) -> str | None:
-        """Name of the robot, once the executor said it."""
+        """Name of the robot; None before the first status of the executor."""
         return self._controls[-1][1].embodiment if self._controls else None
 
     def report(self, report: Report, now_s: float) -> None:
-        """A node said how it is."""
+        """Take a diagnostic status of a node."""
         if not self._is_of_another_suite(report.name):
             self._reports[report.name] = (report, now_s)
 
-    def control(self, control: Control, heard_s: float) -> None:
-        """The executor's newest status, and when it arrived."""
+    def control(self, control: ExecutorView, heard_s: float) -> None:
+        """Take the newest status of the executor, which arrived at ``heard_s``."""
         if self._controls and control.ticks < self._controls[-1][1].ticks:
             self._controls.clear()  # a new activation counts from 0
         self._controls.append((heard_s, control))
@@ -71,16 +72,16 @@ class Hearing:
             self._controls.popleft()
 
     def present(self, nodes: Collection[str]) -> None:
-        """Full names of the nodes that are in the graph, whether they speak or not."""
+        """Take the full names of the nodes in the graph, whether they report or not."""
         self._present = frozenset(name.strip("/") for name in nodes)
 
     def complete(self) -> bool:
-        """Whether all that a whole suite says was heard once."""
-        spoken = {_node_of(name) for name in self._reports}
-        return bool(self._controls) and all(self._full(name) in spoken for name in CORE)
+        """Whether the executor's status and a report of every core node have arrived."""
+        reported = {_node_of(name) for name in self._reports}
+        return bool(self._controls) and all(self._full(name) in reported for name in CORE)
 
     def snapshot(self, now_s: float, robot: Embodiment | None) -> Snapshot:
-        """The suite at ``now_s``; ``robot`` knows the limits, None leaves them out."""
+        """The suite at ``now_s``, with the limits of ``robot`` unless it is None."""
         nodes = self._nodes(now_s)
         control = self._controls[-1][1] if self._controls else None
         worst = max(nodes, key=lambda node: node.level)
@@ -146,12 +147,12 @@ class Hearing:
         return Node(name=core, level=Level.SILENT, said=said, heard_s_ago=None)
 
     def _with_ticks(self, line: Node, now_s: float) -> Node:
-        """An executor that reports but does not tick is not well either."""
+        """The line, as an error if the executor reports but does not tick."""
         if line.name != "chunk_executor" or line.level is Level.SILENT or not self._controls:
             return line
         heard_s, control = self._controls[-1]
         ago_s = now_s - heard_s
-        if control.state == "INACTIVE" or ago_s <= NO_TICK_AFTER_S:
+        if control.state is ExecutorState.INACTIVE or ago_s <= NO_TICK_AFTER_S:
             return line
         said = f"no tick for {ago_s:.0f} s (does /clock stand still?); {line.said}"
         return Node(name=line.name, level=Level.ERROR, said=said, heard_s_ago=line.heard_s_ago)
@@ -187,23 +188,23 @@ class Hearing:
         )
 
     def _joints(
-        self, control: Control, now_s: float, robot: Embodiment | None
+        self, control: ExecutorView, now_s: float, robot: Embodiment | None
     ) -> tuple[Joint, ...]:
         before = self._controls[0][1]
         said = self._values("chunk_executor", now_s)
         known = {d.name: d for d in robot.action} if robot else {}
         joints = []
-        for k, name in enumerate(control.joints):
+        for k, name in enumerate(control.action_names):
             dimension = known.get(name)
             limits = dimension.limits if dimension else None
-            hits = control.hits[k] if k < len(control.hits) else _NO_HITS
-            earlier = before.hits[k] if k < len(before.hits) else _NO_HITS
+            hits = control.limit_hits[k] if k < len(control.limit_hits) else _NO_HITS
+            earlier = before.limit_hits[k] if k < len(before.limit_hits) else _NO_HITS
             joints.append(
                 Joint(
                     name=name,
                     unit=dimension.unit if dimension else "",
                     command=_at(control.command, k),
-                    velocity=_at(control.velocity, k),
+                    velocity=_at(control.command_velocity, k),
                     off=number(said, f"off.{name}"),
                     lower=limits.lower if limits else None,
                     upper=limits.upper if limits else None,
@@ -229,13 +230,13 @@ def _at(values: tuple[float, ...], index: int) -> float:
     return values[index] if index < len(values) else float("nan")
 
 
-def _streams(sync: dict[str, str]) -> tuple[Stream, ...]:
-    """Streams in the order in which camera_sync lists them."""
+def _streams(sync: dict[str, str]) -> tuple[StreamStatus, ...]:
+    """The streams in the order of the values of camera_sync."""
     names = [key[: -len(".expected_hz")] for key in sync if key.endswith(".expected_hz")]
     return tuple(_stream(name, sync) for name in names)
 
 
-def _stream(name: str, sync: dict[str, str]) -> Stream:
+def _stream(name: str, sync: dict[str, str]) -> StreamStatus:
     rate_hz = number(sync, f"{name}.rate_hz")
     expected_hz = number(sync, f"{name}.expected_hz")
     age_ms = number(sync, f"{name}.age_ms")
@@ -244,7 +245,7 @@ def _stream(name: str, sync: dict[str, str]) -> Stream:
         level = Level.SILENT
     elif rate_hz is not None and expected_hz is not None and rate_hz < _SLOW * expected_hz - 1.0:
         level = Level.WARN
-    return Stream(
+    return StreamStatus(
         name=name,
         level=level,
         rate_hz=rate_hz,

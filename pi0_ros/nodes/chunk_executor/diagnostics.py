@@ -6,21 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pi0_msgs.msg import ExecutorStatus
+from pi0_ros.control import ExecutorState
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, Reading
+from pi0_ros.nodes.executor_status import ExecutorView
 
-#: Name of each state, by its number in the message.
-STATE_NAMES: Mapping[int, str] = {
-    ExecutorStatus.INACTIVE: "INACTIVE",
-    ExecutorStatus.WAITING: "WAITING",
-    ExecutorStatus.HOLDING: "HOLDING",
-    ExecutorStatus.EXECUTING: "EXECUTING",
-    ExecutorStatus.STOPPED: "STOPPED",
-    ExecutorStatus.ESTOPPED: "ESTOPPED",
-    ExecutorStatus.HOMING: "HOMING",
-    ExecutorStatus.TELEOPERATED: "TELEOPERATED",
-}
-_MOVING = {ExecutorStatus.EXECUTING, ExecutorStatus.HOMING, ExecutorStatus.TELEOPERATED}
+_MOVING = {ExecutorState.EXECUTING, ExecutorState.HOMING, ExecutorState.TELEOPERATED}
 #: Counters whose rise since the last report is a warning, and what to call them.
 _TROUBLE = {"missed_ticks": "ticks missed", "vetoed_ticks": "ticks vetoed"}
 
@@ -49,23 +39,23 @@ class ExecutorDiagnostics:
     def __init__(self) -> None:
         self._before = dict.fromkeys(_TROUBLE, 0)
 
-    def read(self, status: ExecutorStatus, facts: ExecutorFacts) -> Reading:
+    def read(self, status: ExecutorView, facts: ExecutorFacts) -> Reading:
         """Level, message and values of one report."""
         values = _values(status, facts)
         trouble = [*self._new_trouble(status), *facts.warnings]
-        state = STATE_NAMES.get(status.state, str(status.state)).lower()
+        state = status.state.name.lower()
         said = f"{state}: {status.reason}" if status.reason else state
         if facts.faults:
             return ERROR, f"{facts.faults} faults in the tick; {said}", values
-        if status.state == ExecutorStatus.ESTOPPED:
+        if status.state == ExecutorState.ESTOPPED:
             return ERROR, said, values
-        if status.state == ExecutorStatus.EXECUTING:
+        if status.state == ExecutorState.EXECUTING:
             said = f"executing chunk {status.chunk_sequence}"
-        calm = status.state in _MOVING or status.state == ExecutorStatus.INACTIVE
+        calm = status.state in _MOVING or status.state == ExecutorState.INACTIVE
         level = OK if calm and not trouble else WARN
         return level, "; ".join([said, *trouble]), values
 
-    def _new_trouble(self, status: ExecutorStatus) -> list[str]:
+    def _new_trouble(self, status: ExecutorView) -> list[str]:
         trouble = []
         for counter, called in _TROUBLE.items():
             count = getattr(status, counter)
@@ -77,12 +67,12 @@ class ExecutorDiagnostics:
         return trouble
 
 
-def _values(status: ExecutorStatus, facts: ExecutorFacts) -> dict[str, str]:
+def _values(status: ExecutorView, facts: ExecutorFacts) -> dict[str, str]:
     age_s = facts.observation_age_s
     off = dict(zip(status.action_names, facts.off, strict=False))  # empty before a tick
     known = {name: distance for name, distance in off.items() if math.isfinite(distance)}
     values = {
-        "state": STATE_NAMES.get(status.state, str(status.state)),
+        "state": status.state.name,
         "reason": status.reason,
         "source_id": status.source_id,
         "checkpoint_id": status.checkpoint_id,
@@ -111,19 +101,11 @@ def _values(status: ExecutorStatus, facts: ExecutorFacts) -> dict[str, str]:
     return values | _limit_hits(status) | dict(facts.extra)
 
 
-def _limit_hits(status: ExecutorStatus) -> dict[str, str]:
+def _limit_hits(status: ExecutorView) -> dict[str, str]:
     """Limited ticks by kind, and for each joint ``p 0 v 3 a 12 j 0``."""
-    count = len(status.action_names)
-    kinds = {
-        "position": status.position_limit_hits,
-        "velocity": status.velocity_limit_hits,
-        "acceleration": status.acceleration_limit_hits,
-        "jerk": status.jerk_limit_hits,
-    }
-    # Empty until the first hit of any kind is reported.
-    hits = {kind: list(counts) or [0] * count for kind, counts in kinds.items()}
-    values = {f"{kind}_limit_hits": str(sum(counts)) for kind, counts in hits.items()}
-    for k, name in enumerate(status.action_names):
-        each = [f"{kind[0]} {counts[k]}" for kind, counts in hits.items()]
-        values[f"limit_hits.{name}"] = " ".join(each)
+    totals = status.total_hits._asdict()
+    values = {f"{kind}_limit_hits": str(count) for kind, count in totals.items()}
+    for name, hits in zip(status.action_names, status.limit_hits, strict=True):
+        counts = (f"{kind[0]} {count}" for kind, count in hits._asdict().items())
+        values[f"limit_hits.{name}"] = " ".join(counts)
     return values

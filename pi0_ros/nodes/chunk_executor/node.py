@@ -42,6 +42,7 @@ from pi0_ros.nodes.chunk_executor.settings import declare_settings, read_setting
 from pi0_ros.nodes.chunk_executor.status import StatusWriter
 from pi0_ros.nodes.chunk_executor.ticking import ClockTicks, QuietCollector, SteadyTicks
 from pi0_ros.nodes.diagnostics import WARN, DiagnosticsPublisher, Reading
+from pi0_ros.nodes.executor_status import ExecutorView
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.stamps import NS_PER_S, nanoseconds
@@ -59,7 +60,6 @@ class ChunkExecutor(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("chunk_executor", **options)
         declare_settings(self)
-        self._clean: list[Any] = []
         self._ticks: SteadyTicks | ClockTicks | None = None
         self._lock = threading.Lock()  # ticks and callbacks run in two threads
         self._interlock = OperatorInterlock()  # an e-stop outlives an activation
@@ -90,7 +90,10 @@ class ChunkExecutor(ManagedNode):
             self._collector = None
             self._ticks = ClockTicks(self.get_clock(), period_ns, self._on_tick)
         else:
+            self.add_cleanup(ordinary_priority)
+            self.add_cleanup(unlock_memory)
             self._collector = QuietCollector()
+            self.add_cleanup(self._collector.end)
             if self._settings.lock_memory:
                 self._punctuality["memory"] = lock_memory()
             self._ticks = SteadyTicks(
@@ -106,10 +109,6 @@ class ChunkExecutor(ManagedNode):
         if self._ticks is None:
             return
         with ExitStack() as last_first:
-            if self._collector is not None:
-                last_first.callback(ordinary_priority)
-                last_first.callback(unlock_memory)
-                last_first.callback(self._collector.end)
             last_first.callback(self._say_inactive)
             last_first.callback(self._leave_at_rest)
             last_first.callback(self._end_ticks, self._ticks)
@@ -129,10 +128,6 @@ class ChunkExecutor(ManagedNode):
         self._status_publisher.publish(self._status.fill_inactive(_DEACTIVATED))
         self.outputs.flush(self._status_publisher)
 
-    def teardown(self) -> None:
-        while self._clean:
-            self._clean.pop()()
-
     def _begin_anew(self) -> None:
         settings = self._settings
         self.core = Executor(
@@ -150,27 +145,24 @@ class ChunkExecutor(ManagedNode):
         Best effort, so that a slow executor never holds back camera_sync.
         """
         self.outputs = Outputs(self, self._robot)
-        self._clean.append(self.outputs.destroy)
-        status = self.create_publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
-        self._status_publisher = status
-        self._clean.append(lambda: self.destroy_publisher(status))
-        self._subscribe(ActionChunk, "action_chunk", self._on_chunk, COMMAND_QOS)
-        self._subscribe(TeleopMessage, "teleop_command", self._on_teleop, COMMAND_QOS)
-        self._subscribe(Observation, "observation", self._on_observation, SENSOR_QOS, raw=True)
+        self.add_cleanup(self.outputs.destroy)
+        self._status_publisher = self.create_publisher(
+            ExecutorStatus, "executor_status", LATCHED_QOS
+        )
+        self.create_subscription(ActionChunk, "action_chunk", self._on_chunk, COMMAND_QOS)
+        self.create_subscription(TeleopMessage, "teleop_command", self._on_teleop, COMMAND_QOS)
+        self.create_subscription(
+            Observation, "observation", self._on_observation, SENSOR_QOS, raw=True
+        )
         for topic, source in self._state_sources.items():
             on_joints = partial(self._on_joints, topic)
             kind = message_class(source.message_type)
-            self._subscribe(kind, topic, on_joints, SENSOR_QOS, raw=True)
-        self._clean.append(OperatorServices(self, self._ask).destroy)
+            self.create_subscription(kind, topic, on_joints, SENSOR_QOS, raw=True)
+        OperatorServices(self, self._ask)
         self._reader = ExecutorDiagnostics()
         self._diagnostics = DiagnosticsPublisher(
             self, self._robot.name, "executor", self._read_diagnostics
         )
-        self._clean.append(self._diagnostics.destroy)
-
-    def _subscribe(self, *arguments: Any, **options: Any) -> None:
-        subscription = self.create_subscription(*arguments, **options)
-        self._clean.append(lambda: self.destroy_subscription(subscription))
 
     def _prepare_thread(self) -> None:
         self._punctuality["scheduling"] = raise_priority(self._settings.priority)
@@ -291,7 +283,9 @@ class ChunkExecutor(ManagedNode):
         if self._ticks is not None and last is None:
             return WARN, "no tick yet", {}
         with self._lock:
-            return self._reader.read(self._status.message, self._facts(last))
+            return self._reader.read(
+                ExecutorView.from_message(self._status.message), self._facts(last)
+            )
 
     def _facts(self, last: Tick | None) -> ExecutorFacts:
         """What diagnostics say beside the status message."""

@@ -22,14 +22,8 @@ class OperatorServices:
     def __init__(self, node: Node, ask: Callable[[str], Answer]) -> None:
         self._node = node
         self._ask = ask
-        self._services = [
-            node.create_service(Trigger, f"~/{verb}", self._callback(verb)) for verb in VERBS
-        ]
-
-    def destroy(self) -> None:
-        """Remove the services."""
-        while self._services:
-            self._node.destroy_service(self._services.pop())
+        for verb in VERBS:
+            node.create_service(Trigger, f"~/{verb}", self._callback(verb))
 
     def _callback(self, verb: str) -> Callable[[Any, Any], Any]:
         def on_request(_request: Any, response: Any) -> Any:

@@ -26,7 +26,7 @@ _JOIN_S = 20.0
 
 
 class CheckpointSwap:
-    """Offers ``~/load_checkpoint`` for ``node``. Create it in ``setup``, destroy in ``teardown``.
+    """Offers ``~/load_checkpoint`` for ``node``. The node calls :meth:`destroy`.
 
     ``load(path)`` returns a policy that was tried out, or raises; it runs in a thread of low
     priority. ``switch(policy, path)`` replaces the policy between two inferences, or raises to keep

@@ -37,8 +37,8 @@ from pi0_ros.stamps import NS_PER_S, nanoseconds
 class ChunkSource:
     """Publishes on ``action_chunk`` for ``node`` and listens to ``executor_status``.
 
-    One per node, which calls :meth:`configure` and :meth:`close`. Parameters: ``strategy``, and the
-    options of every strategy of the table.
+    One per node, which calls :meth:`configure` and :meth:`listen` in ``setup``. Parameters:
+    ``strategy``, and the options of every strategy of the table.
     """
 
     def __init__(self, node: Node) -> None:
@@ -50,8 +50,6 @@ class ChunkSource:
         self._lock = threading.Lock()
         self._sequence = 0  # it never restarts, because the executor refuses a lower one
         self._active = False
-        self._publisher: Any = None
-        self._subscription: Any = None
 
     def choice(self) -> StrategyChoice:
         """The choice that the parameters make. Raises PolicyError for a bad one."""
@@ -91,18 +89,7 @@ class ChunkSource:
             self._report(message)
             on_progress()
 
-        self._subscription = self._node.create_subscription(
-            ExecutorStatus, "executor_status", on_status, LATCHED_QOS
-        )
-
-    def close(self) -> None:
-        """Destroy the topics, also after an incomplete :meth:`configure`."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
-        if self._publisher is not None:
-            self._node.destroy_publisher(self._publisher)
-            self._publisher = None
+        self._node.create_subscription(ExecutorStatus, "executor_status", on_status, LATCHED_QOS)
 
     def check(self, policy: Policy) -> None:
         """Raises PolicyError for a policy that cannot follow the chosen strategy."""

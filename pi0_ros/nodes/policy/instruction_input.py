@@ -12,7 +12,6 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from std_msgs.msg import String
 
 from pi0_msgs.msg import Instruction as InstructionMessage
@@ -45,7 +44,6 @@ class InstructionInput:
         self._active = False
         self._unpublished: Instruction | None = None
         self._publisher: Publisher | None = None
-        self._subscriptions: list[Subscription] = []
         self.current: Instruction | None = None
         node.declare_parameter("prompt", "", _PROMPT)
         node.add_post_set_parameters_callback(self._on_parameters)
@@ -70,7 +68,7 @@ class InstructionInput:
             (InstructionMessage, "instruction", self._on_instruction, _READER_QOS),
             (String, "prompt", lambda message: self._give(message.data), LATCHED_QOS),
         ):
-            self._subscriptions.append(self._node.create_subscription(kind, topic, callback, qos))
+            self._node.create_subscription(kind, topic, callback, qos)
         prompt = str(self._node.get_parameter("prompt").value)
         if prompt:
             self._give(prompt)
@@ -86,12 +84,8 @@ class InstructionInput:
         self._active = False
 
     def close(self) -> None:
-        """Destroy the topics, also after an incomplete :meth:`configure`."""
-        while self._subscriptions:
-            self._node.destroy_subscription(self._subscriptions.pop())
-        if self._publisher is not None:
-            self._node.destroy_publisher(self._publisher)
-            self._publisher = None
+        """Ignore changes of the parameter until :meth:`configure`, which reads it."""
+        self._publisher = None
 
     def _on_parameters(self, parameters: list[Parameter]) -> None:
         for parameter in parameters:
@@ -120,8 +114,7 @@ class InstructionInput:
         now_ns = self._now_ns()
         if not instruction.stamp_ns:  # as `ros2 topic pub` sends it
             instruction = replace(instruction, stamp_ns=now_ns)
-        # A current one from the future is no measure: the clock was set back since.
-        if self.current and instruction.stamp_ns < self.current.stamp_ns <= now_ns:
+        if not instruction.supersedes(self.current, now_ns):
             self._node.get_logger().warning(
                 f"instruction {instruction.text!r} of {instruction.source.name.lower()} not"
                 " followed: it was given before the one in force; compare the machines' clocks"

@@ -13,7 +13,6 @@ from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.parameter import Parameter
-from rclpy.subscription import Subscription
 
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros import embodiment as embodiments
@@ -62,13 +61,7 @@ class PolicyNode(ManagedNode):
         self._remote = RemoteSource(self)
         self._source = ChunkSource(self)
         self._instructions = InstructionInput(self)
-        self._inferring = (
-            threading.Lock()
-        )  # held during an inference; _policy changes between two inferences
-        self._worker: Worker[_Job] | None = None
-        self._diagnostics: DiagnosticsPublisher | None = None
-        self._swap: CheckpointSwap | None = None
-        self._listening: list[Subscription] = []
+        self._inferring = threading.Lock()  # held for an inference; _policy changes between two
 
     def load_policy(self, embodiment: Embodiment, checkpoint: str) -> Policy:
         """The backend that the parameters name, loaded and warmed up. Raises an error if it fails.
@@ -91,6 +84,7 @@ class PolicyNode(ManagedNode):
         """Load the checkpoint and create the topics; there is no fallback."""
         embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._embodiment = embodiment
+        self.add_cleanup(self._remote.close)
         self._source.choice()  # report a bad one now, not after minutes of loading
         self._policy = self.load_policy(embodiment, self.get_parameter("checkpoint").value)
         self._warn_if_untrained(self._policy)
@@ -103,22 +97,22 @@ class PolicyNode(ManagedNode):
         self._newest: Observation | None = None
         self._source.configure(embodiment, self._policy)
         self._source.listen(self._infer_if_due)
+        self.add_cleanup(self._instructions.close)
         self._instructions.configure()
-        self._listening.append(
-            self.create_subscription(
-                ObservationMessage, "observation", self._on_observation, COMMAND_QOS
-            )
+        self.create_subscription(
+            ObservationMessage, "observation", self._on_observation, COMMAND_QOS
         )
         self._worker = Worker(self._infer, name="inference")
-        self._diagnostics = DiagnosticsPublisher(
-            self, embodiment.name, "policy", self._read_diagnostics
-        )
+        self.add_cleanup(self._end_inference)
         self._swap = CheckpointSwap(
             self,
             load=lambda path: self.load_policy(embodiment, path),
             switch=self._switch,
             serving=lambda: self._policy.checkpoint_id,
         )
+        self.add_cleanup(self._swap.destroy)
+        DiagnosticsPublisher(self, embodiment.name, "policy", self._read_diagnostics)
+        self.add_cleanup(self.stop)
 
     def start(self) -> None:
         """Infer on observations that arrive from now on; sequence numbers continue."""
@@ -133,24 +127,11 @@ class PolicyNode(ManagedNode):
         self._source.stop()
         self._instructions.stop()
 
-    def teardown(self) -> None:
-        """Release what setup created, also after a failed setup; waits for a running inference."""
-        self.stop()
-        if self._swap is not None:
-            self._swap.destroy()
-            self._swap = None
+    def _end_inference(self) -> None:
+        """Wait for a running inference; one that waits for a server ends with the connection."""
         self._remote.close()
-        if self._worker is not None:
-            if not self._worker.close(_JOIN_S):
-                self.get_logger().error(f"inference did not end within {_JOIN_S:g} s")
-            self._worker = None
-        if self._diagnostics is not None:
-            self._diagnostics.destroy()
-            self._diagnostics = None
-        while self._listening:
-            self.destroy_subscription(self._listening.pop())
-        self._instructions.close()
-        self._source.close()
+        if not self._worker.close(_JOIN_S):
+            self.get_logger().error(f"inference did not end within {_JOIN_S:g} s")
 
     def _on_observation(self, message: Any) -> None:
         if not self._source.active:
@@ -166,7 +147,7 @@ class PolicyNode(ManagedNode):
     def _infer_if_due(self) -> None:
         """Give the newest observation to the inference thread, once, when a chunk is due."""
         observation, worker = self._newest, self._worker
-        if not self._source.active or observation is None or worker is None or worker.busy:
+        if not self._source.active or observation is None or worker.busy:
             return
         if not self._instructions.text:
             return
@@ -225,7 +206,7 @@ class PolicyNode(ManagedNode):
         }
         values |= self._instructions.values()
         values |= self._remote.values() | self._report.values() | self._source.values()
-        if self._swap is not None and self._swap.loading is not None:
+        if self._swap.loading is not None:
             values["loading"] = self._swap.loading
         problem = self._report.latest_problem()
         if not self._source.active:

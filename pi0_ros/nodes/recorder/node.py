@@ -19,12 +19,13 @@ from rclpy.clock import Clock, ClockType
 from pi0_msgs.action import RecordEpisode
 from pi0_msgs.msg import RecorderStatus
 from pi0_ros import __version__, embodiment
+from pi0_ros.instruction import Instruction
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import LATCHED_QOS, ManagedNode, run
 from pi0_ros.nodes.recorder.services import RecorderServices, describe
 from pi0_ros.nodes.recorder.streams import RawStreams
-from pi0_ros.recording.episode_recording import RecordingPlan
+from pi0_ros.recording.episode_recording import EpisodeRecording, RecordingPlan
 from pi0_ros.recording.session import RecordingState, Session, prepare_directory
 from pi0_ros.recording.topics import EpisodeTopic, Role, episode_topics
 from pi0_ros.stamps import NS_PER_S
@@ -48,10 +49,6 @@ class Recorder(ManagedNode):
         self.declare_parameter("reserve_mb", 512)
         self.session: Session | None = None
         self._streams: RawStreams | None = None
-        self._operator_services: RecorderServices | None = None
-        self._diagnostics: DiagnosticsPublisher | None = None
-        self._publisher: Any = None
-        self._timer: Any = None
         self._warnings: tuple[str, ...] = ()
         self._looked_s = 0.0
         self._publishing = threading.Lock()  # the desk's threads publish as well
@@ -78,54 +75,35 @@ class Recorder(ManagedNode):
         )
         self._reserve_bytes = self._size("reserve_mb", least=1)
         self._publisher = self.create_publisher(RecorderStatus, "~/status", LATCHED_QOS)
-        self._diagnostics = DiagnosticsPublisher(
-            self, robot.name, "recorder", self._read_diagnostics
-        )
+        DiagnosticsPublisher(self, robot.name, "recorder", self._read_diagnostics)
         keep_freed_memory()
 
     def start(self) -> None:
         """Listen, and serve operators."""
+        self.add_cleanup(self._forget_session)
         self._streams = RawStreams(self, self._plan.topics)
+        self.add_cleanup(self._streams.close)
         self.session = Session(
             self._plan,
             self._streams,
             lambda: int(self.get_clock().now().nanoseconds),
             reserve_bytes=self._reserve_bytes,
         )
-        self._operator_services = RecorderServices(
-            self, self.session, self.publish_status, self._fill_feedback
-        )
-        self._timer = self.create_timer(
-            _STATUS_S, self._on_timer, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        services = RecorderServices(self, self.session, self.publish_status, self._fill_feedback)
+        self.add_cleanup(services.destroy)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_STATUS_S, self._on_timer, clock=steady)
 
     def stop(self) -> None:
         """Keep the episode that runs, unmarked, and listen no more."""
-        if self._timer is not None:
-            self.destroy_timer(self._timer)
-            self._timer = None
         if self.session is not None:
             ended = self.session.close()
             if ended is not None:
                 self.get_logger().warning(f"stopped while recording; kept {describe(ended)}")
             self.publish_status()
-        if self._operator_services is not None:
-            self._operator_services.destroy()
-            self._operator_services = None
-        if self._streams is not None:
-            self._streams.close()
-            self._streams = None
-        self.session = None
 
-    def teardown(self) -> None:
-        """Release what setup created, however far it came."""
-        self.stop()
-        if self._diagnostics is not None:
-            self._diagnostics.destroy()
-            self._diagnostics = None
-        if self._publisher is not None:
-            self.destroy_publisher(self._publisher)
-            self._publisher = None
+    def _forget_session(self) -> None:
+        self.session = self._streams = None
 
     def publish_status(self) -> None:
         """Publish the status now; from any thread."""
@@ -183,7 +161,6 @@ class Recorder(ManagedNode):
             ended = session.last[1] if session.last and recording is None else None
             status.episode_path = str(ended.path if ended else shown.folder)
             status.task = shown.info.task
-            status.instruction = shown.instruction
             status.bytes_written = shown.bytes_written
             status.received = list(shown.queue.received)
             status.lost = list(shown.queue.lost)
@@ -191,6 +168,7 @@ class Recorder(ManagedNode):
         else:
             zeros = [0] * len(streams.states)
             status.received, status.written, status.lost = zeros, zeros, zeros
+        status.instruction = _in_force(shown, streams.instruction.labelling)
         now_s = time.monotonic()
         ages = [state.age_s(now_s) for state in streams.states]
         status.topics = [state.topic.name for state in streams.states]
@@ -249,6 +227,15 @@ class Recorder(ManagedNode):
         if value < least:
             raise ValueError(f"{name} is {value}; give megabytes, at least {least}")
         return value * _MIB
+
+
+def _in_force(episode: EpisodeRecording | None, published: Instruction | None) -> str:
+    """The newer of the recorder's own instruction and the published one, as frames are labelled."""
+    if episode is None:
+        return "" if published is None else published.text
+    own = episode.instruction
+    newer = published is not None and published.stamp_ns > own.stamp_ns
+    return published.text if published is not None and newer else own.text
 
 
 def _software() -> dict[str, str]:

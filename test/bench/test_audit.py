@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from _audit import StreamAudit
 
-from pi0_ros.control.audit import StreamAudit
 from pi0_ros.control.limits import Limiter
 from pi0_ros.embodiment import LimitArrays, load
 
