@@ -1,4 +1,4 @@
-"""The remote backend against our server and against servers that misbehave."""
+"""The remote backend with the suite's own server and with faulty servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GOOD = answering({"actions": ACTIONS})
 
 
 class Clock:
-    """Time that passes when the test says so [s]."""
+    """A clock that the test advances [s]."""
 
     now_s = 0.0
 
@@ -150,7 +150,7 @@ def test_an_answer_without_a_request_is_not_taken_for_the_next_one() -> None:
         connection.recv()
         connection.send(pack({"actions": ACTIONS}))
         connection.send(pack({"actions": ACTIONS + 1000.0}))
-        # Its pong says that the client has received what came before.
+        # The pong shows that the client has received the earlier frames.
         connection.ping().wait(20.0)
         sent.set()
         connection.recv()
@@ -195,26 +195,19 @@ def test_a_server_that_stops_reading_does_not_hang_the_sender() -> None:
     stuck = threading.Event()
 
     def not_reading(connection: ServerConnection) -> None:
-        # Its receiving thread waits for the lock before it reads on.
+        connection.send(pack({}))
+        # The server's receiving thread needs this lock to continue reading.
         with connection.protocol_mutex:
             stuck.wait(20.0)
 
     large = example_observation(UR5E, 2000)
     with (
-        scripted_server(answering_nothing_but_metadata(not_reading)) as port,
+        scripted_server(not_reading) as port,
         remote(port, timeout_s=0.5) as policy,
     ):
         with pytest.raises(PolicyError, match=r"no answer within 0\.5 s"):
             policy.infer(large)
         stuck.set()
-
-
-def answering_nothing_but_metadata(then: Script) -> Script:
-    def script(connection: ServerConnection) -> None:
-        connection.send(pack({}))
-        then(connection)
-
-    return script
 
 
 def free_port() -> int:
