@@ -33,16 +33,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _add_edits(verbs)
     _add_clouds(verbs)
     for verb in verbs.choices.values():
-        verb.set_defaults(func=_saying_what_the_disk_refused(verb.get_default("func")))
+        verb.set_defaults(func=_reporting_disk_errors(verb.get_default("func")))
 
 
-def _saying_what_the_disk_refused(
+def _reporting_disk_errors(
     run: Callable[[argparse.Namespace], int],
 ) -> Callable[[argparse.Namespace], int]:
     """Report an OSError without a file name, such as a full disk, in one line without traceback."""
 
     @wraps(run)
-    def told(args: argparse.Namespace) -> int:
+    def wrapped(args: argparse.Namespace) -> int:
         from pi0_ros.dataset.errors import DatasetError
 
         try:
@@ -53,7 +53,7 @@ def _saying_what_the_disk_refused(
             where = getattr(args, "out", None) or getattr(args, "directory", None)
             raise DatasetError(f"{where}: {error.strerror or error}") from error
 
-    return told
+    return wrapped
 
 
 def _add_to_bags(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -165,7 +165,7 @@ def _merge(args: argparse.Namespace) -> int:
     from pi0_ros.dataset.edit import merge
 
     info = merge(args.directories, args.out)
-    _tell(args.out, info.total_episodes, info.total_frames, info.total_tasks)
+    _print_result(args.out, info.total_episodes, info.total_frames, info.total_tasks)
     return 0
 
 
@@ -185,7 +185,7 @@ def _split(args: argparse.Namespace) -> int:
         except argparse.ArgumentTypeError as error:
             raise DatasetError(f"{text!r}: {error}") from error
     for out, info in split(args.directory, parts).items():
-        _tell(out, info.total_episodes, info.total_frames, info.total_tasks)
+        _print_result(out, info.total_episodes, info.total_frames, info.total_tasks)
     return 0
 
 
@@ -193,11 +193,13 @@ def _delete(args: argparse.Namespace) -> int:
     from pi0_ros.dataset.edit import delete
 
     info = delete(args.directory, args.episodes, args.out)
-    _tell(args.out or args.directory, info.total_episodes, info.total_frames, info.total_tasks)
+    _print_result(
+        args.out or args.directory, info.total_episodes, info.total_frames, info.total_tasks
+    )
     return 0
 
 
-def _tell(out: Path, episodes: int, frames: int, tasks: int) -> None:
+def _print_result(out: Path, episodes: int, frames: int, tasks: int) -> None:
     print(f"{out}: {episodes} episodes, {frames} frames, {tasks} tasks")
 
 

@@ -127,10 +127,10 @@ def _convert(args: argparse.Namespace) -> int:
             )
 
         result = convert_bags(bags, args.out, options, jobs=args.jobs, on_progress=on_progress)
-    return _tell(args.out, result, validate(args.out))
+    return _print_result(args.out, result, validate(args.out))
 
 
-def _tell(out: Path, result: ConversionResult, problems: tuple[str, ...]) -> int:
+def _print_result(out: Path, result: ConversionResult, problems: tuple[str, ...]) -> int:
     info = result.info
     print(
         f"{out}: {info.total_episodes} episodes, {info.total_frames} frames at {info.fps} Hz,"
