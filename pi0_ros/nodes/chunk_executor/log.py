@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from pi0_ros.control import ExecutorState, Refusal, Tick
+from pi0_ros.control import Refusal, Tick
 
 _PERIOD_S = 2.0
 
@@ -18,9 +18,10 @@ class ThrottledLog:
         self._logger = logger
         self._logged_s: dict[str, float] = {}
 
-    def state_change(self, before: ExecutorState | None, tick: Tick) -> None:
-        """Log the state of a tick if it differs from the state before."""
-        if before is not tick.state and self._is_due(tick.state.name):
+    def state_change(self, before: Tick | None, tick: Tick) -> None:
+        """Log the state of a tick if it differs from that of the tick before."""
+        changed = before is None or before.state is not tick.state
+        if changed and self._is_due(tick.state.name):
             detail = tick.reason or tick.source_id
             self._logger.info(f"{tick.state.name.lower()}: {detail}")
 

@@ -231,7 +231,7 @@ class ChunkExecutor(ManagedNode):
                 status = self._status.fill(tick, self.core)
             self._status_publisher.publish(status)
             before, self._last = self._last, tick
-            self._log.state_change(before and before.state, tick)
+            self._log.state_change(before, tick)
             self._log.missed_ticks(missed, late_ns)
             self._housekeep()
         except Exception as error:  # a robot in motion must not lose its executor

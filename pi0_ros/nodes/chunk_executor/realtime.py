@@ -26,9 +26,8 @@ def raise_priority(priority: int) -> str:
     if priority == 0:
         return "ordinary scheduling (priority is 0)"
     try:
-        _schedule(
-            0, os.SCHED_FIFO | _ON_FORK, priority
-        )  # the highest priority first: if it is refused, nothing is changed
+        # The highest priority first: if it is refused, nothing has been changed.
+        _schedule(0, os.SCHED_FIFO | _ON_FORK, priority)
         _schedule_threads(os.SCHED_FIFO | _ON_FORK, priority - 1)
         _schedule(0, os.SCHED_FIFO | _ON_FORK, priority)
     except PermissionError:
