@@ -40,7 +40,7 @@ class Roofline:
 
 def measure(device: torch.device, dtype: torch.dtype) -> Roofline:
     """The known figures of a GPU in bfloat16; otherwise those of a large product and copy."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine()
     for part, (tflop_s, tbyte_s) in KNOWN_GPUS.items():
         if part in name and dtype == torch.bfloat16:
             return Roofline(
@@ -79,7 +79,8 @@ def _bytes(module: torch.nn.Module) -> int:
     return sum(p.numel() * p.element_size() for p in module.parameters())
 
 
-def _processor() -> str:
+def machine() -> str:
+    """Processor and number of cores."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

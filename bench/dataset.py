@@ -1,8 +1,8 @@
-"""How fast bags become a dataset, against the time they took to record.
+"""Speed of the conversion of bags to a dataset, relative to their recorded time.
 
-Writes synthetic episodes through the recorder's own bag writer (raw 640x480 cameras with
-sensor noise at their rates, joint states, commands), converts them with `pi0 dataset
-convert`'s own function, and times it. Prints a table and, last, one line of JSON.
+Writes synthetic episodes with the recorder's bag writer (raw 640x480 cameras with sensor noise,
+joint states, commands), converts them with the function of `pi0 dataset convert`, and measures the
+time. Prints a table and then one line of JSON.
 
     python bench/dataset.py --duration 30 --bags 2
 """
@@ -37,12 +37,12 @@ from camera_sync import machine
 START_NS = 1_700_000_000_000_000_000
 NS = 1_000_000_000
 TARGET = 5.0
-#: Different pictures per camera: a moving scene that begins again.
+#: Number of different pictures of each camera; the sequence repeats.
 PICTURES = 30
 
 
 def pictures(seed: int) -> list[np.ndarray]:
-    """Smooth background, a moving square, and the noise of a sensor (2 grey levels)."""
+    """Pictures with a smooth background, a moving square and sensor noise (2 grey levels)."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:480, :640]
     waves = [np.sin(rows / a + b) * np.cos(columns / a + b) for a, b in ((40, 0), (70, 1), (55, 2))]
@@ -131,7 +131,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process and of the workers that have ended."""
+    """Processor time of this process and of its finished workers."""
     uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(use.ru_utime + use.ru_stime for use in uses)
 
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--codec", default="av1")
     parser.add_argument("--gop", type=int)
     parser.add_argument("--jobs", type=int)
-    parser.add_argument("--folder", type=Path, help="where there is room for the bags")
+    parser.add_argument("--folder", type=Path, help="folder with space for the bags")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="pi0_bench_", dir=arguments.folder))
     try:
@@ -162,7 +162,7 @@ def main() -> None:
     print(f"{'processor time':<20}{result['cpu_s_per_s']} s per second recorded")
     print(f"{'bags':<20}{result['bag_gb_per_hour']} GB per hour")
     print(f"{'dataset':<20}{result['dataset_gb_per_hour']} GB per hour")
-    print(f"{'a frame at random':<20}{result['random_frame_ms']} ms, all cameras")
+    print(f"{'random frame':<20}{result['random_frame_ms']} ms, all cameras")
     print(json.dumps(result))
 
 

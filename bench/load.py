@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sampling import machine, random_inputs
+from _roofline import machine
+from sampling import random_inputs
 
-from pi0_ros.checkpoint import Manifest, Normalisation, Statistics, create_untrained, load
+from pi0_ros.checkpoint import CheckpointManifest, Normalisation, Statistics, create_untrained, load
 from pi0_ros.checkpoint.store import write
 from pi0_ros.checkpoint.tensors import LazyTensor
 from pi0_ros.checkpoint.tokenizer import train_tokenizer
@@ -103,7 +104,7 @@ def create(directory: Path, config: Pi0Config, dtype: torch.dtype) -> None:
         for name, shape in shapes.items()
     }
     unit = Statistics(mean=(0.0,), std=(1.0,), q01=(-1.0,), q99=(1.0,))
-    manifest = Manifest(
+    manifest = CheckpointManifest(
         name="bench",
         trained=False,
         embodiment="bench",

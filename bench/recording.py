@@ -31,12 +31,11 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
 
 from pi0_msgs.msg import RecorderStatus
 from pi0_msgs.srv import StartEpisode, StopEpisode
 from pi0_ros import embodiment as embodiments
+from pi0_ros.messages import message_class
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
 from pi0_ros.recording.read import read_episode
 
@@ -64,7 +63,7 @@ class Publisher(Node):
                 self._add(start_s, joint_hz, JointState, topic, SENSOR_QOS, state, [])
         elif part == "commands":
             for controller in robot.controllers:
-                kind = Float64MultiArray if "Float" in controller.message_type else JointTrajectory
+                kind = message_class(controller.message_type)
                 rate_hz = robot.rates.control_hz
                 self._add(start_s, rate_hz, kind, controller.topic, COMMAND_QOS, kind(), [])
         else:

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from _roofline import machine
 from infer import MIDDLE
 from torch import Tensor
 
@@ -144,14 +143,6 @@ def alternate(*functions: Callable[[], Tensor | object], n: int) -> tuple[float,
                 torch.cuda.synchronize()
             sample.append(1e3 * (time.perf_counter() - start))
     return tuple(statistics.median(sample) for sample in samples)
-
-
-def machine() -> str:
-    """Processor and number of cores."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {len(names)} cores"
 
 
 def report(result: dict[str, object]) -> None:

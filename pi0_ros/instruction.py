@@ -39,6 +39,13 @@ class Instruction:
         """Whether it says nothing to do."""
         return not self.text.strip()
 
+    def supersedes(self, current: Instruction | None, now_ns: int) -> bool:
+        """Whether it is in force in place of ``current``: not if it was given before it.
+
+        A current one from the future does not count: the clock was set back since.
+        """
+        return current is None or not self.stamp_ns < current.stamp_ns <= now_ns
+
     @classmethod
     def of(cls, message: Any) -> Instruction:
         """The content of a pi0_msgs/Instruction."""

@@ -1,8 +1,7 @@
-"""The node ``mock_robot``: any embodiment's driver topics, with no physics behind them.
+"""The node ``mock_robot``, which offers the driver topics of any embodiment without physics.
 
-Joints follow their commands with a lag, bases integrate their velocity, cameras
-show a moving test pattern. Parameters take streams away or freeze them, to test
-what the suite does about it.
+Joints follow their commands with a lag, bases integrate their velocity, and cameras show a moving
+test pattern. Parameters remove or freeze streams, to test how the suite reacts.
 """
 
 from __future__ import annotations
@@ -32,12 +31,13 @@ from pi0_ros.stamps import S_PER_NS
 
 #: Base controllers report odometry at about this rate.
 ODOMETRY_HZ = 50.0
-#: A joint-state callback later than this moves the joints by no more than this.
+_BASE_AXES = ("linear.x", "linear.y", "angular.z")
+#: Longest time [s] by which one callback moves the joints, however late it is.
 _MAX_STEP_S = 0.1
 
 
 class MockRobot(ManagedNode):
-    """A robot that does as it is told; parameters and topics are in the reference."""
+    """Parameters and topics: see docs/reference/robots_without_hardware.md."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("mock_robot", **options)
@@ -52,7 +52,7 @@ class MockRobot(ManagedNode):
             self._declare_list(fault, Parameter.Type.STRING_ARRAY)
 
     def _declare_list(self, name: str, kind: Parameter.Type) -> None:
-        # An empty list has no element type, so the type is given and the value left unset.
+        # An empty list has no element type, so the type is declared without a value.
         self.declare_parameter(name, kind)
 
     def _list(self, name: str) -> list[Any]:
@@ -98,7 +98,7 @@ class MockRobot(ManagedNode):
             camera.name: PatternCamera(camera, scale, frozen=camera.name in frozen)
             for camera in self._cameras
         }
-        # A silent camera's driver is there and offers its topic; no frame ever comes.
+        # The driver of a silent camera offers its topic but never sends a frame.
         self._frames = CameraPublishers(self, self._embodiment.cameras)
 
     def start(self) -> None:
@@ -146,7 +146,7 @@ class MockRobot(ManagedNode):
             for k, d in enumerate(self._embodiment.action)
             if d.state is None
         }
-        x, y, yaw = (velocity.get(axis, 0.0) for axis in ("linear.x", "linear.y", "angular.z"))
+        x, y, yaw = (velocity.get(axis, 0.0) for axis in _BASE_AXES)
         return x, y, yaw
 
     def _on_joints(self) -> None:
@@ -199,7 +199,7 @@ class MockRobot(ManagedNode):
 
 
 def _odometry_publisher(node: Node, embodiment: Embodiment) -> Any:
-    if all(c.kind != "twist" for c in embodiment.controllers):
+    if not any(d.state is None and d.joint in _BASE_AXES for d in embodiment.action):
         return None
     return node.create_publisher(Odometry, "odom", COMMAND_QOS)
 

@@ -7,9 +7,8 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pi0_ros.graph.declaration import Process
@@ -147,7 +146,7 @@ def make_folder(path: Path) -> None:
         raise GraphError(f"{path} cannot be written to: {error.strerror}") from error
 
 
-class Log:
+class Log(AbstractContextManager["Log"]):
     """Writes the lines of output that a supervisor passes on to a file."""
 
     def __init__(self, path: Path) -> None:
@@ -167,13 +166,5 @@ class Log:
         lines = "\n".join(f"  {line}" for line in self._last)
         return f"{lines}\nThe whole log: {self._path}"
 
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()

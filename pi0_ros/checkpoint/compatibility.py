@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from pi0_ros.checkpoint.manifest import Manifest
+from pi0_ros.checkpoint.manifest import CheckpointManifest
 from pi0_ros.embodiment.types import CAMERA_SLOTS, CHECKPOINT_WIDTH, PAPER_WIDTH, Embodiment
 
 
-def check(manifest: Manifest, embodiment: Embodiment) -> tuple[str, ...]:
+def check(manifest: CheckpointManifest, embodiment: Embodiment) -> tuple[str, ...]:
     """Reasons why ``manifest``'s weights must not drive ``embodiment``; empty if they may.
 
     Each is a sentence with both values and the fix. The manifest itself checks its
@@ -57,7 +57,7 @@ def _names(
     return [f"the checkpoint {difference}: use a checkpoint for {embodiment.name}"]
 
 
-def _cameras(manifest: Manifest, embodiment: Embodiment) -> list[str]:
+def _cameras(manifest: CheckpointManifest, embodiment: Embodiment) -> list[str]:
     present = {slot for slot, has in zip(CAMERA_SLOTS, embodiment.slot_mask, strict=True) if has}
     missing = sorted(set(manifest.cameras) - present)
     extra = sorted(present - set(manifest.cameras))

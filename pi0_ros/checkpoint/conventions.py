@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pi0_ros.checkpoint.contents import CheckpointContents, Layout, StoredStatistics
 from pi0_ros.checkpoint.errors import CheckpointError
-from pi0_ros.checkpoint.found import Found, FoundStatistics, Layout
 from pi0_ros.checkpoint.manifest import RobotTransformKind
 from pi0_ros.embodiment.types import Embodiment
 
@@ -18,8 +18,8 @@ _TWO_ARMS = frozenset(range(14))
 
 
 def robot_transform(
-    found: Found,
-    statistics: FoundStatistics,
+    contents: CheckpointContents,
+    statistics: StoredStatistics,
     embodiment: Embodiment,
     given: RobotTransformKind | None,
 ) -> tuple[RobotTransformKind, str]:
@@ -30,10 +30,10 @@ def robot_transform(
     apply to this robot, and where none of them decides and the robot has two arms: a wrong
     transform turns joints the wrong way.
     """
-    kind, why = _decide(found, statistics, embodiment, given)
+    kind, why = _decide(contents, statistics, embodiment, given)
     if kind != "none" and not _two_arms(embodiment):
         raise CheckpointError(
-            f"{found.root}: robot transform {kind} ({why}) is for two arms of six joints with "
+            f"{contents.root}: robot transform {kind} ({why}) is for two arms of six joints with "
             f"grippers, which {embodiment.name} is not: give --robot-transform none, or another "
             "robot"
         )
@@ -41,16 +41,16 @@ def robot_transform(
 
 
 def _decide(
-    found: Found,
-    statistics: FoundStatistics,
+    contents: CheckpointContents,
+    statistics: StoredStatistics,
     embodiment: Embodiment,
     given: RobotTransformKind | None,
 ) -> tuple[RobotTransformKind, str]:
     if given is not None:
         return given, "as given"
-    if found.robot_transform is not None:
-        return found.robot_transform, "adapt_to_pi_aloha in its configuration"
-    if found.layout not in (Layout.OPENPI, Layout.JAX):
+    if contents.robot_transform is not None:
+        return contents.robot_transform, "adapt_to_pi_aloha in its configuration"
+    if contents.layout not in (Layout.OPENPI, Layout.JAX):
         return "none", "LeRobot trains in the robot's own conventions"
     asset = Path(statistics.source).parent.name
     if asset in _ALOHA_ASSETS:
@@ -58,26 +58,26 @@ def _decide(
     if asset in _OTHER_ASSETS or not _two_arms(embodiment):
         return "none", f"openpi's statistics {asset}"
     raise CheckpointError(
-        f"{found.root}: nothing says whether its joints and grippers are ALOHA's "
+        f"{contents.root}: nothing says whether its joints and grippers are ALOHA's "
         f"(statistics {asset}, {embodiment.name}): give --robot-transform aloha, as openpi trains "
         "with adapt_to_pi, its default for ALOHA, or --robot-transform none"
     )
 
 
-def state_in_prompt(found: Found, given: bool | None) -> bool:
+def state_in_prompt(contents: CheckpointContents, given: bool | None) -> bool:
     """Whether the prompt contains the state; by default, π0.5's does.
 
     Raises :class:`CheckpointError` where ``given`` contradicts the files or the model.
     """
     if given is None:
-        return found.config.pi05 and found.state_in_prompt is not False
+        return contents.config.pi05 and contents.state_in_prompt is not False
     flag = "--state-in-prompt" if given else "--no-state-in-prompt"
-    if not found.config.pi05:
-        raise CheckpointError(f"{found.root}: {flag} is for π0.5, this is π0: leave it out")
-    if found.state_in_prompt is not None and found.state_in_prompt != given:
+    if not contents.config.pi05:
+        raise CheckpointError(f"{contents.root}: {flag} is for π0.5, this is π0: leave it out")
+    if contents.state_in_prompt is not None and contents.state_in_prompt != given:
         raise CheckpointError(
-            f"{found.root}: {flag} and its configuration says discrete_state_input "
-            f"{str(found.state_in_prompt).lower()}: leave {flag} out"
+            f"{contents.root}: {flag} and its configuration says discrete_state_input "
+            f"{str(contents.state_in_prompt).lower()}: leave {flag} out"
         )
     return given
 

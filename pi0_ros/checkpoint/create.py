@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import listed
-from pi0_ros.checkpoint.manifest import Manifest, Normalisation, Statistics
+from pi0_ros.checkpoint.manifest import CheckpointManifest, Normalisation, Statistics
 from pi0_ros.checkpoint.store import MANIFEST_FILE, load_manifest, save
 from pi0_ros.checkpoint.tokenizer import train_tokenizer, wordpiece_vocabulary
 from pi0_ros.checkpoint.weights import Network
@@ -49,7 +49,7 @@ def create_untrained(
     model = _random(config, embodiment.rates.horizon, seed)
     small, vocab = isinstance(model, Pi0Small), model.config.vocab
     pi05 = not isinstance(model, Pi0Small) and model.config.pi05
-    manifest = Manifest(
+    manifest = CheckpointManifest(
         name=f"{embodiment.name}-{config}-untrained",
         trained=False,
         embodiment=embodiment.name,

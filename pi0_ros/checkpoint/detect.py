@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pi0_ros.checkpoint import processors
+from pi0_ros.checkpoint.contents import CheckpointContents, Layout
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import (
     INDEX_FILE,
@@ -16,7 +17,6 @@ from pi0_ros.checkpoint.files import (
     pickle_error,
     read_tensors,
 )
-from pi0_ros.checkpoint.found import Found, Layout
 from pi0_ros.checkpoint.jsonfile import read_object
 from pi0_ros.checkpoint.lerobot import read_lerobot
 from pi0_ros.checkpoint.manifest import read_manifest
@@ -71,17 +71,17 @@ def detect(path: Path | str) -> Detected:
     return Detected(layout=Layout.LEROBOT if lerobot else Layout.OPENPI, root=root)
 
 
-def read(path: Path | str, asset: str | None = None) -> Found:
+def read(path: Path | str, asset: str | None = None) -> CheckpointContents:
     """The contents of a checkpoint of any layout; tensor values are not read.
 
     Raises :class:`CheckpointError`, also where tensors are missing, unexpected or mis-shaped.
     """
-    found = _read(detect(path), asset)
-    check_tensors(found.config, found.tensors, found.root)
-    return found
+    contents = _read(detect(path), asset)
+    check_tensors(contents.config, contents.tensors, contents.root)
+    return contents
 
 
-def _read(detected: Detected, asset: str | None) -> Found:
+def _read(detected: Detected, asset: str | None) -> CheckpointContents:
     root = detected.root
     if detected.layout is Layout.OURS:
         return _read_ours(root)
@@ -92,7 +92,7 @@ def _read(detected: Detected, asset: str | None) -> Found:
     return read_lerobot(root)
 
 
-def _read_ours(root: Path) -> Found:
+def _read_ours(root: Path) -> CheckpointContents:
     manifest = read_manifest(root / MANIFEST_FILE)
     if not isinstance(manifest.model, Pi0Config):
         raise CheckpointError(
@@ -101,7 +101,7 @@ def _read_ours(root: Path) -> Found:
         )
     tensors = read_tensors(root)
     tokenizer = root / manifest.tokenizer
-    return Found(
+    return CheckpointContents(
         layout=Layout.OURS,
         root=root,
         config=manifest.model,

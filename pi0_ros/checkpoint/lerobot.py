@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pi0_ros.checkpoint import processors
+from pi0_ros.checkpoint.contents import CheckpointContents, Layout, StoredStatistics
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import read_tensors
-from pi0_ros.checkpoint.found import Found, FoundStatistics, Layout
 from pi0_ros.checkpoint.jsonfile import read_object
 from pi0_ros.checkpoint.names import (
     TOKEN_TABLE,
@@ -32,7 +32,7 @@ _IMAGES = "observation.images."
 _LEFT_AND_TOP = "trained with padding at the left and top only; this suite centres"
 
 
-def read_lerobot(directory: Path) -> Found:
+def read_lerobot(directory: Path) -> CheckpointContents:
     """The contents of a LeRobot folder. Raises :class:`CheckpointError`."""
     stored = read_tensors(directory)
     tensors = rename(stored)
@@ -45,7 +45,7 @@ def read_lerobot(directory: Path) -> Found:
     if statistics is None and legacy:
         statistics, why = _buffers(stored, data, directory)
     relative, words, names = _relative_actions(directory, data)
-    return Found(
+    return CheckpointContents(
         layout=Layout.LEROBOT_LEGACY if legacy else Layout.LEROBOT,
         root=directory,
         config=derive_checked(tensors, hints, data, directory),
@@ -89,7 +89,7 @@ def _check_type(data: Mapping[str, Any], path: Path, *, pi05: bool) -> None:
 
 def _buffers(
     stored: Mapping[str, LazyTensor], data: Mapping[str, Any], directory: Path
-) -> tuple[FoundStatistics | None, str]:
+) -> tuple[StoredStatistics | None, str]:
     """Statistics of the old layout, which are stored among the weights."""
     found: dict[str, LazyTensor] = {}
     # The last module overrides the others: sampling un-normalises actions with it.

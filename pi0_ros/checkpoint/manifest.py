@@ -100,7 +100,7 @@ class Normalisation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class CheckpointManifest:
     """Which robot a set of weights is for, and how its vectors are prepared.
 
     ``cameras`` are the model slots used, in the order in which the network saw them;
@@ -202,15 +202,15 @@ class Manifest:
             )
 
 
-_ADAPTER = TypeAdapter(Manifest)
+_ADAPTER = TypeAdapter(CheckpointManifest)
 
 
-def to_json(manifest: Manifest) -> str:
+def to_json(manifest: CheckpointManifest) -> str:
     """The manifest as indented JSON text."""
     return json.dumps(asdict(manifest), indent=2) + "\n"
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> CheckpointManifest:
     """Reads and validates a manifest.
 
     Raises :class:`CheckpointError` naming file, key, value and fix of every problem.

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from pi0_ros.checkpoint.contents import StoredStatistics
 from pi0_ros.checkpoint.errors import CheckpointError
-from pi0_ros.checkpoint.found import FoundStatistics
 from pi0_ros.checkpoint.jsonfile import read_object
 from pi0_ros.checkpoint.manifest import Statistics
 
@@ -43,7 +43,7 @@ def choose(root: Path, asset: str | None) -> tuple[Path | None, str]:
     return None, f"no assets/<asset id>/{STATS_FILE}; give one with --stats"
 
 
-def read(path: Path, *, pi05: bool) -> FoundStatistics:
+def read(path: Path, *, pi05: bool) -> StoredStatistics:
     """Statistics of ``path``: quantiles for π0.5, mean and deviation for π0.
 
     Raises :class:`CheckpointError` naming the missing or non-finite values.
@@ -52,7 +52,7 @@ def read(path: Path, *, pi05: bool) -> FoundStatistics:
     stats = data.get("norm_stats", data)
     if not isinstance(stats, dict):
         raise CheckpointError(f"{path}: norm_stats is {stats!r}: state and actions expected")
-    return FoundStatistics(
+    return StoredStatistics(
         kind="quantile" if pi05 else "zscore",
         eps=EPS,
         inverse_eps=EPS,

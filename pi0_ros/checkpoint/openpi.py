@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pi0_ros.checkpoint import norm_stats
+from pi0_ros.checkpoint.contents import CheckpointContents, Layout
 from pi0_ros.checkpoint.dimensions import Hints, derive
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import read_tensors
-from pi0_ros.checkpoint.found import Found, Layout
 from pi0_ros.checkpoint.jsonfile import read_object
 from pi0_ros.checkpoint.names import TOKEN_TABLE, is_pi05, rename
 from pi0_ros.checkpoint.tensors import LazyTensor
@@ -50,7 +50,7 @@ _DIMENSIONS = (
 )
 
 
-def read_openpi(directory: Path, asset: str | None = None) -> Found:
+def read_openpi(directory: Path, asset: str | None = None) -> CheckpointContents:
     """The contents of an openpi folder. Raises :class:`CheckpointError`."""
     stored = read_tensors(directory)
     tensors = rename(stored)
@@ -59,7 +59,7 @@ def read_openpi(directory: Path, asset: str | None = None) -> Found:
     config = derive_checked(tensors, hints, data, directory)
     stats_file, why = norm_stats.choose(directory, asset)
     pi05 = is_pi05(tensors)
-    return Found(
+    return CheckpointContents(
         layout=Layout.OPENPI,
         root=directory,
         config=config,
@@ -128,8 +128,8 @@ def derive_checked(
 
 def load_openpi(directory: Path | str) -> Pi0:
     """The network of an openpi folder, float32 on the CPU. Raises :class:`CheckpointError`."""
-    found = read_openpi(Path(directory))
-    return assemble(found.config, found.tensors, directory)
+    contents = read_openpi(Path(directory))
+    return assemble(contents.config, contents.tensors, directory)
 
 
 def _config(path: Path) -> dict[str, Any]:

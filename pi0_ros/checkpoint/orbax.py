@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from pi0_ros.checkpoint import norm_stats
+from pi0_ros.checkpoint.contents import CheckpointContents, Layout
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import DTYPES
-from pi0_ros.checkpoint.found import Found, Layout
 from pi0_ros.checkpoint.jax_tree import from_jax, head_hints
 from pi0_ros.checkpoint.jsonfile import read_object
 from pi0_ros.checkpoint.names import is_pi05
@@ -35,7 +35,7 @@ def is_orbax(params: Path) -> bool:
     return (params / METADATA_FILE).is_file() or (params / _DATABASE_FILE).is_file()
 
 
-def read_jax(root: Path, asset: str | None = None) -> Found:
+def read_jax(root: Path, asset: str | None = None) -> CheckpointContents:
     """The contents of an openpi JAX folder; ``root`` is the folder above ``params``.
 
     Raises :class:`CheckpointError`, also where tensorstore is not installed.
@@ -58,7 +58,7 @@ def read_jax(root: Path, asset: str | None = None) -> Found:
     config = derive_checked(tensors, hints, data, root)
     stats_file, why = norm_stats.choose(root, asset)
     pi05 = is_pi05(tensors)
-    return Found(
+    return CheckpointContents(
         layout=Layout.JAX,
         root=root,
         config=config,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pi0_ros.checkpoint.contents import StoredStatistics
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import read_header
-from pi0_ros.checkpoint.found import FoundStatistics
 from pi0_ros.checkpoint.jsonfile import read_object
 from pi0_ros.checkpoint.manifest import Statistics
 from pi0_ros.checkpoint.tensors import LazyTensor
@@ -28,7 +28,7 @@ _STATE, _ACTION = "observation.state", "action"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ProcessorStep:
     """One step of a pipeline; ``state_file`` holds its tensors, if it has any."""
 
     name: str
@@ -37,7 +37,7 @@ class Step:
     artifacts: Mapping[str, str]
 
 
-def read_pipeline(path: Path) -> tuple[Step, ...]:
+def read_pipeline(path: Path) -> tuple[ProcessorStep, ...]:
     """The steps of a processor file, in order. Raises :class:`CheckpointError`."""
     data = read_object(path, "a LeRobot processor")
     steps = data.get("steps")
@@ -46,12 +46,12 @@ def read_pipeline(path: Path) -> tuple[Step, ...]:
     return tuple(_step(path, s) for s in steps)
 
 
-def find(steps: tuple[Step, ...], name: str) -> Step | None:
+def find(steps: tuple[ProcessorStep, ...], name: str) -> ProcessorStep | None:
     """The first step of that registry name."""
     return next((step for step in steps if step.name == name), None)
 
 
-def statistics(folder: Path) -> tuple[FoundStatistics | None, str]:
+def statistics(folder: Path) -> tuple[StoredStatistics | None, str]:
     """Normalisation of the pre- and postprocessor, or None and the reason.
 
     The forward direction uses the preprocessor's statistics, the inverse the
@@ -82,7 +82,7 @@ def statistics(folder: Path) -> tuple[FoundStatistics | None, str]:
 
 def from_tensors(
     tensors: Mapping[str, LazyTensor], state_mode: str, action_mode: str, eps: float, source: str
-) -> tuple[FoundStatistics | None, str]:
+) -> tuple[StoredStatistics | None, str]:
     """Normalisation from tensors called ``<feature>.<statistic>``, or None and the reason.
 
     LeRobot adds ``eps`` to deviations in the forward direction only, and never to bounds.
@@ -107,7 +107,7 @@ def from_tensors(
         if mode != "IDENTITY" and parts[feature] is None:
             return None, f"no statistics of {feature} in {source}; give them with --stats"
     quantile = used == {True}
-    found = FoundStatistics(
+    stored = StoredStatistics(
         kind="quantile" if quantile else "zscore",
         eps=0.0 if quantile else float(eps),
         inverse_eps=0.0,
@@ -115,7 +115,7 @@ def from_tensors(
         actions=parts[_ACTION],
         source=source,
     )
-    return found, ""
+    return stored, ""
 
 
 def _statistics(
@@ -155,7 +155,7 @@ def _mode(modes: Mapping[str, Any], what: str) -> str:
     return str(modes.get(what, "IDENTITY")).rpartition(".")[2].upper()
 
 
-def _tensors(step: Step) -> dict[str, LazyTensor]:
+def _tensors(step: ProcessorStep) -> dict[str, LazyTensor]:
     if step.state_file is None:
         return {}
     if not step.state_file.is_file():
@@ -163,7 +163,7 @@ def _tensors(step: Step) -> dict[str, LazyTensor]:
     return read_header(step.state_file)
 
 
-def _step(path: Path, data: dict[str, Any]) -> Step:
+def _step(path: Path, data: dict[str, Any]) -> ProcessorStep:
     file = data.get("state_file")
     if file is not None and (not isinstance(file, str) or Path(file).name != file):
         raise CheckpointError(f"{path}: state_file is {file!r}: a file of this folder expected")
@@ -172,7 +172,7 @@ def _step(path: Path, data: dict[str, Any]) -> Step:
     config, artifacts = data.get("config") or {}, data.get("artifacts")
     if not isinstance(config, dict):
         raise CheckpointError(f"{path}: config of a step is {config!r}: an object expected")
-    return Step(
+    return ProcessorStep(
         name=str(data.get("registry_name", "")),
         config=config,
         state_file=path.parent / file if file else None,

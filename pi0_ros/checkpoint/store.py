@@ -10,7 +10,7 @@ import torch
 
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import WEIGHTS_FILE, find_weights, read_tensors, written
-from pi0_ros.checkpoint.manifest import Manifest, read_manifest, to_json
+from pi0_ros.checkpoint.manifest import CheckpointManifest, read_manifest, to_json
 from pi0_ros.checkpoint.tensors import LazyTensor, LazyTensors
 from pi0_ros.checkpoint.weights import Network, assemble, check_tensors, fingerprint
 
@@ -27,12 +27,14 @@ class LoadedCheckpoint:
     """
 
     model: Network
-    manifest: Manifest
+    manifest: CheckpointManifest
     tokenizer_path: Path
     checkpoint_id: str
 
 
-def save(directory: Path | str, model: Network, manifest: Manifest, tokenizer: bytes) -> None:
+def save(
+    directory: Path | str, model: Network, manifest: CheckpointManifest, tokenizer: bytes
+) -> None:
     """Writes a checkpoint folder, the manifest last: an interrupted write leaves no checkpoint.
 
     Raises :class:`CheckpointError` when model and manifest differ in configuration.
@@ -47,7 +49,9 @@ def save(directory: Path | str, model: Network, manifest: Manifest, tokenizer: b
     write(directory, tensors, manifest, tokenizer)
 
 
-def write(directory: Path, tensors: LazyTensors, manifest: Manifest, tokenizer: bytes) -> None:
+def write(
+    directory: Path, tensors: LazyTensors, manifest: CheckpointManifest, tokenizer: bytes
+) -> None:
     """Writes a checkpoint folder tensor by tensor, in the dtypes that ``tensors`` have.
 
     Raises :class:`CheckpointError` where the tensors are not those of the manifest's model or
@@ -86,7 +90,7 @@ def load(directory: Path | str, device: str | torch.device = "cpu") -> LoadedChe
     )
 
 
-def load_manifest(directory: Path | str) -> Manifest:
+def load_manifest(directory: Path | str) -> CheckpointManifest:
     """The manifest of a checkpoint folder. Raises :class:`CheckpointError`.
 
     A folder of another project has none: the error says how to convert it.

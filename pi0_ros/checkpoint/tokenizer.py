@@ -1,4 +1,4 @@
-"""Small tokenizers for demonstrations, in the formats and with the rules of the real ones."""
+"""Small tokenizers for demonstrations, in the formats of the real ones and with their rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sentencepiece
 
 PAD, EOS, BOS, UNKNOWN = 0, 1, 2, 3
 
-#: Enough words for common tasks; any other text falls back to bytes.
+#: The training text, with enough words for common tasks; other text falls back to bytes.
 INSTRUCTIONS = (
     "pick up the red cube and hand it to the left arm",
     "transfer the cube from the right gripper to the left gripper",
@@ -38,7 +38,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 def train_tokenizer(size: int) -> bytes:
     """A SentencePiece model of at most ``size`` pieces: pad 0, eos 1, bos 2, newline one piece.
 
-    Bytes are pieces too, so every text can be encoded. The result depends on ``size`` alone.
+    Bytes are pieces too, so every text can be encoded. The result depends only on ``size``.
     """
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -64,10 +64,10 @@ def train_tokenizer(size: int) -> bytes:
 
 
 def wordpiece_vocabulary(size: int) -> bytes:
-    """A WordPiece vocabulary of at most ``size`` pieces, one a line, in BERT's format.
+    """A WordPiece vocabulary of at most ``size`` pieces, one per line, in BERT's format.
 
-    Special tokens, characters, their continuations, then words of the instructions: any
-    text of ASCII letters, digits and punctuation can be encoded while ``size`` is above 108.
+    It holds the special tokens, characters, their continuations, and words of the instructions.
+    With ``size`` above 108, every text of ASCII letters, digits and punctuation can be encoded.
     """
     inside = string.ascii_lowercase + string.digits
     text = " ".join(INSTRUCTIONS).lower()

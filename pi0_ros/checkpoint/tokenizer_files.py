@@ -1,4 +1,4 @@
-"""Where the SentencePiece model of a checkpoint is; nothing is downloaded."""
+"""Finds the SentencePiece model of a checkpoint. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _ADVICE = (
 
 
 def find_tokenizer(root: Path, given: Path | None = None) -> Path:
-    """The tokenizer given (a file or its folder), in the checkpoint, or in the Hub's cache.
+    """The given tokenizer (a file or its folder), or that of the checkpoint or the Hub's cache.
 
-    Raises :class:`CheckpointError` saying which file is needed and where it comes from.
+    Raises :class:`CheckpointError`, which names the needed file and its origin.
     """
     if given is not None:
         for path in (given, *(given / name for name in _NAMES)):
@@ -40,8 +40,10 @@ def find_tokenizer(root: Path, given: Path | None = None) -> Path:
 
 
 def read_tokenizer(path: Path, vocab: int) -> bytes:
-    """The file's bytes. Raises :class:`CheckpointError` unless it is a SentencePiece model
-    with Gemma's special tokens whose pieces have rows in a token table of ``vocab`` rows.
+    """The bytes of a SentencePiece model.
+
+    Raises :class:`CheckpointError` for any other file, for special tokens other than Gemma's, and
+    for more pieces than the ``vocab`` rows of the token table.
     """
     if path.suffix == ".json":
         raise CheckpointError(f"{path}: a Hugging Face tokenizer, not SentencePiece; {_ADVICE}")
@@ -54,7 +56,7 @@ def read_tokenizer(path: Path, vocab: int) -> bytes:
     if (pieces.bos_id(), pieces.eos_id()) != (BOS, EOS):
         raise CheckpointError(
             f"{path}: begin and end of a text are pieces {pieces.bos_id()} and {pieces.eos_id()}, "
-            f"of Gemma {BOS} and {EOS}: it is another model's tokenizer; {_ADVICE}"
+            f"of Gemma {BOS} and {EOS}: this is the tokenizer of another model; {_ADVICE}"
         )
     if pieces.vocab_size() > vocab:
         raise CheckpointError(
@@ -65,7 +67,7 @@ def read_tokenizer(path: Path, vocab: int) -> bytes:
 
 
 def hub_cache() -> Path:
-    """Folder of the Hugging Face Hub's cache, as its own library finds it."""
+    """Folder of the Hugging Face Hub's cache, found as its library finds it."""
     if os.environ.get("HF_HUB_CACHE"):
         return Path(os.environ["HF_HUB_CACHE"])
     home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from pi0_ros.checkpoint.detect import read
+from pi0_ros.checkpoint.embodiment_mapping import prefix_order
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import read_header
-from pi0_ros.checkpoint.fitting import prefix_order
 from pi0_ros.checkpoint.weights import assemble
 from pi0_ros.embodiment.types import CAMERA_SLOTS
 from pi0_ros.model import Inputs, Pi0
@@ -57,13 +57,13 @@ def verify(path: Path | str, reference: Path | str) -> tuple[Comparison, ...]:
     _require(io, _INPUTS, reference)
     if not any(name.startswith(_EXPECTED) for name in io):
         raise CheckpointError(f"{reference}: no {_EXPECTED}… in it; nothing to compare with")
-    found = read(path)
-    config = found.config
-    if found.horizon is None and io["noise"].ndim == 3:
+    contents = read(path)
+    config = contents.config
+    if contents.horizon is None and io["noise"].ndim == 3:
         config = replace(config, action_horizon=io["noise"].shape[1])
-    model = assemble(config, found.tensors, found.root)
+    model = assemble(config, contents.tensors, contents.root)
     try:
-        return tuple(_compare(model, io, prefix_order(found.cameras), reference))
+        return tuple(_compare(model, io, prefix_order(contents.cameras), reference))
     except (ValueError, RuntimeError, IndexError) as error:
         if isinstance(error, CheckpointError):
             raise

@@ -13,7 +13,7 @@ from torch import Tensor
 from pi0_ros.checkpoint.errors import CheckpointError
 from pi0_ros.checkpoint.files import listed, not_finite
 from pi0_ros.checkpoint.tensors import LazyTensors, all_finite
-from pi0_ros.model import Pi0, Pi0Config, Pi0Small, Pi0SmallConfig, blank
+from pi0_ros.model import Pi0, Pi0Config, Pi0Small, Pi0SmallConfig, init_empty_weights
 
 Network = Pi0 | Pi0Small
 
@@ -100,5 +100,5 @@ def _shapes(config: Pi0Config | Pi0SmallConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _empty(config: Pi0Config | Pi0SmallConfig) -> Network:
-    with blank():
+    with init_empty_weights():
         return Pi0Small(config) if isinstance(config, Pi0SmallConfig) else Pi0(config)

@@ -107,21 +107,24 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _inspect_foreign(path: Path) -> int:
-    from pi0_ros.checkpoint import Supplement, gaps, read
+    from pi0_ros.checkpoint import ConversionOptions, missing_settings, read
     from pi0_ros.cli.checkpoint_report import foreign_facts
 
-    found = read(path)
-    for key, value in foreign_facts(found).items():
+    contents = read(path)
+    for key, value in foreign_facts(contents).items():
         print(f"{key:<16}{value}")
     print(f"{'missing':<16}to drive a robot:")
-    for gap in ("which robot it is for: give --embodiment NAME", *gaps(found, Supplement())):
+    for gap in (
+        "which robot it is for: give --embodiment NAME",
+        *missing_settings(contents, ConversionOptions()),
+    ):
         print(f"  - {gap}")
     print(f"{'next':<16}pi0 checkpoint convert {path} --embodiment NAME --out DIR")
     return 0
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from pi0_ros.checkpoint import Supplement, convert
+    from pi0_ros.checkpoint import ConversionOptions, convert
     from pi0_ros.cli.checkpoint_report import state_line
     from pi0_ros.embodiment import load
 
@@ -129,7 +132,7 @@ def _convert(args: argparse.Namespace) -> int:
         args.source,
         load(args.embodiment),
         args.out,
-        Supplement(
+        ConversionOptions(
             asset=args.asset,
             stats=args.stats,
             tokenizer=args.tokenizer,

@@ -6,38 +6,39 @@ from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pi0_ros.checkpoint import Found, Manifest
+    from pi0_ros.checkpoint import CheckpointContents, CheckpointManifest
     from pi0_ros.model import Pi0Config, Pi0SmallConfig
 
 
-def foreign_facts(found: Found) -> dict[str, str]:
+def foreign_facts(contents: CheckpointContents) -> dict[str, str]:
     """Facts about a checkpoint of another project, by label."""
-    config = found.config
-    elements = sum(prod(t.shape) for t in found.tensors.values())
-    stored = sum(prod(t.shape) * t.dtype.itemsize for t in found.tensors.values())
+    config = contents.config
+    elements = sum(prod(t.shape) for t in contents.tensors.values())
+    stored = sum(prod(t.shape) * t.dtype.itemsize for t in contents.tensors.values())
     facts = {
-        "layout": f"{found.layout.value}, {found.root}",
+        "layout": f"{contents.layout.value}, {contents.root}",
         "model": model_line(config),
         "heads": f"vision {config.vision.heads}, Gemma {config.backbone.heads} of "
         f"{config.backbone.head_dim} with {config.backbone.kv_heads} for keys and values",
         "images": f"{config.vision.image_size} px, {config.vision.tokens} tokens each",
-        "tensors": f"{found.stored} stored, {len(found.tensors)} used, {elements:,} parameters "
-        f"({', '.join(found.dtypes)}, {stored / 1e6:.1f} MB; float32 {elements * 4e-6:.1f} MB)",
+        "tensors": f"{contents.stored} stored, {len(contents.tensors)} used, "
+        f"{elements:,} parameters ({', '.join(contents.dtypes)}, {stored / 1e6:.1f} MB; "
+        f"float32 {elements * 4e-6:.1f} MB)",
         "token table": f"{config.vocab} rows, "
-        + ("stored as the output head" if found.tied else "stored under its own name"),
-        "chunk": f"{found.horizon} steps" if found.horizon else "steps unknown",
-        "normalisation": _statistics(found),
-        "delta": {None: "unknown", True: "yes", False: "no"}[found.relative_actions],
-        "actions": ", ".join(found.action_names) or "names unknown",
-        "cameras": ", ".join(found.cameras) or "unknown; slots in openpi's order",
-        "tokenizer": f"{_tokenizer(found)}; prompts of {config.max_tokens} tokens",
+        + ("stored as the output head" if contents.tied else "stored under its own name"),
+        "chunk": f"{contents.horizon} steps" if contents.horizon else "steps unknown",
+        "normalisation": _statistics(contents),
+        "delta": {None: "unknown", True: "yes", False: "no"}[contents.relative_actions],
+        "actions": ", ".join(contents.action_names) or "names unknown",
+        "cameras": ", ".join(contents.cameras) or "unknown; slots in openpi's order",
+        "tokenizer": f"{_tokenizer(contents)}; prompts of {config.max_tokens} tokens",
     }
-    if found.assets:
-        facts["assets"] = ", ".join(found.assets)
-    return facts | dict(found.notes)
+    if contents.assets:
+        facts["assets"] = ", ".join(contents.assets)
+    return facts | dict(contents.notes)
 
 
-def state_line(manifest: Manifest) -> str:
+def state_line(manifest: CheckpointManifest) -> str:
     """How the network receives the state."""
     from pi0_ros.model import Pi0Config
 
@@ -69,19 +70,19 @@ def model_line(config: Pi0Config | Pi0SmallConfig) -> str:
     )
 
 
-def _tokenizer(found: Found) -> str:
+def _tokenizer(contents: CheckpointContents) -> str:
     from pi0_ros.checkpoint import CheckpointError, find_tokenizer
 
     try:
-        return str(found.tokenizer or find_tokenizer(found.root))
+        return str(contents.tokenizer or find_tokenizer(contents.root))
     except CheckpointError:
         return "none"
 
 
-def _statistics(found: Found) -> str:
-    stats = found.statistics
+def _statistics(contents: CheckpointContents) -> str:
+    stats = contents.statistics
     if stats is None:
-        return f"none: {found.no_statistics_because}"
+        return f"none: {contents.no_statistics_because}"
     widths = [
         f"{what} {'unchanged' if part is None else f'{len(part.mean)} wide'}"
         for what, part in (("state", stats.state), ("actions", stats.actions))

@@ -1,4 +1,4 @@
-"""``pi0 dataset``: bags to LeRobot datasets and back, edited, checked and looked at."""
+"""``pi0 dataset``: conversion of bags to LeRobot datasets and back, editing, validation, views."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pi0_ros.cli.dataset_show import add_show_parser
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb ``dataset`` and its own verbs."""
+    """Add the verb ``dataset`` and its subcommands."""
     parser = subparsers.add_parser("dataset")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     add_convert_parser(verbs)
     _add_to_bags(verbs)
     add_show_parser(verbs)
     for name, summary, function in (
-        ("info", "say what a dataset holds", _info),
-        ("validate", "list everything that is wrong with a dataset", _validate),
+        ("info", "print a summary of a dataset", _info),
+        ("validate", "list the problems of a dataset", _validate),
         (
             "stats",
-            "compute meta/stats.json again, from every number and a sample of images",
+            "recompute meta/stats.json from all numbers and a sample of images",
             _stats,
         ),
     ):
@@ -39,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _saying_what_the_disk_refused(
     run: Callable[[argparse.Namespace], int],
 ) -> Callable[[argparse.Namespace], int]:
-    """Of a full disk one line, no trace: its errors name no file."""
+    """Report an OSError without a file name, such as a full disk, in one line without traceback."""
 
     @wraps(run)
     def told(args: argparse.Namespace) -> int:
@@ -62,9 +62,11 @@ def _add_to_bags(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     verb.add_argument("directory", type=Path, metavar="DIR", help="folder of the dataset")
     verb.add_argument("--out", required=True, type=Path, metavar="BAGS", help="folder for the bags")
-    verb.add_argument("--episodes", type=_numbers, metavar="N,N-N", help="only these, from 0")
     verb.add_argument(
-        "--embodiment", metavar="E", help="robot, where the dataset names none: name or YAML file"
+        "--episodes", type=_numbers, metavar="N,N-N", help="only these episodes, counted from 0"
+    )
+    verb.add_argument(
+        "--embodiment", metavar="E", help="name or YAML file of the robot, if the dataset has none"
     )
     verb.set_defaults(func=_to_bags)
 
@@ -87,15 +89,19 @@ def _add_edits(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
     split = verbs.add_parser(
         "split",
-        help="make several datasets out of one",
+        help="write several datasets from the episodes of one",
         description="Example: pi0 dataset split cups --out parts train=0-44 val=45-49",
     )
     split.add_argument("directory", type=Path, metavar="DIR")
-    split.add_argument("parts", nargs="+", metavar="NAME=N,N-N", help="name and its episodes")
-    split.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for them")
+    split.add_argument(
+        "parts", nargs="+", metavar="NAME=N,N-N", help="name of a dataset and its episodes"
+    )
+    split.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder for the datasets"
+    )
     split.set_defaults(func=_split)
 
-    delete = verbs.add_parser("delete", help="leave episodes out, in place or in a new dataset")
+    delete = verbs.add_parser("delete", help="delete episodes, in place or into a new dataset")
     delete.add_argument("directory", type=Path, metavar="DIR")
     delete.add_argument("--episodes", required=True, type=_numbers, metavar="N,N-N")
     delete.add_argument("--out", type=Path, metavar="DIR", help="write a new dataset instead")
@@ -143,7 +149,7 @@ def _validate(args: argparse.Namespace) -> int:
     problems = validate(args.directory)
     for problem in problems:
         print(f"  - {problem}")
-    print(f"{args.directory}: {'is whole' if not problems else f'{len(problems)} problems'}")
+    print(f"{args.directory}: {'is valid' if not problems else f'{len(problems)} problems'}")
     return 1 if problems else 0
 
 
@@ -171,9 +177,9 @@ def _split(args: argparse.Namespace) -> int:
     for text in args.parts:
         name, equals, episodes = text.partition("=")
         if not equals or not name:
-            raise DatasetError(f"{text!r} names no part; write NAME=EPISODES, such as train=0-44")
+            raise DatasetError(f"{text!r} has no name; write NAME=EPISODES, such as train=0-44")
         if args.out / name in parts:
-            raise DatasetError(f"{name} is named twice; write {name}=EPISODES,EPISODES")
+            raise DatasetError(f"{name} is given twice; write {name}=EPISODES,EPISODES")
         try:
             parts[args.out / name] = _numbers(episodes)
         except argparse.ArgumentTypeError as error:
@@ -205,6 +211,6 @@ def _numbers(text: str) -> tuple[int, ...]:
             or (dash and not last.isdigit())
             or (dash and int(last) < int(first))
         ):
-            raise argparse.ArgumentTypeError(f"{piece!r} is no episode; write 3, 0,2 or 0-44")
+            raise argparse.ArgumentTypeError(f"{piece!r} is not an episode; write 3, 0,2 or 0-44")
         found |= dict.fromkeys(range(int(first), int(last if dash else first) + 1))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""``pi0 dataset convert``: bags to a dataset, with progress."""
+"""``pi0 dataset convert``: conversion of bags to a dataset, with progress."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def add_convert_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser
     """Add ``convert`` to the verbs of ``pi0 dataset``."""
     verb = verbs.add_parser(
         "convert",
-        help="make a dataset of bags, or append them to one",
-        description="Frames are aligned by the code that runs live. Bags already in the dataset"
-        " are left out; run the same command again to go on after an interruption.",
+        help="convert bags into a new dataset, or append them to one",
+        description="The code that runs live aligns the frames. Bags already in the dataset are"
+        " skipped; run the same command again to continue after an interruption.",
     )
     verb.add_argument("bags", nargs="+", type=Path, metavar="BAG", help="bags, or folders of bags")
     verb.add_argument("--out", required=True, type=Path, metavar="DIR", help="dataset to write")
@@ -42,8 +42,8 @@ def add_convert_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser
         "--actions",
         default="auto",
         choices=("auto", "commands", "status", "states"),
-        help="the controllers' commands, the same by the executor's status, or the state reached"
-        " at the next frame; auto: status where the bag has it, else commands"
+        help="the controllers' commands, the commands in the executor's status, or the state"
+        " measured at the next frame; auto: status if the bag has it, else commands"
         " (default: %(default)s)",
     )
     verb.add_argument(
@@ -52,22 +52,26 @@ def add_convert_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser
         default=[],
         type=_depth,
         metavar="NAME=TOPIC",
-        help="a 16-bit depth camera to keep too; may be repeated",
+        help="also convert a 16-bit depth camera; may be repeated",
     )
     verb.add_argument(
         "--jobs", type=_positive, metavar="N", help="bags at once (default: one per core)"
     )
     verb.add_argument(
-        "--accept-doubtful", action="store_true", help="take what the quality gate refuses"
+        "--accept-doubtful",
+        action="store_true",
+        help="also convert episodes that the quality gate refuses",
     )
     verb.add_argument(
-        "--include-failed", action="store_true", help="take what the operator marked as failed"
+        "--include-failed",
+        action="store_true",
+        help="also convert episodes that the operator marked as failed",
     )
     verb.set_defaults(func=_convert)
 
 
 def progress_bar(unit: str) -> Progress:
-    """A progress display on standard error, with the time that is left."""
+    """A progress display on standard error, with the remaining time."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -131,14 +135,14 @@ def _tell(out: Path, result: ConversionResult, problems: tuple[str, ...]) -> int
     print(
         f"{out}: {info.total_episodes} episodes, {info.total_frames} frames at {info.fps} Hz,"
         f" {info.total_tasks} tasks; {len(result.added)} added,"
-        f" {len(result.present)} were there, {len(result.refused)} refused"
+        f" {len(result.present)} already present, {len(result.refused)} refused"
     )
     for _, reason in result.refused:
         print(f"  refused: {reason}")
     for problem in problems:
         print(f"  - {problem}")
     if not problems:
-        print(f"{out}: is whole")
+        print(f"{out}: is valid")
     return 1 if problems or result.refused else 0
 
 
@@ -146,7 +150,7 @@ def _size(text: str) -> int:
     if text == "native":
         return 0
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; give pixels or `native`")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; give pixels or `native`")
     return int(text)
 
 

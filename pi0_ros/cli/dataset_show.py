@@ -1,4 +1,4 @@
-"""``pi0 dataset show``: a page about a dataset, or its episodes in Rerun."""
+"""``pi0 dataset show``: a report about a dataset, or an episode in Rerun."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ def add_show_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add ``show`` to the verbs of ``pi0 dataset``."""
     verb = verbs.add_parser(
         "show",
-        help="write a page about a dataset, or show an episode in Rerun",
+        help="write a report about a dataset, or show an episode in Rerun",
         description="Without --episode and --rrd, writes report.html and report.png. With one of"
-        " them, opens the Rerun viewer, or writes what it would show to a file.",
+        " them, opens the Rerun viewer, or writes a Rerun recording to a file.",
     )
     verb.add_argument("directory", type=Path, metavar="DIR", help="folder of the dataset")
     verb.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the page (default: DIR/report)"
+        "--out", type=Path, metavar="DIR", help="folder for the report (default: DIR/report)"
     )
-    verb.add_argument("--episode", type=int, metavar="N", help="episode for Rerun, from 0")
+    verb.add_argument("--episode", type=int, metavar="N", help="episode for Rerun, counted from 0")
     verb.add_argument("--rrd", type=Path, metavar="FILE", help="write a Rerun recording")
     verb.set_defaults(func=_show)
 

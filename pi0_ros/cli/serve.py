@@ -37,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--api-key",
         default=os.environ.get(_KEY_VARIABLE, ""),
         metavar="KEY",
-        help=f"key that clients must send; better set {_KEY_VARIABLE} (default: none needed)",
+        help=f"key that clients must send; better set {_KEY_VARIABLE} (default: all may connect)",
     )
     parser.add_argument("--prompt", default="", help="instruction for clients that send none")
     for name, (default, description) in INFERENCE_DEFAULTS.items():

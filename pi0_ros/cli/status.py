@@ -13,7 +13,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "status",
         description="Shows state, chunks, ticks, streams, limits and every node's diagnostics "
         "until Ctrl-C. With --once or --json: exit code 0 if every node is OK, 1 if one is "
-        "not, 2 if nothing was received. It only listens and does not slow the robot down.",
+        "not, 2 if nothing was received. It only listens: no node waits for it.",
     )
     add_namespace(parser)
     parser.add_argument("--once", action="store_true", help="print one frame and end")

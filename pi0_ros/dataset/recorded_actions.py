@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
-from pi0_ros.dataset.convert.actions import STATUS_TOPIC, CommandTrack, StatusTrack
+from pi0_ros.dataset.convert.actions import CommandTrack, StatusTrack, read_status
 from pi0_ros.dataset.convert.bags import Bag, find_bags
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.reader import Dataset
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.errors import RecordingError
-from pi0_ros.stamps import NS_PER_S, nanoseconds
+from pi0_ros.stamps import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,8 @@ def read_actions(source: str) -> RecordedActions:
 
 def _of_bag(bag: Bag) -> RecordedActions:
     robot = bag.embodiment
-    reported = any(t.source == STATUS_TOPIC and t.written for t in bag.info.topics)
-    times_ns, actions = _reported(bag) if reported else _commanded(bag)
+    status = read_status(bag)
+    times_ns, actions = _reported(bag, status) if status.stamps else _commanded(bag)
     if len(times_ns) < 2:
         raise DatasetError(f"{bag.path}: {len(times_ns)} steps were commanded; nothing to play")
     return RecordedActions(
@@ -72,18 +72,13 @@ def _of_bag(bag: Bag) -> RecordedActions:
     )
 
 
-def _reported(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:
+def _reported(bag: Bag, status: StatusTrack) -> tuple[NDArray[np.int64], FloatArray]:
     """The commands that the executor reported; a busy recorder does not delay their stamps."""
-    track, stamps = StatusTrack(bag.embodiment), []
-    for _, _, message in bag.messages([STATUS_TOPIC]):
-        stamp = message.header.stamp
-        stamps.append(nanoseconds(stamp))
-        track.add(stamps[-1], message)
-    known = [stamp_ns for stamp_ns in stamps if track.known_at(stamp_ns)]
+    known = [stamp_ns for stamp_ns in status.stamps if status.known_at(stamp_ns)]
     if not known:
         raise DatasetError(f"{bag.path}: the executor commanded nothing while it was recorded")
     times_ns = _steps(bag.embodiment, known[0], known[-1])
-    return times_ns, track.at(times_ns)
+    return times_ns, status.at(times_ns)
 
 
 def _commanded(bag: Bag) -> tuple[NDArray[np.int64], FloatArray]:

@@ -15,13 +15,14 @@ from pi0_ros.embodiment.partial_file import Entry, PartialFile, merged_limits, r
 from pi0_ros.embodiment.schema import ActionRow, StateRow
 from pi0_ros.embodiment.types import CAMERA_SLOTS
 from pi0_ros.extensions import did_you_mean
+from pi0_ros.state_sources.joint_state import JointState
 
 _LAYOUTS = ("paper", "checkpoint")
 _LIMITS = ("lower", "upper", "velocity", "acceleration")
 
 
 def cross_check(file: PartialFile) -> list[Problem]:
-    """Return everything the places of a file contradict each other in."""
+    """Every contradiction between two places of a file."""
     return list(
         chain(
             _names(file.state),
@@ -79,16 +80,15 @@ def _sources(entries: tuple[Entry[StateRow], ...]) -> Iterator[Problem]:
 
 
 def _one_source_per_topic(entries: tuple[Entry[StateRow], ...]) -> Iterator[Problem]:
-    """A topic has one message type."""
+    """A topic has one message type. Each group is looked at once, by its first dimension."""
     types: dict[object, object] = {}
-    for entry in entries:
-        topic, found = entry.group.get("topic"), entry.group.get("message_type")
-        if types.setdefault(topic, found) != found:
-            path = (*entry.path[:-2], "message_type")
-            yield Problem(
-                path, f"{found!r} on {topic!r}, which has {types[topic]!r} above; use one of them"
-            )
-            types[topic] = found
+    groups = {entry.path[:-2]: entry.group for entry in reversed(entries)}
+    for path, group in reversed(groups.items()):
+        topic, found = group.get("topic"), group.get("message_type", JointState.message_type)
+        first = types.setdefault(topic, found)
+        if first != found:
+            text = f"{found!r}, but {topic!r} carries {first!r} above; use one of them"
+            yield Problem((*path, "message_type"), text)
 
 
 def _limits(file: PartialFile) -> Iterator[Problem]:

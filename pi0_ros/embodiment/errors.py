@@ -1,4 +1,4 @@
-"""The one error of this room, and the lines it is made of."""
+"""Errors of embodiment files, and the problems they list."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pi0_ros.embodiment.schema_errors import structural_problems
 from pi0_ros.embodiment.types import Embodiment
 from pi0_ros.extensions import did_you_mean
 
-#: A file every checkout and installation ships; its folder is the folder.
+#: Every checkout and installation ships this file, which marks the folder of the embodiments.
 _LANDMARK = "ur5e.yaml"
 
 
@@ -30,10 +30,10 @@ def available() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> Embodiment:
     """Read one embodiment: a shipped one by name, any other by its path.
 
-    What ends in ``.yaml`` or ``.yml`` or contains a ``/`` is a path.
+    A text that ends in ``.yaml`` or ``.yml`` or contains a ``/`` is a path.
 
-    Raises :class:`EmbodimentError` naming file, key, value and fix, one line for
-    each error of the file.
+    Raises :class:`EmbodimentError` with file, key, value and fix, one line for each error of the
+    file.
     """
     path = _resolve(name_or_path)
     try:

@@ -1,8 +1,8 @@
-"""Between ROS arrays and embodiment order, and between embodiment order and model slots.
+"""Conversions between ROS arrays, embodiment order and the model's slots.
 
-Numpy only and cheap enough for every message: index maps are computed once, per
-order of joint names for incoming messages (drivers keep theirs) and per
-controller for outgoing ones.
+They use numpy only and are cheap enough for every message. The index maps are computed once: per
+controller for outgoing messages, and per order of joint names for incoming ones, which a driver
+does not change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pi0_ros.state_sources import STATE_SOURCES, StateSource
 IndexArray = NDArray[np.intp]
 Number = TypeVar("Number", bound=np.floating[Any])
 
-#: Orders of names remembered per topic; a driver has one, a broken one many.
+#: Orders of names that are remembered per topic. A working driver has one.
 _ORDERS_KEPT = 16
 
 
@@ -66,9 +66,9 @@ class JointStatePacker:
     ) -> tuple[IndexArray, FloatArray]:
         """Return (indices, values) of shape (K,): ``state[indices] = values``.
 
-        Values are in the units the embodiment states. Reordered and additional
-        joints are fine. Raises :class:`JointStateError` naming topic and joint
-        where one is missing, has no number in its field, or is not finite.
+        Values are in the units of the embodiment. The joints may come in any order, and there
+        may be more of them. Raises :class:`JointStateError` with topic and joint if a joint is
+        missing, has no number in its field, or is not finite.
         """
         return self._of(topic).pack(names, position, velocity, effort)
 
@@ -188,7 +188,7 @@ def controller_packers(embodiment: Embodiment) -> tuple[ControllerPacker, ...]:
 
 
 def measured_action(embodiment: Embodiment, state: FloatArray) -> FloatArray:
-    """Action that would hold the measured state: (..., S) -> (..., A); 0 for velocities."""
+    """Action that holds the measured state: (..., S) -> (..., A); 0 for velocities."""
     places = {name: index for index, name in enumerate(embodiment.state_names)}
     action = np.zeros((*state.shape[:-1], len(embodiment.action)))
     for index, dimension in enumerate(embodiment.action):

@@ -1,7 +1,7 @@
-"""A tolerant reading of an embodiment file, for checks across its places.
+"""The readable part of an embodiment file, for checks that compare its places.
 
-Rows that the schema refuses are kept by name with ``row=None``, so that one bad
-value neither hides the other errors of the file nor causes new ones.
+A row that the schema refuses is kept by name with ``row=None``, so that one bad value neither
+hides the other errors of the file nor causes new ones.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Entry(Generic[Row]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialFile:
-    """What could be read of a file.
+    """The rows of a file that could be read.
 
     ``rates`` is unchecked; ``absent_slots`` maps a slot to its path, ``start`` the dimensions
     of the start gesture.
@@ -54,7 +54,7 @@ class PartialFile:
 
     @classmethod
     def of(cls, raw: dict[str, Any]) -> PartialFile:
-        """Read what is readable of the file's parsed YAML."""
+        """Read the valid rows of the file's parsed YAML."""
         absent = raw.get("absent_slots")
         rates = raw.get("rates")
         teleop = _mapping(raw.get("teleop"))
@@ -88,7 +88,7 @@ def merged_limits(entry: Entry[ActionRow]) -> LimitsPart | None:
 
 
 def repeats(keyed: Iterable[tuple[object, KeyPath]]) -> Iterator[tuple[object, KeyPath, str]]:
-    """Yield every later holder of a key, with the place of the first."""
+    """Yield each repetition of a key with its path, and the place where the key came first."""
     first: dict[object, KeyPath] = {}
     for key, path in keyed:
         if key in first:

@@ -1,8 +1,7 @@
 """The YAML of an embodiment, field by field.
 
-These models hold what one value can be wrong about on its own: type, range,
-vocabulary. What takes two places of the file to see is in
-:mod:`pi0_ros.embodiment.checks`.
+These models check each value on its own: its type, range and vocabulary. Checks that compare two
+places of the file are in :mod:`pi0_ros.embodiment.checks`.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ Scale = Annotated[float, AfterValidator(_non_zero)]
 Count = Annotated[int, Field(ge=1)]
 PaperSlot = Annotated[int, Field(strict=True, ge=0, lt=PAPER_WIDTH)]
 CheckpointSlot = Annotated[int, Field(strict=True, ge=0, lt=CHECKPOINT_WIDTH)]
-#: ``[slot in the 18-wide vector, slot in the 32-wide vector]``. Not strict, for
-#: YAML knows lists and no tuples.
+#: ``[slot in the 18-wide vector, slot in the 32-wide vector]``. Not strict, because YAML has lists
+#: and no tuples.
 SlotPair = Annotated[tuple[PaperSlot, CheckpointSlot], Field(strict=False)]
 
 
@@ -57,7 +56,7 @@ class _Model(BaseModel):
 
 
 class StateRow(_Model):
-    """One measured dimension; what is left out comes from its group."""
+    """One measured dimension; missing keys come from its group."""
 
     joint: Annotated[str, Field(min_length=1)]
     slots: SlotPair
@@ -77,7 +76,7 @@ class StateGroup(_Model):
 
 
 class LimitsPart(_Model):
-    """Limits of a group or of a row; together they must be complete but for the jerk."""
+    """Limits of a group or of a row; together they must state all but the jerk."""
 
     lower: float | None = None
     upper: float | None = None
@@ -91,7 +90,7 @@ class LimitsPart(_Model):
 
 
 class ActionRow(_Model):
-    """One commanded dimension; what is left out comes from its group.
+    """One commanded dimension; missing keys come from its group.
 
     ``state`` defaults to the state dimension of the same name.
     """

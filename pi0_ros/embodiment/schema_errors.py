@@ -1,4 +1,4 @@
-"""Plain sentences for what the schema library reports."""
+"""Rewrites the errors of the schema library as plain sentences with a fix."""
 
 from __future__ import annotations
 

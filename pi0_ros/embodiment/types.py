@@ -1,12 +1,12 @@
 """What the suite knows about one robot type, as frozen data.
 
-An :class:`Embodiment` is read from a YAML file by :func:`pi0_ros.embodiment.load`
-and handed, unchanged, to every room. Vectors are in embodiment order: the order
-in which the file lists state and action dimensions.
+:func:`pi0_ros.embodiment.load` reads an :class:`Embodiment` from a YAML file. Every part of the
+suite uses it unchanged. Vectors are in embodiment order, which is the order in which the file
+lists its state and action dimensions.
 
-Units are SI. A dimension's *value* is what the policy sees and predicts; the
-*raw* number is what the driver's message carries. They are related by
-``value = scale * raw + offset`` (gripper openings, mostly; else 1 and 0).
+Units are SI. A dimension's *value* is what the policy sees and predicts. The *raw* number is what
+the driver's message carries. ``value = scale * raw + offset``; scale and offset are 1 and 0 for
+almost everything but grippers.
 """
 
 from __future__ import annotations
@@ -41,12 +41,11 @@ class Slots:
 class Limits:
     """Bounds of one action dimension.
 
-    For a position: ``lower``/``upper`` [unit], ``velocity`` [unit/s],
-    ``acceleration`` [unit/s^2]. For a base velocity the bounded quantity is
-    itself a velocity: ``lower``/``upper`` [unit] bound it, ``velocity`` bounds
-    its first derivative (an acceleration, [unit/s]) and ``acceleration`` its
-    second (a jerk, [unit/s^2]). ``jerk`` bounds the third derivative of either;
-    infinite where nothing is stated.
+    For a position: ``lower``/``upper`` [unit], ``velocity`` [unit/s], ``acceleration``
+    [unit/s^2]. A base velocity is itself a velocity: ``lower``/``upper`` [unit] bound it,
+    ``velocity`` bounds its first derivative (an acceleration, [unit/s]) and ``acceleration`` its
+    second (a jerk, [unit/s^2]). ``jerk`` bounds the third derivative of both; it is infinite if
+    the file states none.
     """
 
     lower: float
@@ -58,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateDimension:
-    """One measured quantity: where it comes from and where the model sees it."""
+    """One measured quantity: its source in a message, and its slot in the model's vectors."""
 
     name: str
     unit: str
@@ -139,8 +138,8 @@ class LeaderDimension:
 class Teleoperation:
     """Leader arms of a robot.
 
-    The operator starts by bringing every one of ``start_dimensions``, in the action's unit,
-    below ``start_below``: closing the leaders' grippers, mostly. Without any, a deadman
+    The operator starts by bringing all of ``start_dimensions`` below ``start_below`` in the
+    action's unit, usually by closing the leaders' grippers. Without ``start_dimensions`` a deadman
     switch is needed.
     """
 
@@ -153,8 +152,8 @@ class Teleoperation:
 class Rates:
     """``chunk_hz``: steps per second of a chunk; ``control_hz``: executor ticks.
 
-    ``horizon`` steps are predicted, ``execution_steps`` of them executed before
-    the next inference. ``joint_state_hz`` is what the driver is expected to send.
+    The policy predicts ``horizon`` steps and executes ``execution_steps`` of them before the next
+    inference. ``joint_state_hz`` is the rate that the driver is expected to keep.
     """
 
     chunk_hz: float

@@ -201,7 +201,7 @@ def _checked_parameters(text: str) -> str:
 def _checked_checkpoint(text: str) -> str:
     if not text:
         raise GraphError(
-            "no checkpoint given; `pi0 checkpoint --help` tells how to get one, and"
+            "no checkpoint given; `pi0 checkpoint --help` shows how to get one, and"
             " remote ws://HOST:PORT takes the policy of a server"
         )
     path = Path(text).expanduser()

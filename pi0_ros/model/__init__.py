@@ -1,7 +1,7 @@
 """The network and nothing else: π0 and π0.5 at every size, and π0-small."""
 
-from pi0_ros.model.blank import blank
 from pi0_ros.model.config import ConfigError, GemmaConfig, Pi0Config, VisionConfig, variant
+from pi0_ros.model.empty_weights import init_empty_weights
 from pi0_ros.model.flops import Flops
 from pi0_ros.model.initialise import random_pi0
 from pi0_ros.model.inputs import Inputs
@@ -24,7 +24,7 @@ __all__ = [
     "Pi0SmallConfig",
     "Prefix",
     "VisionConfig",
-    "blank",
+    "init_empty_weights",
     "random_pi0",
     "random_pi0_small",
     "variant",

@@ -21,9 +21,9 @@ class VisionConfig:
     image_size: int = 224
 
     def __post_init__(self) -> None:
-        _require_positive(self, "width", "depth", "mlp", "heads", "patch", "image_size")
-        _require_divisible("vision.width", self.width, "vision.heads", self.heads)
-        _require_divisible("vision.image_size", self.image_size, "vision.patch", self.patch)
+        require_positive(self, "width", "depth", "mlp", "heads", "patch", "image_size")
+        require_divisible("vision.width", self.width, "vision.heads", self.heads)
+        require_divisible("vision.image_size", self.image_size, "vision.patch", self.patch)
 
     @property
     def tokens(self) -> int:
@@ -43,8 +43,8 @@ class GemmaConfig:
     head_dim: int
 
     def __post_init__(self) -> None:
-        _require_positive(self, "width", "depth", "mlp", "heads", "kv_heads", "head_dim")
-        _require_divisible("heads", self.heads, "kv_heads", self.kv_heads)
+        require_positive(self, "width", "depth", "mlp", "heads", "kv_heads", "head_dim")
+        require_divisible("heads", self.heads, "kv_heads", self.kv_heads)
         if self.head_dim % 2:
             raise ConfigError(
                 f"head_dim is {self.head_dim}: rotary embedding pairs halves, use an even number"
@@ -75,7 +75,7 @@ class Pi0Config:
     max_period: float = 4.0
 
     def __post_init__(self) -> None:
-        _require_positive(self, "vocab", "action_dim", "action_horizon", "max_tokens")
+        require_positive(self, "vocab", "action_dim", "action_horizon", "max_tokens")
         for name in ("depth", "heads", "kv_heads", "head_dim"):
             backbone, expert = getattr(self.backbone, name), getattr(self.expert, name)
             if backbone != expert:
@@ -83,16 +83,7 @@ class Pi0Config:
                     f"backbone.{name} is {backbone} and expert.{name} is {expert}: "
                     "the stacks share attention layer by layer, make them equal"
                 )
-        if self.expert.width % 2 or self.expert.width < 4:
-            raise ConfigError(
-                f"expert.width is {self.expert.width}: the time embedding is half sines and "
-                "half cosines, use an even number of at least 4"
-            )
-        if not 0 < self.min_period < self.max_period:
-            raise ConfigError(
-                f"min_period {self.min_period} and max_period {self.max_period}: "
-                "use 0 < min_period < max_period"
-            )
+        check_time_embedding(self.expert.width, self.min_period, self.max_period)
 
     @property
     def suffix_tokens(self) -> int:
@@ -100,14 +91,29 @@ class Pi0Config:
         return self.action_horizon + (0 if self.pi05 else 1)
 
 
-def _require_positive(config: object, *names: str) -> None:
+def check_time_embedding(width: int, min_period: float, max_period: float) -> None:
+    """Raises :class:`ConfigError` unless a time embedding can have this width and these periods."""
+    if width % 2 or width < 4:
+        raise ConfigError(
+            f"expert.width is {width}: the time embedding is half sines and half cosines, use an "
+            "even number of at least 4"
+        )
+    if not 0 < min_period < max_period:
+        raise ConfigError(
+            f"min_period {min_period} and max_period {max_period}: use 0 < min_period < max_period"
+        )
+
+
+def require_positive(config: object, *names: str) -> None:
+    """Raises :class:`ConfigError` unless these attributes of ``config`` are positive."""
     for name in names:
         value = getattr(config, name)
         if value < 1:
             raise ConfigError(f"{name} is {value}: use a positive number")
 
 
-def _require_divisible(name: str, value: int, by: str, divisor: int) -> None:
+def require_divisible(name: str, value: int, by: str, divisor: int) -> None:
+    """Raises :class:`ConfigError` unless ``value`` is a multiple of ``divisor``."""
     if value % divisor:
         raise ConfigError(f"{name} {value} is not a multiple of {by} {divisor}: change one of them")
 

@@ -181,7 +181,7 @@ class Gemma(nn.Module):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class TokenStream:
     """Tokens x (B, T, W) on their way through ``stack``; condition (B, W) or None."""
 
     stack: Gemma
@@ -190,7 +190,7 @@ class Stream:
 
 
 def joint_layers(
-    streams: Sequence[Stream],
+    streams: Sequence[TokenStream],
     positions: Tensor,
     visible: Tensor,
     past: Sequence[KeysValues] | None = None,

@@ -23,7 +23,7 @@ from pi0_ros.model import flow
 from pi0_ros.model.config import Pi0Config
 from pi0_ros.model.flops import Flops, sampling_flops
 from pi0_ros.model.flow_model import FlowModel
-from pi0_ros.model.gemma import Gemma, KeysValues, Stream, joint_layers
+from pi0_ros.model.gemma import Gemma, KeysValues, TokenStream, joint_layers
 from pi0_ros.model.inputs import Inputs, check_shape
 from pi0_ros.model.siglip import SigLip
 
@@ -116,7 +116,7 @@ class Pi0(FlowModel[Prefix]):
         embedded, valid = self.embed_prefix(inputs)
         visible, positions = token_layout(valid, self._suffix_starts())
         end = embedded.shape[1]
-        stream = Stream(stack=self.backbone, x=embedded)
+        stream = TokenStream(stack=self.backbone, x=embedded)
         _, keys_values = joint_layers([stream], positions[:, :end], visible[:, :end, :end])
         return Prefix(
             keys_values=tuple(keys_values), visible=visible[:, end:], positions=positions[:, end:]
@@ -153,7 +153,7 @@ class Pi0(FlowModel[Prefix]):
         embedded, valid = self.embed_prefix(inputs)
         visible, positions = token_layout(valid, self._suffix_starts())
         suffix = self._suffix_stream(inputs.state, noisy_actions, time)
-        prefix = Stream(stack=self.backbone, x=embedded)
+        prefix = TokenStream(stack=self.backbone, x=embedded)
         (_, hidden), _ = joint_layers([prefix, suffix], positions, visible)
         return self._read_velocity(hidden, suffix.condition)
 
@@ -185,9 +185,9 @@ class Pi0(FlowModel[Prefix]):
         actions = [True] + [False] * (self.config.action_horizon - 1)
         return actions if self.config.pi05 else [True, *actions]
 
-    def _suffix_stream(self, state: Tensor, noisy_actions: Tensor, time: Tensor) -> Stream:
+    def _suffix_stream(self, state: Tensor, noisy_actions: Tensor, time: Tensor) -> TokenStream:
         embedded, condition = self.embed_suffix(state, noisy_actions, time)
-        return Stream(stack=self.expert, x=embedded.to(self.expert.dtype), condition=condition)
+        return TokenStream(stack=self.expert, x=embedded.to(self.expert.dtype), condition=condition)
 
     def _read_velocity(self, hidden: Tensor, condition: Tensor | None) -> Tensor:
         actions = hidden[:, -self.config.action_horizon :]

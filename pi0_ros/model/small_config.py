@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pi0_ros.model.config import ConfigError
+from pi0_ros.model.config import (
+    ConfigError,
+    check_time_embedding,
+    require_divisible,
+    require_positive,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,11 +22,8 @@ class TransformerConfig:
     heads: int
 
     def __post_init__(self) -> None:
-        _require_positive(self, "width", "depth", "mlp", "heads")
-        if self.width % self.heads:
-            raise ConfigError(
-                f"width {self.width} is not a multiple of heads {self.heads}: change one of them"
-            )
+        require_positive(self, "width", "depth", "mlp", "heads")
+        require_divisible("width", self.width, "heads", self.heads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ class TextConfig:
     positions: int = 512
 
     def __post_init__(self) -> None:
-        _require_positive(self, "vocab", "positions")
+        require_positive(self, "vocab", "positions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +53,10 @@ class HybridConfig:
     image_size: int = 224
 
     def __post_init__(self) -> None:
-        _require_positive(self, "stem", "groups", "image_size")
+        require_positive(self, "stem", "groups", "image_size")
         if not self.layers or min(self.layers) < 1:
             raise ConfigError(f"layers is {self.layers}: give each stage at least one unit")
-        if self.stem % self.groups:
-            raise ConfigError(
-                f"stem {self.stem} is not a multiple of groups {self.groups}: change one of them"
-            )
+        require_divisible("stem", self.stem, "groups", self.groups)
         if self.image_size % self.stride:
             raise ConfigError(
                 f"image_size {self.image_size} is not a multiple of the stride {self.stride} of "
@@ -102,34 +101,18 @@ class Pi0SmallConfig:
     max_period: float = 4.0
 
     def __post_init__(self) -> None:
-        _require_positive(self, "views", "action_dim", "action_horizon", "max_tokens")
+        require_positive(self, "views", "action_dim", "action_horizon", "max_tokens")
         if self.max_tokens > self.text.positions:
             raise ConfigError(
                 f"max_tokens is {self.max_tokens} and text.positions {self.text.positions}: "
                 "the text encoder has no position for the last tokens, use fewer"
             )
-        if self.expert.width % 2 or self.expert.width < 4:
-            raise ConfigError(
-                f"expert.width is {self.expert.width}: the time embedding is half sines and "
-                "half cosines, use an even number of at least 4"
-            )
-        if not 0 < self.min_period < self.max_period:
-            raise ConfigError(
-                f"min_period {self.min_period} and max_period {self.max_period}: "
-                "use 0 < min_period < max_period"
-            )
+        check_time_embedding(self.expert.width, self.min_period, self.max_period)
 
     @property
     def vocab(self) -> int:
         """Vocabulary size of the text encoder."""
         return self.text.vocab
-
-
-def _require_positive(config: object, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if value < 1:
-            raise ConfigError(f"{name} is {value}: use a positive number")
 
 
 _BASE = {"width": 768, "mlp": 3072, "heads": 12}

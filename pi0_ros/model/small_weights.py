@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pi0_ros.model.blank import blank
-from pi0_ros.model.initialise import TRUNCATED_STD
+from pi0_ros.model.empty_weights import init_empty_weights
+from pi0_ros.model.initialise import lecun_normal_
 from pi0_ros.model.small import Pi0Small
 from pi0_ros.model.small_config import Pi0SmallConfig
 
@@ -24,7 +24,7 @@ def random_pi0_small(config: Pi0SmallConfig, seed: int = 0) -> Pi0Small:
     identity. The expert's modulations and the output are zero (AdaLN-Zero), so every
     block of the expert starts as the identity and the velocity as zero.
     """
-    with blank():
+    with init_empty_weights():
         model = Pi0Small(config)
     model.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
@@ -49,8 +49,7 @@ def _initialise(
     elif isinstance(module, nn.Embedding) or not name.endswith("weight"):
         nn.init.normal_(parameter, std=POSITION_STD, generator=generator)
     else:
-        std = parameter[0].numel() ** -0.5 / TRUNCATED_STD
-        nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std, generator=generator)
+        lecun_normal_(parameter, generator)
 
 
 #: Public names, as patterns, and ours; q, k and v of DistilBERT become one matrix.

@@ -1,7 +1,7 @@
-"""camera_sync: cameras and joint states in, aligned observations out.
+"""The node camera_sync, which turns camera frames and joint states into aligned observations.
 
-Nothing is published until every stream is fresh, and only sets within the
-embodiment's tolerances. See docs/reference/camera_sync.md.
+It publishes nothing until every stream is fresh, and only sets within the embodiment's
+tolerances. See docs/reference/camera_sync.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pi0_ros.stamps import S_PER_NS
 from pi0_ros.sync import AlignedObservation, ObservationBuilder, SyncSummary
 
 _LOG_AGAIN_S = 10.0
-# Deeper than for frames: the history must not lose those sent while a set is drawn.
+# Deeper than for frames, because joint states that arrive while a set is drawn must not be lost.
 _JOINT_STATE_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.BEST_EFFORT
 )
@@ -60,7 +60,7 @@ class CameraSync(ManagedNode):
         DiagnosticsPublisher(self, self._embodiment.name, "camera_sync", self._read_diagnostics)
 
     def start(self) -> None:
-        """Begin to listen; sequence numbers start at 0."""
+        """Subscribe; sequence numbers start at 0."""
         self._builder.clear()
         self._sequence = 0
         for camera in self._embodiment.cameras:
@@ -116,7 +116,7 @@ class CameraSync(ManagedNode):
         return ERROR, summary.text, summary.values
 
     def _warn_of(self, summary: SyncSummary) -> None:
-        """Log why nothing is published: when the streams at fault change, and now and then."""
+        """Log why nothing is published: when the streams at fault change, and every 10 s."""
         last, logged_s = self._logged
         if summary.at_fault != last or time.monotonic() - logged_s > _LOG_AGAIN_S:
             self._logged = (summary.at_fault, time.monotonic())

@@ -1,4 +1,4 @@
-"""pi0_msgs/Observation: filling it, and taking it apart with every claim checked."""
+"""Writes pi0_msgs/Observation messages, and reads them with every field checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pi0_ros.sync import AlignedSet, Views, view_order
 
 
 class ObservationWriter:
-    """Fills one message over and over; publishing copies it, so none is allocated per set."""
+    """Fills the same message for every set: publishing copies it, so no set allocates memory."""
 
     def __init__(self, embodiment: Embodiment, size: int) -> None:
         by_slot = {camera.slot: camera.name for camera in embodiment.cameras}
@@ -34,12 +34,12 @@ class ObservationWriter:
             pixels=array.array("B", bytes(math.prod(shape))),
             state_names=list(embodiment.state_names),
         )
-        # Drawn into the message's own buffer: its constructor and setter copy.
+        # A view of the message's own buffer, because its constructor and setter copy.
         pixels = np.frombuffer(self.message.pixels, dtype=np.uint8).reshape(shape)
         self.views = Views(embodiment, size, pixels)
 
     def stamp(self, aligned: AlignedSet[Any, Any], now_ns: int) -> None:
-        """Set the times of the message, to be published now."""
+        """Set the times of the message before it is published."""
         message = self.message
         message.header.stamp = time_message(aligned.stamp_ns)
         message.slot_stamps = [
@@ -52,7 +52,7 @@ class ObservationWriter:
 
 
 class ObservationReader:
-    """Takes messages of one embodiment and image size; refuses every other."""
+    """Reads messages of one embodiment and image size, and refuses all others."""
 
     def __init__(self, embodiment: Embodiment, size: int) -> None:
         self._expected = {

@@ -1,1 +1,1 @@
-"""One observation in, one chunk out. Import the modules: some of them load torch, most do not."""
+"""The policy: one observation in, one chunk out. Import the modules; most of them need no torch."""

@@ -1,8 +1,8 @@
-"""From a robot's own conventions to those a checkpoint was trained in, and back.
+"""ALOHA transforms: from the robot's conventions to those of a checkpoint, and back.
 
-π's action space has directions and gripper units of its own. Checkpoints trained from
-recordings of this suite need none of this; those that openpi trained with ``adapt_to_pi``
-do, and their manifest says so in ``robot_transform``.
+π's action space has its own joint directions and gripper units. Checkpoints that openpi trained
+with ``adapt_to_pi`` use them, and their manifest says so in ``robot_transform``. Checkpoints
+trained from recordings of this suite use the robot's conventions.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pi0_ros.arrays import FloatArray
 from pi0_ros.embodiment import ActionDimension, Embodiment, StateDimension
 from pi0_ros.policy.errors import PolicyError
 
-#: Directions of two ViperX arms in π's action space, by model slot: left joints and
-#: gripper, right joints and gripper (openpi ``aloha_policy``, as all figures below).
+#: Directions of two ViperX arms in π's action space, by model slot: left joints and gripper, then
+#: right joints and gripper. This and all numbers below come from openpi's ``aloha_policy``.
 ALOHA_SIGNS = (1, -1, -1, 1, 1, 1, 1, 1, -1, -1, 1, 1, 1, 1)
 ALOHA_GRIPPERS = (6, 13)
 
@@ -28,23 +28,23 @@ _CLOSED_M, _OPEN_M = 0.01844, 0.05800
 _HORN_M, _ARM_M = 0.022, 0.036
 # Motor angle at opening 0 and 1 of an action [rad].
 _ACTION_CLOSED_RAD, _ACTION_OPEN_RAD = -0.6213, 1.4910
-# Where the linkage formula has a pole; far below what a finger can reach.
+# The linkage formula divides by the position; a finger is always further out than this [m].
 _LEAST_M = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class GripperScale:
-    """How values of π relate to the motor's angle: ``zero_rad + value * span`` [rad]."""
+    """The motor angle of a value in π's scale: ``zero_rad + value * span`` [rad]."""
 
     zero_rad: float
     state_span_rad: float
     action_span_rad: float
 
 
-#: openpi: encoder counts 2405 and 3110 of 4096 are 0 and 1 of the state; an action is an
-#: angle, counted from there.
+#: openpi: state 0 and 1 are the encoder counts 2405 and 3110 of 4096; an action is the angle from
+#: state 0.
 OPENPI_SCALE = GripperScale(0.5476, 1.6296 - 0.5476, 1.0)
-#: LeRobot up to 0.3, and openpi before: 0.4 and 1.5 rad are 0 and 1 of both.
+#: LeRobot up to 0.3 and early openpi: 0 and 1 are 0.4 and 1.5 rad, in state and action.
 LEROBOT_SCALE = GripperScale(0.4, 1.5 - 0.4, 1.5 - 0.4)
 
 
@@ -52,10 +52,10 @@ class RobotTransform(Protocol):
     """Vectors (..., D) of a robot, in embodiment order."""
 
     def forward(self, values: FloatArray) -> FloatArray:
-        """The robot's convention to the checkpoint's."""
+        """Convert from the robot's convention to the checkpoint's."""
 
     def inverse(self, values: FloatArray) -> FloatArray:
-        """The checkpoint's convention to the robot's."""
+        """Convert from the checkpoint's convention to the robot's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class AlohaState:
-    """Joint directions, and gripper openings (0 closed, 1 open) to π's angle scale.
+    """Converts joint directions, and gripper openings (0 closed, 1 open) to π's angle scale.
 
-    ``sign`` (D,), and where ``gripper`` (D,) is true the value is an opening. The scale
-    is not that of :class:`AlohaActions`. Openings beyond 1 count as 1.
+    ``sign`` (D,) is the direction of each joint. ``gripper`` (D,) is true where the value is an
+    opening. :class:`AlohaActions` has another scale. Openings above 1 count as 1.
     """
 
     sign: FloatArray
@@ -84,21 +84,22 @@ class AlohaState:
     scale: GripperScale = OPENPI_SCALE
 
     def forward(self, values: FloatArray) -> FloatArray:
-        """Measured state to π's, (..., D)."""
+        """Convert a measured state (..., D) to π's."""
         scaled = (_opening_to_angle(values) - self.scale.zero_rad) / self.scale.state_span_rad
         return np.where(self.gripper, scaled, self.sign * values)
 
     def inverse(self, values: FloatArray) -> FloatArray:
-        """π's state to measured, (..., D)."""
+        """Convert π's state (..., D) to a measured one."""
         angle = values * self.scale.state_span_rad + self.scale.zero_rad
         return np.where(self.gripper, _angle_to_opening(angle), self.sign * values)
 
 
 @dataclass(frozen=True, slots=True)
 class AlohaActions:
-    """Joint directions, and gripper openings (0 closed, 1 open) to π's scale of actions.
+    """Converts joint directions, and gripper openings (0 closed, 1 open) to π's scale of actions.
 
-    ``sign`` (D,), and where ``gripper`` (D,) is true the value is an opening.
+    ``sign`` (D,) is the direction of each joint. ``gripper`` (D,) is true where the value is an
+    opening.
     """
 
     sign: FloatArray
@@ -106,13 +107,13 @@ class AlohaActions:
     scale: GripperScale = OPENPI_SCALE
 
     def forward(self, values: FloatArray) -> FloatArray:
-        """Recorded actions to what π learns, (..., D)."""
+        """Convert recorded actions (..., D) to the actions that π learns."""
         angle = values * (_ACTION_OPEN_RAD - _ACTION_CLOSED_RAD) + _ACTION_CLOSED_RAD
         scaled = (angle - self.scale.zero_rad) / self.scale.action_span_rad
         return np.where(self.gripper, scaled, self.sign * values)
 
     def inverse(self, values: FloatArray) -> FloatArray:
-        """π's actions to the robot's, (..., D)."""
+        """Convert π's actions (..., D) to the robot's."""
         angle = values * self.scale.action_span_rad + self.scale.zero_rad
         opening = (angle - _ACTION_CLOSED_RAD) / (_ACTION_OPEN_RAD - _ACTION_CLOSED_RAD)
         return np.where(self.gripper, opening, self.sign * values)
@@ -121,7 +122,7 @@ class AlohaActions:
 def robot_transforms(kind: str, embodiment: Embodiment) -> tuple[RobotTransform, RobotTransform]:
     """Transforms of state and actions for a manifest's ``robot_transform``.
 
-    Raises :class:`PolicyError` for an unknown kind and a robot that it is not for.
+    Raises :class:`PolicyError` for an unknown kind, and for a robot that the kind does not fit.
     """
     if kind == "none":
         return Unchanged(), Unchanged()
@@ -137,7 +138,7 @@ def robot_transforms(kind: str, embodiment: Embodiment) -> tuple[RobotTransform,
 def _aloha(
     dimensions: Sequence[StateDimension | ActionDimension], name: str
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Sign (D,) and gripper (D,) by model slot; what lies beyond the arms (a base) is kept."""
+    """Sign (D,) and gripper (D,) by model slot; dimensions beyond the arms (a base) keep theirs."""
     slots = [dimension.slots.checkpoint for dimension in dimensions]
     absent = set(range(len(ALOHA_SIGNS))) - set(slots)
     if absent:

@@ -1,4 +1,4 @@
-"""Why a policy refuses."""
+"""Errors of the policy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class PolicyError(ValueError):
 
 
 class IncompatibleError(PolicyError):
-    """A checkpoint that is not for this robot; ``problems`` are sentences, one per reason."""
+    """A checkpoint that does not fit this robot; ``problems`` holds one sentence per reason."""
 
     def __init__(self, message: str, problems: tuple[str, ...]) -> None:
         super().__init__(message)

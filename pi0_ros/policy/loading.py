@@ -1,4 +1,4 @@
-"""Load a policy beside the one that serves, without getting in its way."""
+"""Load a policy in the background, without slowing down the one that serves."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pi0_ros.policy.errors import IncompatibleError
 from pi0_ros.policy.policy import Policy
 
-# Added to the process's own niceness: a tenth of the CPU where threads compete.
-# More would let a load that holds the interpreter's lock wait long for its turn.
+# Added to the process's own niceness: the load gets a tenth of the CPU where threads compete.
+# With a higher value, a load that holds the interpreter's lock would wait too long for its turn.
 _NICENESS = 10
 _LEAST_URGENT = 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """A policy that loaded, fits and was tried out, or else the ``problems``.
+    """A policy that was loaded, fits the robot and was tried out; otherwise the ``problems``.
 
-    ``message`` says it in one line; ``load_s`` is the time it took [s].
+    ``message`` is a summary in one line; ``load_s`` is the duration [s].
     """
 
     policy: Policy | None
@@ -31,10 +31,10 @@ class LoadResult:
 
 
 class BackgroundLoader:
-    """One load at a time, in a thread of its own that yields to every other.
+    """Runs one load at a time, in a thread of low priority.
 
-    ``load(path)`` gives a policy that has computed a finite chunk, or raises; it runs
-    at low priority, and so does every thread it starts.
+    ``load(path)`` returns a policy that has computed a finite chunk, or raises. The threads that it
+    starts have the same low priority.
     """
 
     def __init__(self, load: Callable[[str], Policy]) -> None:
@@ -46,18 +46,18 @@ class BackgroundLoader:
 
     @property
     def loading(self) -> str | None:
-        """What is being loaded now."""
+        """The path that is being loaded, if any."""
         return self._path
 
     def load(self, path: str) -> LoadResult:
-        """Load and wait for it; refused at once while another load runs or after :meth:`close`."""
+        """Load and wait; refuses at once while another load runs, and after :meth:`close`."""
         with self._condition:
             if self._closing:
                 return _refusal("the policy is shutting down")
             if self._path is not None:
                 return _refusal(f"busy loading {self._path}; try again when it is done")
             self._path = path
-            # Of this call alone: when it wakes, the next load may be running.
+            # A list per call: when this call wakes up, the next load may already run.
             results: list[LoadResult] = []
             self._thread = threading.Thread(
                 target=self._run, args=(path, results), name="checkpoint-load", daemon=True
@@ -69,7 +69,7 @@ class BackgroundLoader:
             return results[0]
 
     def close(self, timeout_s: float) -> bool:
-        """Drop a load that runs and wait for its thread; false if it did not end in time."""
+        """Drop a running load and wait for its thread; false if it did not end in time."""
         with self._condition:
             self._closing = True
             self._condition.notify_all()
@@ -88,8 +88,8 @@ class BackgroundLoader:
 
 
 def yield_to_others() -> None:
-    """Give this thread, and those it will start, what CPU time the others leave."""
-    # Of a process with real-time priority: niceness counts among ordinary threads only.
+    """Lower the priority of this thread and of the threads that it will start."""
+    # The process may have real-time priority, and niceness only counts for ordinary threads.
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     thread = threading.get_native_id()
     niceness = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
@@ -103,7 +103,9 @@ def _attempt(load: Callable[[str], Policy], path: str) -> LoadResult:
         policy = load(path)
     except IncompatibleError as error:
         return _refusal(str(error), error.problems, time.monotonic() - began_s)
-    except Exception as error:  # a broken file may raise anything: the other policy goes on
+    except (
+        Exception
+    ) as error:  # a broken file may raise anything, and the other policy must keep serving
         return _refusal(str(error) or repr(error), (), time.monotonic() - began_s)
     load_s = time.monotonic() - began_s
     return LoadResult(

@@ -1,7 +1,8 @@
 """The transforms of one checkpoint on one embodiment, in order.
 
-In:  views to slots, state to the checkpoint's conventions, normalised, prompt to tokens,
-state padded. Out: actions unpadded, unnormalised, made absolute, to the robot's conventions.
+Input: views are put in their slots; the state is converted to the checkpoint's conventions,
+normalised and padded; the prompt becomes tokens. Output: actions are unpadded, unnormalised, made
+absolute and converted to the robot's conventions.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
-from pi0_ros.checkpoint import Manifest, Normalisation, Statistics
+from pi0_ros.checkpoint import CheckpointManifest, Normalisation, Statistics
 from pi0_ros.embodiment import CAMERA_SLOTS, Embodiment
 from pi0_ros.embodiment.packing import pad_action, pad_state, unpad_action
 from pi0_ros.policy.aloha import RobotTransform, robot_transforms
@@ -33,7 +34,7 @@ from pi0_ros.policy.wordpiece import WordPieceTokenizer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInputs:
-    """What the network takes, without the batch dimension.
+    """The inputs of the network, without the batch dimension.
 
     ``images`` float32 (V, 3, size, size), ``image_mask`` (V,), ``tokens`` int64 (L,),
     ``token_mask`` (L,), ``state`` float32 (D,).
@@ -48,7 +49,7 @@ class ModelInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """Observation to model inputs, model output to actions. Build with :meth:`of`."""
+    """Converts observations to model inputs and model outputs to actions. Build with :meth:`of`."""
 
     embodiment: Embodiment
     width: int
@@ -63,10 +64,12 @@ class Pipeline:
     tokenizer: Tokenizer
 
     @classmethod
-    def of(cls, manifest: Manifest, tokenizer_path: Path, embodiment: Embodiment) -> Pipeline:
+    def of(
+        cls, manifest: CheckpointManifest, tokenizer_path: Path, embodiment: Embodiment
+    ) -> Pipeline:
         """The pipeline of a checkpoint that fits the embodiment.
 
-        Raises :class:`PolicyError` for a transform that is not for this robot.
+        Raises :class:`PolicyError` for a transform that does not fit this robot.
         """
         model = manifest.model
         wordpiece = manifest.tokenizer_kind == "wordpiece"
@@ -87,7 +90,7 @@ class Pipeline:
         )
 
     def prepare(self, observation: Observation) -> ModelInputs:
-        """Model inputs. Raises :class:`PolicyError` naming what does not fit."""
+        """The model inputs. Raises :class:`PolicyError` naming what does not fit."""
         if observation.slot_mask != self.embodiment.slot_mask:
             raise PolicyError(
                 f"views in slots {observation.slot_mask}, {self.embodiment.name} has"
@@ -123,7 +126,9 @@ class Pipeline:
         normalised = unpad_action(self.embodiment, output.astype(np.float64))
         base = self.robot_state.forward(state)
         absolute = self.delta.inverse(self.action_norm.inverse(normalised), base)
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        with np.errstate(
+            over="ignore"
+        ):  # a value that is too large becomes infinite, and is refused
             actions = self.robot_actions.inverse(absolute).astype(np.float32)
         finite = np.isfinite(actions)
         if not finite.all():
@@ -132,7 +137,7 @@ class Pipeline:
         return actions
 
     def targets(self, actions: FloatArray, state: FloatArray) -> NDArray[np.float32]:
-        """What the model learns, (H, D): the inverse of :meth:`actions`.
+        """The training targets (H, D): the inverse of :meth:`actions`.
 
         actions (H, A) and state (S,) in embodiment units.
         """
@@ -143,7 +148,7 @@ class Pipeline:
 
     @property
     def executed(self) -> NDArray[np.bool_]:
-        """Which of the D model dimensions are an action of the robot, and no padding."""
+        """Which of the D model dimensions are actions of the robot; the others are padding."""
         ones = np.ones(len(self.embodiment.action))
         return pad_action(self.embodiment, ones, self.width) > 0.0
 
@@ -154,8 +159,8 @@ class Pipeline:
         return self.tokenizer.encode_task(text)
 
 
-def _view_order(manifest: Manifest) -> tuple[int, ...]:
-    """Indices of an observation's views, which come in slot order, in the manifest's."""
+def _view_order(manifest: CheckpointManifest) -> tuple[int, ...]:
+    """Indices of an observation's views in the manifest's order; views come in slot order."""
     observed = [slot for slot in CAMERA_SLOTS if slot in manifest.cameras]
     return tuple(observed.index(slot) for slot in manifest.cameras)
 

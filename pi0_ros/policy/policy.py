@@ -1,4 +1,4 @@
-"""What every backend offers."""
+"""The interface of a backend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
 
 class Policy(Protocol):
-    """A loaded checkpoint, ready for one embodiment. One caller at a time."""
+    """A loaded checkpoint for one embodiment. Calls must not overlap."""
 
     @property
     def checkpoint_id(self) -> str:
@@ -16,18 +16,18 @@ class Policy(Protocol):
 
     @property
     def trained(self) -> bool:
-        """Whether the weights were trained; random ones move the robot at random."""
+        """Whether the weights were trained; random weights move the robot at random."""
 
     @property
     def image_size(self) -> int:
-        """Side of the views the model takes [pixels]."""
+        """Side length of the model's square views [pixels]."""
 
     @property
     def can_continue(self) -> bool:
         """Whether :meth:`infer` can make a chunk that continues another one."""
 
     def infer(self, observation: Observation, remaining: RemainingActions | None = None) -> Chunk:
-        """Compute a chunk, one that continues ``remaining`` if given.
+        """Compute a chunk; if ``remaining`` is given, the chunk continues it.
 
-        Raises :class:`~pi0_ros.policy.PolicyError` rather than guess.
+        Raises :class:`~pi0_ros.policy.errors.PolicyError` if no valid chunk can be computed.
         """

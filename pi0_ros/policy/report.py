@@ -1,4 +1,4 @@
-"""Counters of inference, and what they say to an operator."""
+"""Counters and latencies of inference, for the diagnostics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 
 from pi0_ros.policy.types import Chunk
 
-# About the last minute of chunks at two a second.
+# Number of latest chunks: about a minute at two chunks per second.
 _WINDOW = 120
 
 
@@ -35,7 +35,7 @@ class PolicyReport:
             self._problem = f"inference failed: {reason}"
 
     def refused(self, reason: str) -> None:
-        """An observation was not for this policy."""
+        """An observation did not fit this policy."""
         with self._lock:
             self.refusals += 1
             self._problem = reason

@@ -19,20 +19,20 @@ Tokens = tuple[NDArray[np.int64], NDArray[np.bool_]]
 
 
 class Tokenizer(Protocol):
-    """Text to the tokens of one network."""
+    """Converts text to the tokens of one network."""
 
     def encode_task(self, text: str) -> Tokens:
-        """A prompt that is the task and nothing else."""
+        """Tokens of a prompt that holds only the task."""
 
     def encode_whole(self, text: str) -> Tokens:
-        """A prompt that says where it ends by itself."""
+        """Tokens of a prompt that contains its own end mark."""
 
 
 def prompt_row(pieces: Sequence[int], length: int, text: str) -> Tokens:
     """Pieces padded to ``length`` (L).
 
-    Raises :class:`PolicyError` for more than that: cut off, an instruction may say something
-    else, and π0.5 would lose the state.
+    Raises :class:`PolicyError` if there are more. They are not cut off, because a cut instruction
+    may mean something else, and π0.5 would lose the state.
     """
     if len(pieces) > length:
         raise PolicyError(
@@ -48,8 +48,8 @@ def prompt_row(pieces: Sequence[int], length: int, text: str) -> Tokens:
 class PromptTokenizer:
     """A SentencePiece model and the prompt length ``max_tokens`` (L) of a network.
 
-    Raises :class:`PolicyError` for a file that is no tokenizer or knows more pieces
-    than the network's ``vocab``.
+    Raises :class:`PolicyError` for a file that is no tokenizer, and for one with more pieces than
+    the network's ``vocab``.
     """
 
     def __init__(self, path: Path, *, max_tokens: int, vocab: int) -> None:
@@ -68,7 +68,7 @@ class PromptTokenizer:
             )
 
     def encode_task(self, text: str) -> Tokens:
-        """π0: BOS, the text, and a line break tokenised on its own (it starts the answer)."""
+        """π0: BOS, the text, and a separately tokenised line break, which starts the answer."""
         pieces = [*self._pieces.encode(text, add_bos=True), *self._pieces.encode("\n")]
         return prompt_row(pieces, self._length, text)
 

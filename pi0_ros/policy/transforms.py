@@ -1,8 +1,8 @@
-"""The steps between robot values and model inputs, each frozen and on its own.
+"""The single steps between robot values and model inputs, as frozen dataclasses and functions.
 
-Vectors are float64 in embodiment order until they are padded. Every ``forward``
-that has an ``inverse`` is undone by it; where a checkpoint's own code adds ``eps`` one
-way only (``inverse_eps`` other than ``eps``), up to that.
+Vectors are float64 in embodiment order until they are padded. ``inverse`` undoes ``forward``. The
+exception is a checkpoint whose own code adds ``eps`` in one direction only (``inverse_eps`` is then
+another number than ``eps``).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Quantile:
     inverse_eps: float
 
     def forward(self, values: FloatArray) -> FloatArray:
-        """Map [q01, q99] to [-1, 1]; values beyond are not clipped. (..., D)."""
+        """Map [q01, q99] to [-1, 1]; values (..., D) outside are not clipped."""
         result: FloatArray = 2.0 * (values - self.q01) / (self.q99 - self.q01 + self.eps) - 1.0
         return result
 
@@ -70,10 +70,10 @@ class Quantile:
 
 @dataclass(frozen=True, slots=True)
 class DeltaActions:
-    """Actions relative to the state at the chunk's start, where ``mask`` is true.
+    """Makes actions relative to the state at the chunk's start where ``mask`` is true.
 
-    ``state_index`` (A,) says which state dimension an action is relative to; it is
-    read only where ``mask`` (A,) is true. One state serves all H steps.
+    ``state_index`` (A,) is the state dimension that each action is relative to; it is only read
+    where ``mask`` (A,) is true. All H steps are relative to the same state.
     """
 
     mask: NDArray[np.bool_]
@@ -81,7 +81,7 @@ class DeltaActions:
 
     @classmethod
     def of(cls, embodiment: Embodiment, mask: Sequence[bool]) -> DeltaActions:
-        """Match actions to states by name. Raises :class:`PolicyError` where none measures one."""
+        """Match actions to states by name. Raises :class:`PolicyError` for an unmeasured action."""
         places = {name: index for index, name in enumerate(embodiment.state_names)}
         unmeasured = [
             action.name
@@ -97,11 +97,11 @@ class DeltaActions:
         return cls(np.array(mask, dtype=np.bool_), np.array(index, dtype=np.intp))
 
     def forward(self, actions: FloatArray, state: FloatArray) -> FloatArray:
-        """Absolute to relative: actions (..., A), state (S,)."""
+        """Convert absolute actions (..., A) to relative ones, given the state (S,)."""
         return actions - self._base(state)
 
     def inverse(self, actions: FloatArray, state: FloatArray) -> FloatArray:
-        """Relative to absolute: actions (..., A), state (S,)."""
+        """Convert relative actions (..., A) to absolute ones, given the state (S,)."""
         return actions + self._base(state)
 
     def _base(self, state: FloatArray) -> FloatArray:
@@ -111,10 +111,10 @@ class DeltaActions:
 def place_views(
     images: NDArray[np.uint8], slot_mask: Sequence[bool], order: Sequence[int] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Views (present, H, W, 3) uint8 to all slots (V, 3, H, W) float32 in [-1, 1], and mask (V,).
+    """Put views (present, H, W, 3) uint8 in all slots (V, 3, H, W) float32 in [-1, 1]; mask (V,).
 
-    An absent view keeps its place, as black (-1) with mask false. The others follow one another
-    in ``order``, indices of ``images``; as they are by default.
+    An absent view is black (-1) in its slot, with mask false. ``order`` gives the index in
+    ``images`` for each present slot in turn; by default they stay in their order.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise PolicyError(
@@ -132,7 +132,7 @@ def place_views(
 
 
 def clean_prompt(prompt: str) -> str:
-    """Strip, underscores and line breaks to spaces, as openpi. Raises on an empty prompt."""
+    """Strip; make underscores and line breaks spaces, as openpi does. Raises on an empty prompt."""
     text = prompt.strip().replace("_", " ").replace("\n", " ")
     if not text.strip():
         raise PolicyError("the prompt is empty; set the parameter or publish on topic prompt")
@@ -140,15 +140,16 @@ def clean_prompt(prompt: str) -> str:
 
 
 def state_bins(normalised: FloatArray) -> NDArray[np.intp]:
-    """Bins 0..255 over [-1, 1] of a normalised, unpadded state (S,); -1 below -1.
+    """Bins 0..255 over [-1, 1] of a normalised, unpadded state (S,).
 
-    Source: openpi ``PaligemmaTokenizer.tokenize``; larger values stay in the last bin.
+    Values below -1 get bin -1, values above 1 the last bin. Source: openpi
+    ``PaligemmaTokenizer.tokenize``.
     """
     edges = np.linspace(-1.0, 1.0, STATE_BINS + 1)[:-1]
     return np.digitize(normalised, edges) - 1
 
 
 def state_prompt(text: str, normalised_state: FloatArray) -> str:
-    """Prompt of π0.5, which carries the state: cleaned text, normalised state (S,)."""
+    """The prompt of π0.5, which contains the cleaned text and the normalised state (S,)."""
     bins = " ".join(str(value) for value in state_bins(normalised_state))
     return f"Task: {text}, State: {bins};\nAction: "

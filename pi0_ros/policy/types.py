@@ -1,4 +1,4 @@
-"""What goes into a policy and what comes out."""
+"""The inputs and outputs of a policy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STAGES = ("preprocess", "vision", "prefix", "denoise", "postprocess", "total")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What the robot sees at one moment.
+    """What the robot observes at one moment.
 
     ``images`` uint8 (present views, size, size, 3) RGB, in slot order; ``slot_mask``
     says for each of :data:`~pi0_ros.embodiment.CAMERA_SLOTS` whether it has a view;
@@ -47,13 +47,13 @@ class RemainingActions:
     def __post_init__(self) -> None:
         if not 0 <= self.delay <= len(self.actions):
             raise PolicyError(
-                f"delay is {self.delay} steps and {len(self.actions)} are left of the old chunk"
+                f"delay is {self.delay} steps and {len(self.actions)} remain of the old chunk"
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Future actions, and how long they took to compute.
+    """Future actions, and the durations of their computation.
 
     ``actions`` float32 (H, A) in embodiment order and units; ``stage_ms`` holds a
     duration [ms] for each of :data:`STAGES`.

@@ -18,7 +18,7 @@ _PAD, _UNKNOWN, _BEGIN, _END = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 class WordPieceTokenizer:
     """A vocabulary, one piece a line, and the prompt length ``max_tokens`` (L) of a network.
 
-    Raises :class:`PolicyError` for a file that is no such vocabulary or has more pieces
+    Raises :class:`PolicyError` for a file that is no such vocabulary, and for one with more pieces
     than the network's ``vocab``.
     """
 

@@ -1,4 +1,4 @@
-"""One function on one job at a time, in a thread of its own."""
+"""A thread that runs one function on one job at a time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ JobT = TypeVar("JobT")
 
 
 class Worker(Generic[JobT]):
-    """Runs ``work(job)`` in a thread; takes a job only while idle, so none queue up.
+    """Runs ``work(job)`` in a thread; accepts a job only while idle, so that no queue forms.
 
-    ``work`` handles its own errors; what it raises ends the thread loudly.
+    ``work`` must handle its own errors: an exception ends the thread.
     """
 
     def __init__(self, work: Callable[[JobT], None], *, name: str) -> None:
@@ -30,7 +30,7 @@ class Worker(Generic[JobT]):
             return self._job is not None
 
     def submit(self, job: JobT) -> bool:
-        """Start on the job if idle; false if busy or closed."""
+        """Start the job if idle; false if busy or closed."""
         with self._condition:
             if self._job is not None or self._closing:
                 return False
@@ -39,7 +39,7 @@ class Worker(Generic[JobT]):
             return True
 
     def close(self, timeout_s: float) -> bool:
-        """Take no more jobs and wait for the running one; false if it did not end in time."""
+        """Accept no more jobs and wait for the running one; false if it did not end in time."""
         with self._condition:
             self._closing = True
             self._condition.notify()

@@ -111,9 +111,9 @@ class EpisodeRecording:
         return self._bag.bytes_written
 
     @property
-    def instruction(self) -> str:
-        """The instruction now in force."""
-        return self._info.instructions[-1].text
+    def instruction(self) -> Instruction:
+        """The last instruction given to the recorder itself; at first the task."""
+        return self._info.instructions[-1]
 
     def written(self, topic: int) -> int:
         """Messages of a topic that are in the bag."""

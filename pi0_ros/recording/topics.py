@@ -18,6 +18,7 @@ class Role(str, Enum):
     EXECUTOR_STATUS = "executor_status"
     TELEOP = "teleop"
     PROMPT = "prompt"
+    INSTRUCTION = "instruction"
     DIAGNOSTICS = "diagnostics"
     EXTRA = "extra"  # named by the operator, unknown to the embodiment
 
@@ -92,6 +93,7 @@ _SUITE = (
     ),
     EpisodeTopic(name="teleop_command", type="pi0_msgs/msg/TeleopCommand", role=Role.TELEOP),
     EpisodeTopic(name="prompt", type="std_msgs/msg/String", role=Role.PROMPT),
+    EpisodeTopic(name="instruction", type="pi0_msgs/msg/Instruction", role=Role.INSTRUCTION),
     EpisodeTopic(
         name="/diagnostics", type="diagnostic_msgs/msg/DiagnosticArray", role=Role.DIAGNOSTICS
     ),

@@ -1,4 +1,4 @@
-"""Which frames and joint states belong together, and pixels at the model's size."""
+"""Alignment of frames and joint states by their stamps, and pixels at the model's size."""
 
 from __future__ import annotations
 

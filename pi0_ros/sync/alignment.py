@@ -1,17 +1,16 @@
-"""When a set of frames and joint states is complete, and whether it may be used.
+"""Decides when a set of frames and joint states is complete, and whether it may be used.
 
-A set is made of the newest frame of every camera and, per joint topic, the state
-whose stamp is nearest to the newest of those frames. It is looked for at each
-arrival, so that the newest frame waits for nothing but its own arrival:
+A set holds the newest frame of every camera and, per joint topic, the state whose stamp is
+nearest to the newest of those frames. The aligner looks for a set each time a frame arrives, so
+that a set is complete as soon as its last frame is there:
 
-1. Every camera at the highest rate must have a frame newer than in the last set.
-   Slower cameras are used again for as long as the tolerance allows.
-2. Free-running cameras of one rate have fixed phases. If one more frame of them
-   would bring the frames clearly closer together, the set waits for it, once and
-   at most until it is due; from then on sets complete in the better order and
-   nothing waits.
-3. A set over the embodiment's tolerances is refused, and the stream at fault
-   named: once for every set lost, so that refusals can be counted.
+1. Every camera at the highest rate must have a frame newer than in the last set. A frame of a
+   slower camera is used again for as long as the tolerance allows.
+2. Free-running cameras of one rate have fixed phases. If one more frame would bring the frames
+   clearly closer together, the set waits for it, at most until that frame is due. This happens
+   once. Afterwards the sets complete in the better order, and nothing waits.
+3. A set over the embodiment's tolerances is refused, and the stream at fault is named. This
+   happens once for every set that is lost, so that refusals can be counted.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from pi0_ros.sync.types import AlignedSet, CameraStream, FrameT, StateT
 #: Joint states kept per topic: more than the age of a usable frame at 200 Hz.
 STATE_HISTORY = 64
 
-# Rates within this share of the highest count as the highest (30 and 29.97 Hz).
+# A rate of at least this share of the highest counts as the highest (29.97 beside 30 Hz).
 _SAME_RATE = 0.9
-# A smaller gain in skew, as a share of the period, is jitter and not worth a wait.
+# Waiting must reduce the skew by this share of the period; a smaller gain is jitter.
 _WORTH_WAITING = 0.25
-# A frame later than this share of its period after it is due is not waited for.
+# A frame is waited for until this share of its period after it is due.
 _LATE = 0.25
 _NS_PER_MS = 1e6
 
@@ -40,8 +39,7 @@ _NS_PER_MS = 1e6
 class Aligner(Generic[FrameT, StateT]):
     """Collects frames and joint states; gives aligned sets and refusals.
 
-    All times are nanoseconds on one clock, handed in by the caller. Not
-    thread-safe: one caller.
+    All times are nanoseconds on one clock, and the caller gives them. Not thread-safe.
     """
 
     def __init__(
@@ -67,17 +65,17 @@ class Aligner(Generic[FrameT, StateT]):
             for topic in joint_topics
         }
         self._used: dict[str, int] = {}  # newest stamps in the last set, used or refused
-        self._blamed: dict[str, int] = {}  # newest stamps when a silent stream was last named
+        self._named: dict[str, int] = {}  # newest stamps when a silent stream was last named
         self._deadline_ns: int | None = None
 
     def clear(self) -> None:
-        """Forget everything, as after a jump of the clock or a restart."""
+        """Forget every message. Called after a jump of the clock and at a restart."""
         for camera in self.cameras.values():
             camera.clear()
         for topic in self.states.values():
             topic.clear()
         self._used.clear()
-        self._blamed.clear()
+        self._named.clear()
         self._deadline_ns = None
 
     def waits_past(self, now_ns: int) -> bool:
@@ -109,7 +107,7 @@ class Aligner(Generic[FrameT, StateT]):
             if name not in silent and stream.newest is not None
         }
         if problems:
-            return self._blame(problems[0], frames)
+            return self._name_silent(problems[0], frames)
         if not self._complete(frames):
             return None
         stamps = {name: frame.stamp_ns for name, frame in frames.items()}
@@ -121,7 +119,7 @@ class Aligner(Generic[FrameT, StateT]):
         return self._assemble(frames, now_ns)
 
     def _leading(self, names: Mapping[str, object]) -> list[str]:
-        """Those of these cameras that run at the highest rate."""
+        """The cameras among these that run at the highest rate."""
         fastest = max((self._specs[name].rate_hz for name in names), default=0.0)
         return [name for name in names if self._specs[name].rate_hz >= _SAME_RATE * fastest]
 
@@ -131,20 +129,20 @@ class Aligner(Generic[FrameT, StateT]):
             frames[name].stamp_ns > self._used.get(name, -1) for name in leading
         )
 
-    def _blame(
+    def _name_silent(
         self, problem: SyncRefusal, frames: Mapping[str, Stamped[FrameT]]
     ) -> SyncRefusal | None:
-        """Name the silent stream once per round of the others' frames.
+        """Name the silent stream once per round of frames of the other cameras.
 
-        Their frames are not used up: the stream may come back in time. The first
-        round is free, for streams do not start at one instant.
+        The frames are not marked as used, because the stream may come back in time. The first
+        round names nothing, because streams do not start at the same instant.
         """
         self._deadline_ns = None
         newest = {name: frames[name].stamp_ns for name in self._leading(frames)}
-        if not newest or any(stamp <= self._blamed.get(n, -1) for n, stamp in newest.items()):
+        if not newest or any(stamp <= self._named.get(n, -1) for n, stamp in newest.items()):
             return None
-        first_round = not newest.keys() <= self._blamed.keys()
-        self._blamed.update(newest)
+        first_round = not newest.keys() <= self._named.keys()
+        self._named.update(newest)
         return None if first_round else problem
 
     def _worth_waiting(self, stamps: Mapping[str, int], now_ns: int) -> bool:
@@ -164,7 +162,7 @@ class Aligner(Generic[FrameT, StateT]):
         return True
 
     def _best_next(self, leading: Mapping[str, int]) -> tuple[int, int]:
-        """Smallest skew [ns] within each camera's next frame, and when it is due [ns]."""
+        """Smallest skew [ns] that each camera's next frame can give, and when it is due [ns]."""
         stamps = dict(leading)
         best = (_spread(stamps.values()), max(stamps.values()))
         due = sorted((stamp + self._specs[name].period_ns, name) for name, stamp in leading.items())
@@ -228,7 +226,7 @@ class Aligner(Generic[FrameT, StateT]):
         self._deadline_ns = None
         for name, stream in self.cameras.items():
             if stream.newest is not None:
-                self._used[name] = self._blamed[name] = stream.newest.stamp_ns
+                self._used[name] = self._named[name] = stream.newest.stamp_ns
 
 
 def _spread(stamps: Collection[int]) -> int:

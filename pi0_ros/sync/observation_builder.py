@@ -1,9 +1,9 @@
-"""From messages to aligned observations: what runs live, and on a bag.
+"""Builds aligned observations from messages, live and from a bag.
 
-camera_sync hands in what its subscriptions receive, the dataset converter what a bag
-holds, each with the time of arrival. Both get the same observations, for nothing
-here asks a clock or knows where a message came from. Messages are duck-typed: those
-of rclpy and of rosbags have the same fields.
+camera_sync gives the messages of its subscriptions, the dataset converter those of a bag, each
+with its time of arrival. Both get the same observations, because this code neither asks a clock
+nor knows where a message came from. Messages are duck-typed: those of rclpy and of rosbags have
+the same fields.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pi0_ros.sync.views import Canvas
 class AlignedObservation:
     """One set of S state values and the pixels of every camera.
 
-    ``images`` are the canvas's own: copy what is to outlive the next message.
+    The canvas owns ``images`` and overwrites them with the next message.
     """
 
     aligned: AlignedSet[Any, Any]
@@ -44,7 +44,7 @@ class ObservationBuilder:
     """Checks, aligns and draws the messages of one embodiment.
 
     Refusals are counted in :attr:`report`. Times are nanoseconds on the ROS clock.
-    Not thread-safe: one caller.
+    Not thread-safe.
     """
 
     def __init__(self, embodiment: Embodiment, canvas: Canvas) -> None:
@@ -69,7 +69,7 @@ class ObservationBuilder:
         return self._packer.topics
 
     def clear(self) -> None:
-        """Forget every message, as after a jump of the clock."""
+        """Forget every message. Called after a jump of the clock."""
         self.aligner.clear()
         self._drawn.clear()
 
@@ -86,7 +86,7 @@ class ObservationBuilder:
         return self._look_for_a_set(now_ns)
 
     def joint_states(self, topic: str, message: Any, now_ns: int) -> AlignedObservation | None:
-        """Take joint states that arrived at ``now_ns``; the set that waited, if it is due."""
+        """Take joint states that arrived at ``now_ns``; the set that waited for them, if due."""
         stream = self.aligner.states[topic]
         self.report.arrived(topic)
         try:

@@ -1,4 +1,4 @@
-"""Counters of alignment, and what they say to an operator."""
+"""Counters of alignment, and a summary of them for operators."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SLOW = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncSummary:
-    """One look at the streams.
+    """The streams since the last summary.
 
-    ``healthy``: sets were published since the last look; ``refused``: how many sets
-    and messages were not; ``slow``: streams well below their expected rate;
-    ``at_fault``: ``"stream: fault"`` of each problem.
+    ``healthy``: sets were published. ``refused``: how many sets and messages were refused.
+    ``slow``: streams well below their expected rate. ``at_fault``: ``"stream: fault"`` of each
+    problem.
     """
 
     healthy: bool
@@ -50,16 +50,16 @@ class SyncReport:
         self._refused_before = 0
 
     def arrived(self, stream: str) -> None:
-        """A message arrived, good or bad."""
+        """Count a message that arrived, good or bad."""
         self._arrivals[stream] += 1
 
     def refused(self, refusal: SyncRefusal) -> None:
-        """A message or a set was refused."""
+        """Count a message or a set that was refused."""
         self.refusals[refusal.stream, refusal.fault] += 1
         self._recent[refusal.stream] = refusal
 
     def published(self, aligned: AlignedSet[object, object]) -> None:
-        """A set was published."""
+        """Count a set that was published."""
         self.sets += 1
         self._skews_ns.append(aligned.skew_ns)
         self._ages_ns.append(aligned.age_ns)
@@ -75,8 +75,8 @@ class SyncReport:
     ) -> SyncSummary:
         """What happened since the last call at ``now_s`` [s].
 
-        On the ROS clock the rates are those that the policy sees, however fast simulated
-        time runs. ``problems`` are the streams at fault right now
+        The ROS clock gives the rates that the policy sees, even if simulated time runs faster
+        than real time. ``problems`` are the streams at fault right now
         (:meth:`~pi0_ros.sync.alignment.Aligner.problems`), ``ages_ns`` the age of the
         newest message of each stream that has one.
         """
@@ -96,7 +96,7 @@ class SyncReport:
         return summary
 
     def _slow(self, elapsed_s: float) -> tuple[str, ...]:
-        # One message may fall on either side of the look.
+        # One message may be counted before or after the summary.
         return tuple(
             stream
             for stream, expected_hz in self._expected_hz.items()

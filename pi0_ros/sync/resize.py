@@ -3,10 +3,9 @@
 Aspect is kept: the image is shrunk by the larger of the two ratios with Pillow's
 antialiasing bilinear filter on 8-bit pixels, and centred on black.
 
-This file imports Pillow, the one exception to this room's numpy-only rule: the
-checkpoints were trained on Pillow's filter, and every faster one measured differs
-from it by more than one grey level (OpenCV's INTER_AREA by 5 on a 640x480 frame).
-One 640x480 colour frame takes 1.4 ms, its copy into Pillow included.
+Pillow does it, because the checkpoints were trained on Pillow's filter. Every faster filter that
+was measured differs from it by more than one grey level (OpenCV's INTER_AREA by 5 on a 640x480
+frame). One 640x480 colour frame takes 1.4 ms, including its copy into Pillow.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# A driver that crops or rounds to even sizes may miss the aspect by this share.
+# A driver that crops or rounds to even sizes may differ from the aspect by this share.
 _ASPECT_TOLERANCE = 0.01
 
 

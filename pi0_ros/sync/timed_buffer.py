@@ -1,4 +1,4 @@
-"""One topic's newest messages in stamp order, and what is wrong with it right now."""
+"""The newest messages of one topic in stamp order, and what is wrong with the topic now."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NS_PER_MS = 1_000_000
 
 
 class Fault(str, Enum):
-    """What can be wrong with a stream; the value is the word operators see."""
+    """What can be wrong with a stream. Operators see the value."""
 
     MISSING = "missing"  # nothing has arrived
     STALE = "stale"  # the newest is older than the tolerance
@@ -50,9 +50,9 @@ class Stamped(Generic[ItemT]):
 class TimedBuffer(Generic[ItemT]):
     """The newest ``history`` items of one topic, in strictly rising stamp order.
 
-    ``max_age_ns`` bounds the age of the newest item, and, the other way, how far
-    a stamp may lie ahead of the clock: with simulated time a frame often arrives
-    before the clock message of the same instant.
+    ``max_age_ns`` bounds the age of the newest item. It also bounds how far a stamp may lie ahead
+    of the clock, because in simulated time a frame often arrives before the clock message of the
+    same instant.
     """
 
     def __init__(self, name: str, *, history: int, max_age_ns: int) -> None:
@@ -69,7 +69,7 @@ class TimedBuffer(Generic[ItemT]):
         return self._items[-1] if self._items else None
 
     def clear(self) -> None:
-        """Forget everything, as after a jump of the clock."""
+        """Forget every item. Called after a jump of the clock."""
         self._items.clear()
         self._last_fault = None
 
@@ -82,7 +82,7 @@ class TimedBuffer(Generic[ItemT]):
             )
         newest = self.newest
         if newest is not None and newest.stamp_ns - now_ns > self._max_age_ns:
-            # What is kept lies in the future: the clock itself went back.
+            # The kept items lie in the future, so the clock itself went back.
             self.clear()
             newest = None
         if newest is not None and stamp_ns == newest.stamp_ns:
@@ -97,12 +97,12 @@ class TimedBuffer(Generic[ItemT]):
         return None
 
     def refuse(self, fault: Fault, detail: str) -> SyncRefusal:
-        """Remember that the last message could not be used, and say so."""
+        """Remember that the last message could not be used, and return the refusal."""
         self._last_fault = SyncRefusal(self.name, fault, detail)
         return self._last_fault
 
     def drop_newest(self, fault: Fault, detail: str) -> SyncRefusal:
-        """Take back the newest item: it proved unusable after it was accepted."""
+        """Remove the newest item, which proved unusable after it was accepted."""
         if self._items:
             self._items.pop()
         return self.refuse(fault, detail)
@@ -110,8 +110,8 @@ class TimedBuffer(Generic[ItemT]):
     def problem(self, now_ns: int) -> SyncRefusal | None:
         """Why there is nothing usable at this time, None if there is.
 
-        A silent stream is named by its last bad message if that is why it is
-        silent: *malformed* or *frozen* says more than *missing* or *stale*.
+        If bad messages are the reason why the stream is silent, the last of them is named:
+        *malformed* or *frozen* says more than *missing* or *stale*.
         """
         newest = self.newest
         if newest is None:

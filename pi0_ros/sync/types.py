@@ -1,4 +1,4 @@
-"""What the sync room takes and gives."""
+"""Types of aligned sets."""
 
 from __future__ import annotations
 

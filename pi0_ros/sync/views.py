@@ -1,4 +1,4 @@
-"""Where the frames of a set are drawn: one buffer of views at the model's size."""
+"""The buffer that the frames of a set are drawn into, at the model's size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Canvas(Protocol):
         """RGB pixels (H, W, 3) by camera name, overwritten by the next frame."""
 
     def draw(self, camera: str, image: Image.Image) -> None:
-        """Keep a camera's frame. What it raises leaves the camera's pixels undefined."""
+        """Keep a camera's frame. If it raises, the camera's pixels are undefined."""
 
 
 def view_order(embodiment: Embodiment) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def view_order(embodiment: Embodiment) -> tuple[str, ...]:
 class Views:
     """Draws every camera at ``size`` squared into one array (V, size, size, 3), in slot order.
 
-    ``pixels`` is the array to draw into, if it is to be one of the caller's own.
+    ``pixels`` is the array to draw into; without it, a new one is made.
     """
 
     def __init__(

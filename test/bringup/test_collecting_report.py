@@ -1,4 +1,4 @@
-"""What a collection says about its episodes."""
+"""The lines that a collection writes about its episodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demonstration's figures, and its verdict on loops that did not close."""
+"""The figures of a demo, and its problems where the loop did not close."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated time that waits for its controller."""
+"""Simulated time waits for its followers."""
 
 from __future__ import annotations
 

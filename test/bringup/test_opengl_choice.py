@@ -1,4 +1,4 @@
-"""Which OpenGL back end MuJoCo is given."""
+"""The choice of MuJoCo's OpenGL back end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated time line, driven tick by tick."""
+"""The simulation loop, tick by tick."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def timing(**changes: float) -> Timing:
 
 
 class Notes:
-    """Sinks that write down what they are given."""
+    """Sinks that store what they receive."""
 
     def __init__(self, scene: TransferCube) -> None:
         self.action = scene.measured_action()

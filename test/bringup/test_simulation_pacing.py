@@ -1,4 +1,4 @@
-"""Simulated time against a steady clock that the test moves."""
+"""The pace of simulated time on a steady clock that the test moves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TICK_NS = 10_000_000
 
 
 class FakeClock:
-    """A steady clock on which only sleeping takes time."""
+    """A steady clock that advances only by sleeping."""
 
     def __init__(self) -> None:
         self.now_ns = 5_000_000_000

@@ -1,4 +1,4 @@
-"""gym-aloha's scene behind the embodiment's joints."""
+"""The scene ``transfer_cube`` behind the joints and cameras of the embodiment."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pi0_ros.checkpoint import Manifest, Normalisation, Statistics, save
+from pi0_ros.checkpoint import CheckpointManifest, Normalisation, Statistics, save
 from pi0_ros.model import Pi0Config, random_pi0, variant
 
 NAMES = ("shoulder", "elbow", "gripper")
@@ -29,8 +29,8 @@ def statistics() -> Statistics:
     )
 
 
-def manifest() -> Manifest:
-    return Manifest(
+def manifest() -> CheckpointManifest:
+    return CheckpointManifest(
         name="arm-test",
         trained=True,
         embodiment="arm",

@@ -10,7 +10,7 @@ import torch
 from foreign import dimensions, lerobot_config, write_lerobot
 from safetensors.torch import save_file
 
-from pi0_ros.checkpoint import Supplement, convert, load, verify
+from pi0_ros.checkpoint import ConversionOptions, convert, load, verify
 from pi0_ros.embodiment import load as robot
 from pi0_ros.model import Inputs
 from pi0_ros.policy.backends.local import LocalPolicy
@@ -64,7 +64,7 @@ def test_a_lerobot_checkpoint_is_fed_its_cameras_in_the_order_it_lists_them(
     tmp_path: Path, listed: tuple[str, ...], trained: list[int]
 ) -> None:
     source = write_lerobot(tmp_path / "source", input_features=features(*listed))
-    manifest = convert(source, UR5E, tmp_path / "out", Supplement())
+    manifest = convert(source, UR5E, tmp_path / "out", ConversionOptions())
     assert manifest.cameras == tuple(slot for slot in listed if slot != RIGHT)
     options = InferenceOptions(num_steps=STEPS, seed=0)
     chunk = LocalPolicy(tmp_path / "out", UR5E, options).infer(observed())
@@ -77,12 +77,12 @@ def test_cameras_of_other_names_are_taken_in_slot_order(tmp_path: Path) -> None:
     plain = features(BASE)[f"observation.images.{BASE}"]
     named = {f"observation.images.{name}": plain for name in ("wrist", "top")}
     source = write_lerobot(tmp_path / "source", input_features=named)
-    assert convert(source, UR5E, tmp_path / "out", Supplement()).cameras == (BASE, LEFT)
+    assert convert(source, UR5E, tmp_path / "out", ConversionOptions()).cameras == (BASE, LEFT)
 
 
 def test_a_recording_is_verified_in_the_checkpoint_s_order(tmp_path: Path) -> None:
     source = write_lerobot(tmp_path / "source", input_features=features(LEFT, BASE))
-    convert(source, UR5E, tmp_path / "out", Supplement())
+    convert(source, UR5E, tmp_path / "out", ConversionOptions())
     model = load(tmp_path / "out").model
     generator = torch.Generator().manual_seed(1)
     images = 2 * torch.rand(1, 2, 3, 28, 28, generator=generator) - 1

@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from foreign import dimensions, write_asset, write_legacy, write_lerobot, write_openpi
 
-from pi0_ros.checkpoint import CheckpointError, Manifest, Supplement, convert
+from pi0_ros.checkpoint import CheckpointError, CheckpointManifest, ConversionOptions, convert
 from pi0_ros.checkpoint.manifest import read_manifest
 from pi0_ros.embodiment import load as robot
 from pi0_ros.policy.pipeline import Pipeline
 
-SAID = Supplement(delta=False)
+SAID = ConversionOptions(delta=False)
 
 
-def converted(source: Path, embodiment: str, supplement: Supplement = SAID) -> Manifest:
+def converted(
+    source: Path, embodiment: str, supplement: ConversionOptions = SAID
+) -> CheckpointManifest:
     out = source.parent / "out"
     convert(source, robot(embodiment), out, supplement)
     return read_manifest(out / "manifest.json")
@@ -32,7 +34,7 @@ def openpi(tmp_path: Path, asset: str, width: int = 14) -> Path:
     return source
 
 
-def round_trip(tmp_path: Path, manifest: Manifest) -> None:
+def round_trip(tmp_path: Path, manifest: CheckpointManifest) -> None:
     """What the checkpoint learns of an action becomes that action again."""
     pipeline = Pipeline.of(
         manifest, tmp_path / "out" / manifest.tokenizer, robot(manifest.embodiment)
@@ -54,7 +56,7 @@ def test_openpi_s_trossen_statistics_are_of_aloha_s_conventions(tmp_path: Path, 
 
 def test_lerobot_s_old_configuration_says_aloha_in_its_own_scale(tmp_path: Path) -> None:
     source = write_legacy(tmp_path / "source", width=14, adapt_to_pi_aloha=True)
-    manifest = converted(source, "bimanual_trossen", Supplement())
+    manifest = converted(source, "bimanual_trossen", ConversionOptions())
     assert manifest.robot_transform == "aloha_lerobot"
     round_trip(tmp_path, manifest)
 
@@ -84,7 +86,7 @@ def test_one_arm_has_no_conventions_but_its_own(tmp_path: Path) -> None:
 
 
 def test_lerobot_trains_in_the_robot_s_own_conventions(tmp_path: Path) -> None:
-    manifest = converted(write_lerobot(tmp_path / "source"), "ur5e", Supplement())
+    manifest = converted(write_lerobot(tmp_path / "source"), "ur5e", ConversionOptions())
     assert manifest.robot_transform == "none"
 
 

@@ -23,14 +23,14 @@ from foreign import (
 )
 from safetensors.torch import load_file, save_file
 
-from pi0_ros.checkpoint import CheckpointError, Supplement, convert, load
+from pi0_ros.checkpoint import CheckpointError, ConversionOptions, convert, load
 from pi0_ros.embodiment import load as robot
 
 UR5E = robot("ur5e")
-SAID = Supplement(delta=False)
+SAID = ConversionOptions(delta=False)
 
 
-def converted(source: Path, supplement: Supplement = SAID, embodiment: str = "ur5e"):
+def converted(source: Path, supplement: ConversionOptions = SAID, embodiment: str = "ur5e"):
     out = source.parent / "out"
     convert(source, robot(embodiment), out, supplement)
     return load(out)
@@ -45,7 +45,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("pi05", [False, True])
 def test_openpi_brings_weights_statistics_and_tokenizer(source: Path, pi05: bool) -> None:
     write_openpi(source, dimensions(pi05=pi05))
-    loaded = converted(source, Supplement(delta=True))
+    loaded = converted(source, ConversionOptions(delta=True))
     expected = weights(dimensions(pi05=pi05))
     assert all(torch.equal(t, expected[n]) for n, t in loaded.model.state_dict().items())
     manifest = loaded.manifest
@@ -69,14 +69,14 @@ def test_half_width_weights_stay_so_on_disk(source: Path) -> None:
 
 def test_lerobot_adds_its_eps_forward_only(source: Path) -> None:
     write_lerobot(source)
-    norm = converted(source, Supplement()).manifest.normalisation
+    norm = converted(source, ConversionOptions()).manifest.normalisation
     assert (norm.kind, norm.eps, norm.inverse_eps) == ("zscore", 1e-8, 0.0)
     assert (norm.state.mean, norm.actions.mean) == ((0.25,) * 7, (1.25,) * 7)
 
 
 def test_lerobot_quantiles_have_no_eps(source: Path) -> None:
     write_lerobot(source, dimensions(pi05=True), mode="QUANTILES")
-    norm = converted(source, Supplement()).manifest.normalisation
+    norm = converted(source, ConversionOptions()).manifest.normalisation
     assert (norm.kind, norm.eps, norm.inverse_eps) == ("quantile", 0.0, 0.0)
     assert (norm.actions.q01, norm.actions.q99) == ((0.0,) * 7, (2.0,) * 7)
 
@@ -86,21 +86,21 @@ def test_lerobot_bounds_are_quantiles_by_another_name(
     source: Path, mode: str, low: float, high: float
 ) -> None:
     write_lerobot(source, mode=mode)
-    norm = converted(source, Supplement()).manifest.normalisation
+    norm = converted(source, ConversionOptions()).manifest.normalisation
     assert (norm.kind, norm.eps, norm.inverse_eps) == ("quantile", 0.0, 0.0)
     assert (norm.actions.q01, norm.actions.q99) == ((low,) * 7, (high,) * 7)
 
 
 def test_lerobot_identity_changes_nothing(source: Path) -> None:
     write_lerobot(source, mode="IDENTITY")
-    norm = converted(source, Supplement()).manifest.normalisation
+    norm = converted(source, ConversionOptions()).manifest.normalisation
     assert (norm.state.mean, norm.state.std) == ((0.0,) * 7, (1.0,) * 7)
 
 
 def test_lerobot_says_which_actions_are_relative(source: Path) -> None:
     write_lerobot(source)
     write_processors(source, relative=True)
-    assert converted(source, Supplement()).manifest.delta_mask == (True,) * 6 + (False,)
+    assert converted(source, ConversionOptions()).manifest.delta_mask == (True,) * 6 + (False,)
 
 
 def test_refuses_a_normalisation_it_cannot_undo(source: Path) -> None:
@@ -111,7 +111,7 @@ def test_refuses_a_normalisation_it_cannot_undo(source: Path) -> None:
 
 def test_old_lerobot_statistics_come_from_among_the_weights(source: Path) -> None:
     write_legacy(source, stats=0.5)
-    norm = converted(source, Supplement()).manifest.normalisation
+    norm = converted(source, ConversionOptions()).manifest.normalisation
     assert (norm.eps, norm.inverse_eps) == (1e-8, 0.0)
     assert norm.state.std == norm.actions.std == (0.5,) * 7
 
@@ -121,7 +121,7 @@ def test_infinite_statistics_are_none(source: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no statistics of observation\.state .*--stats"):
         converted(source)
     stats = write_asset(source.parent / "elsewhere", "ur5e", 7)
-    norm = converted(source, Supplement(stats=stats)).manifest.normalisation
+    norm = converted(source, ConversionOptions(stats=stats)).manifest.normalisation
     assert norm.eps == 1e-6
 
 
@@ -166,7 +166,7 @@ def test_lists_everything_that_is_missing_at_once(source: Path) -> None:
     (source / "tokenizer.model").unlink()
     (source / "assets" / "ur5e" / "norm_stats.json").unlink()
     with pytest.raises(CheckpointError) as caught:
-        converted(source, Supplement())
+        converted(source, ConversionOptions())
     for fix in ("--stats", "--horizon", "--no-delta", "--tokenizer", "paligemma-3b-pt-224"):
         assert fix in str(caught.value)
     assert len(str(caught.value).splitlines()) == 4
@@ -202,7 +202,7 @@ def test_refuses_another_number_of_actions(source: Path) -> None:
 def test_relative_actions_of_another_robot_are_refused_as_that(source: Path) -> None:
     write_lerobot(source, action_feature_names=["a", "b"], use_relative_actions=True)
     with pytest.raises(CheckpointError, match="has 2 action dimensions and ur5e 7"):
-        converted(source, Supplement())
+        converted(source, ConversionOptions())
 
 
 def test_refuses_another_number_of_cameras(source: Path) -> None:
@@ -329,4 +329,4 @@ def test_a_word_that_exempts_an_action_is_not_taken_for_its_letters(source: Path
     path = source / "policy_preprocessor.json"
     path.write_text(path.read_text().replace('["gripper"]', '"gripper"'))
     with pytest.raises(CheckpointError, match="is 'gripper': a list of names expected"):
-        converted(source, Supplement())
+        converted(source, ConversionOptions())

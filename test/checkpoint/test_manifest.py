@@ -10,7 +10,7 @@ from checkpoints import manifest, statistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pi0_ros.checkpoint import CheckpointError, Manifest
+from pi0_ros.checkpoint import CheckpointError, CheckpointManifest
 from pi0_ros.checkpoint.manifest import read_manifest, to_json
 
 
@@ -125,7 +125,7 @@ def test_refuses_what_is_no_manifest(tmp_path: Path, text: str) -> None:
 def test_the_same_checks_hold_without_a_file() -> None:
     with pytest.raises(ValueError, match="delta_mask has 0 entries"):
         replace(manifest(), delta_mask=())
-    assert isinstance(manifest(), Manifest)
+    assert isinstance(manifest(), CheckpointManifest)
 
 
 def test_a_manifest_that_does_not_say_it_has_the_state_where_the_model_has_it(

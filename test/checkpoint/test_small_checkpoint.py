@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from pi0_ros.checkpoint import (
     CheckpointError,
-    Supplement,
+    ConversionOptions,
     check_compatibility,
     convert,
     create_untrained,
@@ -111,7 +111,7 @@ def test_there_is_nothing_to_verify_or_convert(folder: Path, tmp_path: Path) -> 
     with pytest.raises(CheckpointError, match="a π0-small of this suite"):
         verify(folder, tmp_path / "io.safetensors")
     with pytest.raises(CheckpointError, match="use it as it is"):
-        convert(folder, UR5E, tmp_path / "out", Supplement())
+        convert(folder, UR5E, tmp_path / "out", ConversionOptions())
 
 
 def _inputs() -> dict[str, torch.Tensor]:

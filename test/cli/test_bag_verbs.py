@@ -24,7 +24,7 @@ def episodes(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_info_shows_what_an_episode_says(
+def test_info_shows_the_metadata_of_an_episode(
     episodes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bag", "info", str(episodes / "good")]) == 0

@@ -30,7 +30,7 @@ def extras(tmp_path: Path) -> list[str]:
     return [*files, "--delta", "--out", str(tmp_path / "out")]
 
 
-def test_inspect_says_what_is_there_what_is_missing_and_what_next(
+def test_inspect_shows_the_contents_what_is_missing_and_the_next_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["checkpoint", "inspect", str(FIXTURE)]) == 0

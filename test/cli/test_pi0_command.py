@@ -26,7 +26,7 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {verb}" in text for verb in VERBS)
 
 
-def test_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert output_of(capsys, "--version") == f"pi0 {__version__}\n"
 
 
@@ -79,7 +79,7 @@ def test_a_file_in_the_place_of_a_folder_is_one_line_and_exit_code_2(
     [
         (["serve", "--checkpoint", "c", "--embodiment", "ur5e", "--port", "65536"], "is no port"),
         (["checkpoint", "create", "ur5e", "--out", "c", "--seed", str(2**63)], "is not within 0"),
-        (["dataset", "convert", "b", "--out", "d", "--size", "0"], "'0' is no size"),
+        (["dataset", "convert", "b", "--out", "d", "--size", "0"], "'0' is not a size"),
         (["dataset", "convert", "b", "--out", "d", "--jobs", "²"], "'²' is not above zero"),
     ],
 )

@@ -29,5 +29,5 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dataset(made: Path, tmp_path: Path) -> Path:
-    """A copy of that dataset, to be changed."""
+    """A copy of that dataset that a test may change."""
     return Path(shutil.copytree(made / "set", tmp_path / "set"))

@@ -1,4 +1,4 @@
-"""Small synthetic episodes: a robot whose every frame and number is known."""
+"""Small synthetic episodes with known frames and numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ load = cache(load_embodiment)
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticEpisode:
-    """What a synthetic bag holds. Cameras run freely, each with a phase of its own."""
+    """The content of a synthetic bag. Each camera has its own phase."""
 
     embodiment: str = "ur5e"
     duration_s: float = 1.0
@@ -99,7 +99,7 @@ def state_at(take: SyntheticEpisode, time_s: float) -> NDArray[np.float64]:
 
 
 def events(take: SyntheticEpisode) -> Iterator[tuple[int, str, Any]]:
-    """(time of arrival, topic, message) in order: what drivers and controllers would send."""
+    """(arrival time, topic, message) of drivers and controllers, in order of arrival."""
     robot = take.robot
     due: list[tuple[int, int, str, int]] = []
     for index, camera in enumerate(robot.cameras):
@@ -129,7 +129,7 @@ def events(take: SyntheticEpisode) -> Iterator[tuple[int, str, Any]]:
 
 
 def write_bag(directory: Path, name: str, take: SyntheticEpisode | None = None) -> Path:
-    """Write a take as a bag; its folder."""
+    """Write an episode as a bag and return its folder."""
     take = take or SyntheticEpisode()
     bag = EpisodeBagWriter(directory, name, take.robot, take.info())
     for log_ns, topic, message in events(take):

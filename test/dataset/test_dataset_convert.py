@@ -1,4 +1,4 @@
-"""What becomes of a bag: refused with the reason, or frames with which actions and images."""
+"""Conversion of a bag: the reasons for a refusal, the actions and the images of frames."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_without_commands_says_what_to_do(tmp_path: Path) -> None:
 
 
 def as_sent(message: Any) -> bytes:
-    """The bytes that go over the wire; rclpy's are longer by what it reserved in vain."""
+    """The bytes on the wire; rclpy appends reserved bytes that it did not use."""
     data = serialize_message(message)
     known = status_types().get_msgdef(STATUS)
     _, position = known.deserialize_cdr_le(data[4:], 0, known.cls, status_types())
@@ -132,7 +132,7 @@ def test_the_executors_stamps_count_more_than_a_busy_recorders(tmp_path: Path) -
     held: list[tuple[int, str, Any]] = []
     for log_ns, topic, message in events(SHORT):
         command = topic in {controller.topic for controller in robot.controllers}
-        # Commands are heard in bursts, 40 ms late at worst.
+        # Commands arrive in bursts, up to 40 ms late.
         late_ns = -(log_ns - START_NS) % 40_000_000 if command else 0
         held.append((log_ns + late_ns, topic, message))
     for log_ns, topic, message in sorted(held, key=lambda event: event[0]):
@@ -189,7 +189,7 @@ DEPTH = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) + 900
 
 
 def write_deep_bag(folder: Path, topic: str, duration_s: float = 0.4) -> Path:
-    """A bag with depth once on a topic; its robot starts elsewhere than those of other tests."""
+    """A bag with one depth image on a topic; its seed differs from those of other tests."""
     take = SyntheticEpisode(duration_s=duration_s, seed=4)
     bag = EpisodeBagWriter(
         folder, "deep", take.robot, take.info(), extra={topic: "sensor_msgs/msg/Image"}

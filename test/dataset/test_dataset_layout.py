@@ -1,4 +1,4 @@
-"""What is on disk is LeRobot v3.0, column by column, and reads back frame by frame."""
+"""The files are LeRobot v3.0, column by column, and read back frame by frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs into one dataset: added to, killed at any step, in several processes, side by side."""
+"""Several runs into one dataset: appending, interruption, worker processes, concurrent runs."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_statistics_are_not_those_of_what_a_killed_first_run_left(
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, wanted: Path) -> list[str]:
-    """Interrupt the process when it gives a file this name; the names given before."""
+    """Interrupt the process at the rename to this name; return the names before it."""
     real = os.replace
     moved: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Merging, splitting and deleting keep every frame with its numbers, pictures and task."""
+"""Merge, split and delete keep the numbers, images and task of each frame."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_datasets_of_different_rates_are_not_merged(dataset: Path, made: Path) -
 
 
 def test_a_folder_with_something_in_it_is_not_written_over(dataset: Path, made: Path) -> None:
-    with pytest.raises(DatasetError, match="no empty folder"):
+    with pytest.raises(DatasetError, match="is not an empty folder"):
         merge([made / "set", made / "set"], dataset)
 
 

@@ -20,6 +20,7 @@ from pi0_ros.stamps import sec_nanosec
 TYPE = "pi0_msgs/msg/Instruction"
 MS = 1_000_000
 PLANNER = 2
+UNSTAMPED = -START_NS // MS  # a stamp of zero
 
 
 @cache
@@ -88,6 +89,11 @@ def test_messages_count_by_stamp_and_not_by_arrival(tmp_path: Path) -> None:
     assert [text for _, text in tasks(dataset)] == ["stack the cups", "older", "newer"]
 
 
+def test_a_message_without_a_stamp_counts_from_its_arrival(tmp_path: Path) -> None:
+    dataset = converted(tmp_path, SHORT.info(), [(200, -START_NS // MS, "left cup")])
+    assert [text for _, text in tasks(dataset)] == ["stack the cups", "left cup"]
+
+
 def test_a_start_label_replaces_a_latched_older_message(tmp_path: Path) -> None:
     # The first frames are stamped before the episode starts: the start label holds for them too.
     start_ns = START_NS + 150 * MS
@@ -109,6 +115,11 @@ def test_a_latched_message_is_the_task_of_an_episode_without_label(
 def test_a_task_without_label_replaces_a_latched_older_message(tmp_path: Path) -> None:
     info = replace(SHORT.info(), instructions=())
     assert tasks(converted(tmp_path, info, [(0, -5000, "fold")])) == [(0, "stack the cups")]
+
+
+def test_a_message_without_stamp_counts_by_arrival(tmp_path: Path) -> None:
+    dataset = converted(tmp_path, SHORT.info(), [(0, UNSTAMPED, "older"), (200, UNSTAMPED, "left")])
+    assert [text for _, text in tasks(dataset)] == ["stack the cups", "left"]
 
 
 def test_an_empty_message_changes_nothing(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ QOS = QoSProfile(depth=10)
 
 
 def troubled(take: SyntheticEpisode) -> list[tuple[int, str, Any]]:
-    """Events with frames lost, repeated, late and broken, and a joint that is not a number."""
+    """Events with lost, repeated, late and corrupt frames, and a joint that is NaN."""
     changed: list[tuple[int, str, Any]] = []
     seen = 0
     for log_ns, topic, message in events(take):
@@ -50,7 +50,7 @@ def troubled(take: SyntheticEpisode) -> list[tuple[int, str, Any]]:
         elif seen == 9:
             changed.append((log_ns, topic, replace(message, encoding="yuv422")))
         elif seen in (13, 14):
-            changed.append((log_ns + 9_000_000, topic, message))  # long after it was taken
+            changed.append((log_ns + 9_000_000, topic, message))  # long after its stamp
         elif seen == 20:
             changed += [(log_ns, topic, message)] * 2
         elif seen != 5:
@@ -68,7 +68,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def live(bag: Path) -> Iterator[list[Any]]:
-    """What the real node publishes when the bag is replayed."""
+    """The messages that the real node publishes when the bag is replayed."""
     graph = Graph()
     try:
         yield Replay(graph).play(bag)
@@ -77,7 +77,7 @@ def live(bag: Path) -> Iterator[list[Any]]:
 
 
 class Replay:
-    """A real camera_sync on simulated time, fed a bag in lock-step."""
+    """A real camera_sync on simulated time; it receives a bag in lock-step."""
 
     def __init__(self, ros: Graph) -> None:
         self.ros = ros
@@ -110,7 +110,7 @@ class Replay:
             self.ros.spin_until(
                 lambda: all(p.get_subscription_count() for p in publishers.values()), what="match"
             )
-            self._tell(1)  # the jump from nothing to the bag's time is over before it begins
+            self._tell(1)  # the clock jumps to the bag's time before the first message
             for connection, log_ns, data in reader.messages(wanted):
                 self._tell(log_ns)
                 before = self.handled

@@ -1,4 +1,4 @@
-"""Actions of an episode, read back to be played again."""
+"""Actions of an episode, read for replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page, the recording for Rerun, and the command line in front of it all."""
+"""The report, the Rerun recording, and their commands."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_part_named_twice_is_refused(
 ) -> None:
     words = ["dataset", "split", str(made / "set"), "--out", str(tmp_path / "parts")]
     assert main([*words, "x=0", "x=1"]) == 2
-    assert "x is named twice" in capsys.readouterr().err
+    assert "x is given twice" in capsys.readouterr().err
     assert not (tmp_path / "parts").exists()
 
 
@@ -143,7 +143,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @contextmanager
 def room(largest: int) -> Iterator[None]:
-    """No file may grow beyond this: what a full disk does, without one."""
+    """Limit the file size, to imitate a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
     try:

@@ -1,4 +1,4 @@
-"""bag -> dataset -> bag -> dataset: the second dataset equals the first, within its encoding."""
+"""bag -> dataset -> bag -> dataset: the second equals the first within the encoding loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAKES = {
 
 
 def both(tmp_path: Path, take: SyntheticEpisode, codec: str) -> tuple[Dataset, Dataset, Path]:
-    """The dataset of a bag, the one of the bag made from it, and that bag."""
+    """The dataset of a bag, the dataset of its exported bag, and the exported bag."""
     options = ConvertOptions(codec=codec)
     bag = write_bag(tmp_path / "first", "take", take)
     convert_bags([bag], tmp_path / "one", options, jobs=1)
@@ -32,7 +32,7 @@ def both(tmp_path: Path, take: SyntheticEpisode, codec: str) -> tuple[Dataset, D
 
 
 def assert_robot_topics(bag: Path, take: SyntheticEpisode) -> None:
-    """The bag opens with rosbags, and every topic of the robot has a message per frame."""
+    """rosbags reads the bag, and each topic of the robot has one message per frame."""
     robot = take.robot
     with AnyReader([bag]) as reader:
         counts = {connection.topic: connection.msgcount for connection in reader.connections}

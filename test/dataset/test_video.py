@@ -20,7 +20,7 @@ FRAMES = 6
 
 
 def encode(path: Path, codec: Codec, level: int) -> Clip:
-    encoder = VideoEncoder(path, codec, (64, 64), FPS)
+    encoder = VideoEncoder(path, codec, FPS)
     for frame in range(FRAMES):
         encoder.add(np.full((64, 64, 3), level + 10 * frame, dtype=np.uint8))
     encoder.close()
@@ -28,11 +28,11 @@ def encode(path: Path, codec: Codec, level: int) -> Clip:
 
 
 def test_an_encoder_leaves_no_thread_with_real_time_priority(tmp_path: Path) -> None:
-    encoder = VideoEncoder(tmp_path / "clip.mp4", CODECS["av1"], (64, 64), FPS)
+    encoder = VideoEncoder(tmp_path / "clip.mp4", CODECS["av1"], FPS)
     seen = set()
     for level in range(100):
         encoder.add(np.full((64, 64, 3), level, dtype=np.uint8))
-    # Its queue holds 32: by now it has encoded 60 frames with all of its threads.
+    # The queue holds 32 frames, so 60 frames are encoded and all threads have started.
     for task in os.listdir("/proc/self/task"):
         with suppress(ProcessLookupError):
             seen.add(os.sched_getscheduler(int(task)))
@@ -73,12 +73,12 @@ def test_clips_of_other_encoder_options_join(tmp_path: Path) -> None:
 def test_a_repeated_frame_is_the_frame_before(
     tmp_path: Path, name: str, gop: int | None, encoded_once: bool
 ) -> None:
-    """In order, at random, and after another clip; bit by bit where it is encoded once."""
+    """Frames in order, at random, and after another clip; bit-equal if they are encoded once."""
     codec = codec_named(name, gop)
     times = [2, 2, 1, 1, 3, 1, 2, 2, 1, 4]
     rng = np.random.default_rng(0)
     scene = np.kron(rng.integers(40, 200, (16, 16, 1)), np.ones((4, 4, 3))).astype(np.uint8)
-    encoder = VideoEncoder(tmp_path / "clip.mp4", codec, (64, 64), FPS)
+    encoder = VideoEncoder(tmp_path / "clip.mp4", codec, FPS)
     for index, count in enumerate(times):
         encoder.add(np.roll(scene, 3 * index, axis=1))
         for _ in range(count - 1):
@@ -96,7 +96,7 @@ def test_a_repeated_frame_is_the_frame_before(
     firsts = np.flatnonzero(np.diff(shown, prepend=-1))
     for frame, index in enumerate(shown):
         error = np.abs(frames[frame].astype(int) - np.roll(scene, 3 * index, axis=1)).mean()
-        assert error < 12  # a frame early or late: 40 and more
+        assert error < 12  # the previous or next frame differs by 40 or more
         if encoded_once:
             np.testing.assert_array_equal(frames[frame], frames[firsts[index]])
 

@@ -13,10 +13,10 @@ _HEAD = f"#!{sys.executable} -S\n"
 #: Prints which signal stopped it, and ends.
 POLITE = """
 import signal, sys
-heard = {signal.SIGINT, signal.SIGTERM}
-signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+stops = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, stops)
 print("ready", flush=True)
-print("stopped by", signal.Signals(signal.sigwait(heard)).name, flush=True)
+print("stopped by", signal.Signals(signal.sigwait(stops)).name, flush=True)
 """
 
 #: Ignores every signal but SIGKILL.

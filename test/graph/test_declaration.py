@@ -149,7 +149,7 @@ def test_relative_checkpoints_become_absolute(
     assert policy.parameters["checkpoint"] == str(tmp_path / "trained")
 
 
-@pytest.mark.parametrize("more", [{}, {"FASTDDS_DEFAULT_PROFILES_FILE": "read by nobody.xml"}])
+@pytest.mark.parametrize("more", [{}, {"FASTDDS_DEFAULT_PROFILES_FILE": "read by no program.xml"}])
 def test_the_shipped_fast_dds_profile_is_used(tmp_path: Path, more: dict[str, str]) -> None:
     profile = tmp_path / "share/pi0_bringup/config/fastdds.xml"
     profile.parent.mkdir(parents=True)

@@ -43,11 +43,11 @@ for word in words:
     elif word == "--params-file":
         given["file"] = open(next(words)).read()
 given["environment"] = dict(os.environ)
-heard = {signal.SIGINT, signal.SIGTERM}
-signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+stops = {signal.SIGINT, signal.SIGTERM}
+signal.pthread_sigmask(signal.SIG_BLOCK, stops)
 sys.stdout.write("given " + json.dumps(given) + "\\n")  # in one piece
 sys.stdout.flush()
-signal.sigwait(heard)
+signal.sigwait(stops)
 """
 
 
@@ -93,11 +93,11 @@ def test_pi0_up_hands_over_what_is_declared(prefix: Prefix, processes: tuple[Pro
 
     notes: dict[str, Any] = {}
 
-    def hear(name: str, text: str) -> None:
+    def collect(name: str, text: str) -> None:
         if text.startswith("given "):
             notes[name] = json.loads(text.removeprefix("given "))
 
-    with Supervisor(processes, hear, environment=prefix.environment) as supervisor:
+    with Supervisor(processes, collect, environment=prefix.environment) as supervisor:
         supervisor.start()
         while len(notes) < len(processes):
             supervisor.step(None)
@@ -134,7 +134,7 @@ def test_launch_hands_over_what_is_declared(processes: tuple[Process, ...]) -> N
 
     notes: dict[str, Any] = {}
 
-    def hear(event: Any) -> Shutdown | None:
+    def collect(event: Any) -> Shutdown | None:
         for line in event.text.decode().splitlines():
             if line.startswith("given "):
                 note = json.loads(line.removeprefix("given "))
@@ -145,7 +145,7 @@ def test_launch_hands_over_what_is_declared(processes: tuple[Process, ...]) -> N
 
     service = LaunchService()
     actions = [action for process in processes for action in node_actions(process)]
-    watch = RegisterEventHandler(OnProcessIO(on_stdout=hear))
+    watch = RegisterEventHandler(OnProcessIO(on_stdout=collect))
     service.include_launch_description(LaunchDescription([watch, *actions]))
     assert service.run() == 0
     for process in processes:

@@ -31,6 +31,7 @@ def test_every_argument_is_described() -> None:
         "hardware",
         "namespace",
         "parameters",
+        "scene",
         "use_sim_time",
     }
 

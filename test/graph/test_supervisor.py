@@ -215,10 +215,10 @@ raise SystemExit(Supervisor(processes, say, environment=environment).run())
 # Its output is no longer read when it ends, so it writes to a file.
 RECORD_END = """
 import os, signal
-heard = {{signal.SIGINT, signal.SIGTERM}}
-signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+stops = {{signal.SIGINT, signal.SIGTERM}}
+signal.pthread_sigmask(signal.SIG_BLOCK, stops)
 print("pid", os.getpid(), flush=True)
-signal.sigwait(heard)
+signal.sigwait(stops)
 open({record!r}, "a").write("{name} ")
 """
 

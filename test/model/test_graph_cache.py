@@ -21,7 +21,7 @@ def eager_capture(function: Callable[[], Any]) -> tuple[Callable[[], None], Any]
 
 def run(cache: GraphCache, key: str, value: float) -> torch.Tensor:
     inputs = [torch.tensor([value])]
-    return cache.recording(key, lambda x: x + 1, inputs).run(inputs)
+    return cache.capture(key, lambda x: x + 1, inputs).run(inputs)
 
 
 def test_a_replay_reads_new_inputs_and_overwrites_the_result() -> None:
@@ -37,9 +37,9 @@ def test_a_replay_reads_new_inputs_and_overwrites_the_result() -> None:
 def test_the_callers_tensors_are_not_kept() -> None:
     cache = GraphCache(eager_capture)
     inputs = [torch.tensor([1.0])]
-    recording = cache.recording("a", lambda x: x + 1, inputs)
+    graph = cache.capture("a", lambda x: x + 1, inputs)
     inputs[0].fill_(100)
-    assert recording.run([torch.tensor([2.0])]).item() == 3
+    assert graph.run([torch.tensor([2.0])]).item() == 3
 
 
 def test_the_longest_unused_recording_goes_first() -> None:
@@ -51,7 +51,7 @@ def test_the_longest_unused_recording_goes_first() -> None:
                 recorded.append(key)
             return x + 1
 
-        cache.recording(key, function, [torch.zeros(1)])
+        cache.capture(key, function, [torch.zeros(1)])
 
     for key in ("a", "b", "a", "c", "a", "b"):
         record(key)
@@ -62,23 +62,23 @@ def test_the_longest_unused_recording_goes_first() -> None:
 def test_what_reads_a_recording_goes_with_it_and_is_bounded_too() -> None:
     cache = GraphCache(eager_capture, capacity=2)
     x = [torch.zeros(1)]
-    prefill = cache.recording("prefill", lambda t: t + 1, x)
+    prefill = cache.capture("prefill", lambda t: t + 1, x)
     for steps in range(5):
-        cache.recording(steps, lambda t: prefill.result + t, x, of=prefill)
+        cache.capture(steps, lambda t: prefill.result + t, x, of=prefill)
     assert list(prefill.dependents) == [3, 4]
     assert len(cache) == 1
     run(cache, "other", 0)
     run(cache, "another", 0)
-    assert cache.recording("prefill", lambda t: t + 1, x) is not prefill
+    assert cache.capture("prefill", lambda t: t + 1, x) is not prefill
 
 
 def test_counts_replays() -> None:
     cache = GraphCache(eager_capture)
-    recording = cache.recording("a", lambda x: x + 1, [torch.zeros(1)])
-    assert recording.replays == 0
-    recording.run([torch.zeros(1)])
-    recording.run([torch.zeros(1)])
-    assert recording.replays == 2
+    graph = cache.capture("a", lambda x: x + 1, [torch.zeros(1)])
+    assert graph.replays == 0
+    graph.run([torch.zeros(1)])
+    graph.run([torch.zeros(1)])
+    assert graph.replays == 2
 
 
 def test_refuses_a_cache_of_nothing() -> None:

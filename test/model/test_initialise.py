@@ -8,7 +8,7 @@ import torch
 from networks import random_inputs, small_config
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pi0_ros.model import SMALL_TINY, Pi0, Pi0Small, blank, random_pi0, variant
+from pi0_ros.model import SMALL_TINY, Pi0, Pi0Small, init_empty_weights, random_pi0, variant
 
 
 @pytest.mark.parametrize("pi05", [False, True])
@@ -58,7 +58,7 @@ class Watch(TorchDispatchMode):
 
 @pytest.mark.parametrize("network", [Pi0(variant("tiny")), Pi0Small(SMALL_TINY)], ids=type)
 def test_a_blank_network_has_the_shapes_and_draws_no_number(network: Pi0 | Pi0Small) -> None:
-    with Watch() as watch, blank():
+    with Watch() as watch, init_empty_weights():
         made = type(network)(network.config)  # type: ignore[arg-type]
     assert not {"normal_", "uniform_", "trunc_normal_"} & watch.seen
     assert all(p.is_meta for p in made.parameters())

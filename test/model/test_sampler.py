@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pi0_ros.model import GemmaConfig, Pi0, Pi0Config, VisionConfig
 from pi0_ros.model.inference import GraphCache, Sampler
-from pi0_ros.model.inference.memory import Memory
+from pi0_ros.model.inference.kv_cache import KVCache
 
 EXACT = {"atol": 1e-5, "rtol": 0}
 KINDS = {
@@ -216,10 +216,10 @@ class Replay:
 
 
 def _tensors(result: Any) -> list[torch.Tensor]:
-    if not isinstance(result, Memory):
+    if not isinstance(result, KVCache):
         return [result]
     bias = [] if result.bias is None else [result.bias]
-    return [*result.rooms, *bias, *result.angles]
+    return [*result.layers, *bias, *result.angles]
 
 
 def test_replays_give_the_actions_of_the_padded_network(model: Pi0) -> None:

@@ -33,7 +33,7 @@ A = len(ROBOT.action)
 
 
 def ramp(request: InferenceRequest, first: float) -> NDArray[np.float32]:
-    """Goes on with the remaining, if any, and then at 1 mrad a step, in every joint."""
+    """Continues the remaining actions, if any, then ramps by 1 mrad per step in every joint."""
     rows = np.empty((TIMING.horizon, A), dtype=np.float32)
     known = 0 if request.remaining is None else len(request.remaining.actions)
     if request.remaining is not None:
@@ -45,7 +45,7 @@ def ramp(request: InferenceRequest, first: float) -> NDArray[np.float32]:
 
 @dataclass
 class Published:
-    """A chunk that was offered, and at which of its steps it was taken up, if it was."""
+    """A chunk that was offered to the executor; ``started_at``: the step it started at."""
 
     sequence: int
     request: InferenceRequest
@@ -56,9 +56,9 @@ class Published:
 
 @dataclass
 class Loop:
-    """One tick is one step: executor, report, an inference that begins, one that ends.
+    """One tick is one step: executor tick, report, start and end of an inference.
 
-    ``delays``: steps that each inference takes and half a one, the last one forever.
+    ``delays``: an inference takes so many and a half steps; the last entry repeats.
     """
 
     strategy: Strategy
@@ -83,7 +83,7 @@ class Loop:
         self.restart_executor()
 
     def restart_executor(self) -> None:
-        """A new process: it knows nothing."""
+        """Replace the executor by one without any state."""
         self.executor = Executor(ROBOT, Tuning())
         for topic in self.executor.joints.topics:
             dims = [d for d in ROBOT.state if d.topic == topic]
@@ -117,7 +117,7 @@ class Loop:
             self._end()
 
     def report(self, tick: Tick) -> None:
-        """What ExecutorStatus says of a tick."""
+        """Report a tick to the strategy, as ExecutorStatus does."""
         sequence = 0 if tick.chunk is None else tick.chunk.sequence
         executing = tick.state is ExecutorState.EXECUTING
         if executing and self.published[sequence].started_at is None:

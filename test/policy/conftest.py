@@ -1,4 +1,4 @@
-"""An untrained checkpoint, made once."""
+"""Untrained checkpoints, made once per run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same of π0-small."""
+    """A tiny untrained checkpoint of π0-small for the ur5e."""
     directory = tmp_path_factory.mktemp("policy") / "ur5e_small"
     create_untrained(directory, load("ur5e"), config="small_tiny")
     return directory

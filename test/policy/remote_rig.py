@@ -1,4 +1,4 @@
-"""Servers on localhost, in threads: ours, and one that does whatever a test says."""
+"""Servers on localhost, in threads: the suite's own, and a scripted one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Script = Callable[[ServerConnection], None]
 
 
 class Scripted:
-    """A policy that answers as the test says, and remembers what it saw."""
+    """A policy that answers as the test says, and stores the observations it got."""
 
     checkpoint_id = "scripted@0"
     trained = True
@@ -63,10 +63,10 @@ def serving(policy: Any, embodiment: Embodiment, **options: Any) -> Iterator[int
 @contextmanager
 def scripted_server(*scripts: Script) -> Iterator[int]:
     """Runs one script per connection, the last one for all that follow; yields the port."""
-    left = list(scripts)
+    pending = list(scripts)
 
     def converse(connection: ServerConnection) -> None:
-        script = left.pop(0) if len(left) > 1 else left[0]
+        script = pending.pop(0) if len(pending) > 1 else pending[0]
         script(connection)
 
     server = serve(converse, "127.0.0.1", 0, compression=None, max_size=None, close_timeout=0.1)
@@ -80,7 +80,7 @@ def scripted_server(*scripts: Script) -> Iterator[int]:
 
 
 def answering(reply: Any, metadata: Any = None) -> Script:
-    """Answers every request alike: bytes and text as they are, anything else packed."""
+    """Gives every request the same answer: bytes and text unchanged, anything else packed."""
 
     def script(connection: ServerConnection) -> None:
         connection.send(pack({} if metadata is None else metadata))
@@ -92,7 +92,7 @@ def answering(reply: Any, metadata: Any = None) -> Script:
 
 
 def hanging_up(connection: ServerConnection) -> None:
-    """Takes the request and closes the socket in the middle of it."""
+    """Receives the request and closes the socket without an answer."""
     connection.send(pack({}))
     connection.recv()
     connection.close_socket()

@@ -1,4 +1,4 @@
-"""Conventions of robots against the tables of the specification, and against their inverses."""
+"""The ALOHA transforms against the tables of the specification, and against their inverses."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_actions_are_undone_by_their_inverse(values: np.ndarray) -> None:
 def test_a_state_is_undone_by_its_inverse(values: np.ndarray, opening: np.ndarray) -> None:
     state = values.copy()
     state[:, [LEFT_GRIPPER, RIGHT_GRIPPER]] = opening
-    # At full opening the linkage is stretched: there the angle says little of the opening.
+    # At full opening the linkage is stretched, and the angle hardly depends on the opening.
     np.testing.assert_allclose(STATE.inverse(STATE.forward(state)), state, atol=1e-7)
 
 
@@ -126,7 +126,7 @@ def test_refuses_an_unknown_transform() -> None:
 
 
 def test_lerobot_scales_grippers_from_0_4_to_1_5_rad() -> None:
-    """LeRobot 0.3.3: closed and open are 0.4 and 1.5 rad, of the state and of actions."""
+    """LeRobot 0.3.3: closed and open are 0.4 and 1.5 rad, in the state and in actions."""
     state, actions = robot_transforms("aloha_lerobot", TROSSEN)
     closed, opened = np.zeros(14), np.ones(14)
     angle = np.array([0.5476, 1.6296 - 0.5476]) @ np.array([[1, 1], [-1.079866, 0.945653]])

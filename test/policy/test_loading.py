@@ -1,4 +1,4 @@
-"""Loading beside a policy that serves."""
+"""Loading in the background."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pi0_ros.policy.types import Chunk, Observation, RemainingActions
 
 
 class Named:
-    """A policy that is only asked its name."""
+    """A policy that has only a name."""
 
     trained = True
     can_continue = False
@@ -29,7 +29,7 @@ class Named:
 
 
 def in_background(loader: BackgroundLoader, path: str) -> Future[LoadResult]:
-    """A load whose caller, should it wait for ever, keeps nobody from leaving."""
+    """Loads in a daemon thread, so that a call that never returns does not block the test run."""
     answer: Future[LoadResult] = Future()
     threading.Thread(target=lambda: answer.set_result(loader.load(path)), daemon=True).start()
     return answer
@@ -53,7 +53,7 @@ def test_loads_in_a_thread_that_yields_and_leaves_the_caller_as_it_is() -> None:
 
     def load(path: str) -> Policy:
         seen.append((threading.get_ident(), niceness()))
-        # What torch computes with is started by this thread and inherits from it.
+        # Torch's threads are started by this thread and inherit its priority.
         child = threading.Thread(target=lambda: seen.append((threading.get_ident(), niceness())))
         child.start()
         child.join()
@@ -98,8 +98,8 @@ def test_a_thread_that_may_not_yield_becomes_the_reason(monkeypatch: pytest.Monk
     assert loader.loading is None
 
 
-class Next(threading.Condition):
-    """Has the next load begin before whoever waits for the one that is done can wake."""
+class NextLoadFirst(threading.Condition):
+    """Starts the next load before the caller of the finished one can wake up."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,8 +122,8 @@ class Next(threading.Condition):
         return Named(path)
 
 
-def test_a_load_that_begins_as_another_ends_takes_nothing_from_it() -> None:
-    condition = Next()
+def test_a_load_that_begins_as_another_ends_does_not_take_its_result() -> None:
+    condition = NextLoadFirst()
     first = in_background(condition.loader, "first").result(10.0)
     assert condition.second is not None
     second = condition.second.result(10.0)
@@ -132,7 +132,7 @@ def test_a_load_that_begins_as_another_ends_takes_nothing_from_it() -> None:
 
 
 class Held:
-    """A load that has begun and waits in another thread."""
+    """A load that has begun in another thread and waits for ``go_on``."""
 
     def __init__(self) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()

@@ -36,7 +36,7 @@ def policy(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalP
 
 @pytest.fixture(scope="module")
 def old(policy: LocalPolicy) -> np.ndarray:
-    """What is left of a chunk."""
+    """The remaining actions of a chunk."""
     return policy.infer(EXAMPLE).actions[STEPS:]
 
 
@@ -78,7 +78,7 @@ def test_every_schedule_gives_a_chunk(policy: LocalPolicy, old: np.ndarray, sche
     assert np.isfinite(policy.infer(MOVED, remaining(old, options)).actions).all()
 
 
-def test_a_leftover_of_no_rows_is_plain_sampling(policy: LocalPolicy, old: np.ndarray) -> None:
+def test_without_remaining_rows_it_is_plain_sampling(policy: LocalPolicy, old: np.ndarray) -> None:
     chunk = policy.infer(EXAMPLE, remaining(old[:0], GUIDED, delay=0))
     assert np.isfinite(chunk.actions).all()
 

@@ -205,7 +205,7 @@ def test_pi05_carries_the_state_in_the_prompt(pipeline: Pipeline, checkpoint: Pa
 
 
 class Reading:
-    """Keeps the text that it was to encode."""
+    """Stores the text it is asked to encode."""
 
     def encode_whole(self, text: str) -> Tokens:
         self.text = text

@@ -1,4 +1,4 @@
-"""What policy tells an operator."""
+"""Counters and latencies of the policy."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_a_server_that_answers_too_late_is_not_waited_for_nor_listened_to_later(
         np.testing.assert_array_equal(policy.infer(EXAMPLE).actions, ACTIONS)
 
 
-def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() -> None:
+def test_an_answer_without_a_request_is_not_taken_for_the_next_one() -> None:
     sent = threading.Event()
 
     def eager(connection: ServerConnection) -> None:
@@ -159,7 +159,7 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() -> None
     with scripted_server(eager, GOOD) as port, remote(port, clock) as policy:
         policy.infer(EXAMPLE)
         assert sent.wait(20.0)
-        with pytest.raises(PolicyError, match="sent a frame that nobody asked for"):
+        with pytest.raises(PolicyError, match="sent a frame without a request"):
             policy.infer(EXAMPLE)
         clock.now_s += 0.1
         np.testing.assert_array_equal(policy.infer(EXAMPLE).actions, ACTIONS)

@@ -1,4 +1,4 @@
-"""`pi0 serve` seen by the public openpi client, over real sockets."""
+"""The policy server with the public openpi client, over real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which strategy the parameters mean."""
+"""The choice of a strategy by parameters."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ def test_schedules_are_those_of_the_model() -> None:
     assert RTC_SCHEDULES == guidance.SCHEDULES
 
 
-def test_a_leftover_has_the_rows_that_its_delay_freezes() -> None:
-    with pytest.raises(PolicyError, match="delay is 3 steps and 2 are left"):
+def test_remaining_actions_have_the_rows_that_the_delay_freezes() -> None:
+    with pytest.raises(PolicyError, match="delay is 3 steps and 2 remain"):
         RemainingActions(actions=np.zeros((2, 7), np.float32), delay=3, options=RtcOptions())

@@ -39,7 +39,7 @@ def weighted(*numbers: int) -> float:
 
 def test_infers_as_often_as_it_can() -> None:
     run = loop(2).run(100)
-    # Three steps for the inference, and one until the executor has said that it begun.
+    # An inference takes three steps, and the executor reports the start one step later.
     assert len(run.published) >= 100 / 4 - 1
 
 

@@ -40,8 +40,8 @@ def test_each_chunk_continues_the_one_before_at_the_step_that_is_due(delay: int)
     assert [c.started_at for c in run.published[:-1]] == [0] + [delay] * (len(run.published) - 2)
     assert run.executor.underruns == 0
     assert not run.executor.hits[1:].any()
-    # The ramp goes on as if there were one chunk only, once the start from rest is over: to
-    # the last bit but for a fade that reaches into the end of a chunk, where it slows down.
+    # After the start from rest, the ramp continues as if there were only one chunk. The values are
+    # equal to the last bit, except where a fade reaches the end of a chunk and slows down.
     moving = np.array([t.command[0] for t in run.ticks if t.state is ExecutorState.EXECUTING])
     assert np.diff(moving[30:]) == pytest.approx(1e-3, abs=1e-7 if delay <= 6 else 3e-5)
 
@@ -78,7 +78,7 @@ def test_a_growing_delay_is_told_to_the_next_inference() -> None:
 def test_starts_earlier_where_the_rest_of_the_chunk_would_not_outlast_the_delay() -> None:
     run = loop(0, 2, 40, 2).run_until(lambda run: run.lost == 1)
     run.run_until(lambda run: len(run.published) == 4)
-    # Of 50 steps, 40 are left for the delay and one for the executor.
+    # Of 50 steps, 40 remain for the delay and one for the executor.
     assert run.newest.request.steps == TIMING.horizon - 1 - 40
     assert continued(run)[-1] == 40
 
@@ -95,7 +95,9 @@ def test_after_a_hold_the_next_chunk_begins_at_its_first_row_and_measures_nothin
     assert continued(run)[count:] == [None, 2, 2]
 
 
-def test_a_chunk_for_a_robot_that_stopped_meanwhile_is_dropped_and_the_next_starts_afresh() -> None:
+def test_a_chunk_for_a_robot_that_stopped_meanwhile_is_dropped_and_the_next_starts_at_row_0() -> (
+    None
+):
     run = loop(0, 6).run_until(lambda run: len(run.published) == 3)
     run.run_until(lambda run: run.inferring)
     run.executor.hold("operator")
@@ -117,10 +119,10 @@ def test_an_inference_that_outlasts_its_chunk_is_dropped_and_measured_by_the_exe
     assert run.strategy.values()["delays_measured_steps"] == "2 40"
 
 
-def test_a_delay_longer_than_what_is_left_falls_back_to_chunks_one_after_the_other() -> None:
+def test_a_delay_longer_than_the_remaining_steps_falls_back_to_sequential_chunks() -> None:
     run = loop(0, 40).run_until(lambda run: len(run.published) > 8, limit=3000)
     assert run.lost == 1
-    reason = "without guidance: the delay exceeds what is left of the chunk"
+    reason = "without guidance: the delay exceeds the remaining steps of the chunk"
     assert int(run.strategy.values()[reason]) >= 3
 
 
@@ -152,7 +154,7 @@ def test_an_executor_that_restarts_gets_a_chunk_from_its_first_row() -> None:
     assert run.newest.started_at == 0
 
 
-def test_a_clock_that_jumps_back_begins_anew() -> None:
+def test_after_a_clock_jump_back_the_next_chunk_continues_nothing() -> None:
     run = loop(0, 6).run_until(lambda run: len(run.published) == 3)
     run.run_until(lambda run: run.inferring)
     run.now_ns -= 5 * 10**9
@@ -164,7 +166,7 @@ def test_a_clock_that_jumps_back_begins_anew() -> None:
     assert run.executor.underruns == 0
 
 
-def test_a_clock_that_jumps_ahead_ends_the_chunk_and_the_next_starts_afresh() -> None:
+def test_a_clock_that_jumps_ahead_ends_the_chunk_and_the_next_starts_at_row_0() -> None:
     run = loop(0, 6).run_until(lambda run: len(run.published) == 3)
     run.run_until(lambda run: run.inferring)
     run.now_ns += 5 * 10**9

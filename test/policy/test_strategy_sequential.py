@@ -1,4 +1,4 @@
-"""When the next chunk is due, one after the other."""
+"""When the sequential strategy wants the next chunk."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_chunk_that_stopped_being_executed_is_followed_by_another() -> None:
     assert plan.due(40)
 
 
-def test_a_chunk_nobody_takes_up_is_followed_by_another() -> None:
+def test_a_chunk_that_no_executor_starts_is_followed_by_another() -> None:
     plan = sent()
     assert not plan.due(499)
     assert plan.due(500)
@@ -140,7 +140,7 @@ def test_in_closed_loop_every_chunk_starts_from_its_first_row() -> None:
     assert run.executor.underruns == 0
 
 
-def test_chunks_that_nobody_takes_up_are_forgotten() -> None:
+def test_chunks_that_no_executor_starts_are_forgotten() -> None:
     plan = Plan()
     chunks = [weakref.ref(rows) for rows in (plan.send(501 * i) for i in range(40))]
     assert sum(chunk() is not None for chunk in chunks) == 16

@@ -1,4 +1,4 @@
-"""Prompts of π0-small, held to what BERT's own tokenizer makes of them."""
+"""Prompts of π0-small, compared with the tokens of BERT's own tokenizer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pieces_of(vocabulary: Path, text: str, max_tokens: int = 16) -> list[str]:
         ("UNwant\u00e9d,running", "un ##want ##ed , runn ##ing"),
         ("unwanted running", "un ##want ##ed runn ##ing"),
         ("unwantedX running", "[UNK] runn ##ing"),
-        # The longest piece wins, and a word is known as a whole or not at all.
+        # The longest piece wins. If a part of a word is unknown, the whole word is.
         ("lowest", "lowest"),
         ("lower", "[UNK]"),
         ("want wa, wanted", "want wa , want ##ed"),

@@ -1,4 +1,4 @@
-"""The thread inference runs in."""
+"""The thread that runs inferences."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from rosbags.interfaces import QosReliability
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import Outcome, Termination
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.read import embodiment_of, mcap_of, read_episode
@@ -123,10 +122,3 @@ def test_writes_more_messages_at_once_than_the_kernel_takes(tmp_path: Path) -> N
     bag.write(chunk(0, 2000))
     with Reader(bag.finish(DONE)) as reader:
         assert len(list(reader.messages())) == 4000
-
-
-def test_names_a_message_type_that_is_not_installed() -> None:
-    with pytest.raises(RecordingError, match="odd_msgs/msg/Odd is not installed"):
-        definition("odd_msgs/msg/Odd")
-    with pytest.raises(RecordingError, match="give package/msg/Name"):
-        definition("Odd")

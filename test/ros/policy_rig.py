@@ -1,8 +1,9 @@
-"""A policy node between a camera_sync and an executor that the test plays."""
+"""A policy node; the test acts as camera_sync and executor."""
 
 from __future__ import annotations
 
 import array
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +24,8 @@ UR5E = load("ur5e")
 SIZE = 14
 
 
-class Scripted:
-    """A backend that answers as the test says."""
+class ScriptedPolicy:
+    """A backend that answers as the test says, and stores the observations it got."""
 
     trained = True
 
@@ -50,18 +51,32 @@ class Scripted:
         return Chunk(actions=actions, stage_ms=(1.0, 3.0), stage_names=("denoise", "total"))
 
 
-class Scene:
-    """A policy node between a camera_sync and an executor played by the test.
+class Blocked:
+    """A call that waits until ``go_on`` is set, and returns ``result``."""
 
-    Without the parameter ``checkpoint`` the node serves ``backend``, and loads what
-    ``loads`` has by path. With it, the node is the real one, of ``size`` pixels.
+    def __init__(self, result: Any = None) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self._result = result
+
+    def __call__(self) -> Any:
+        self.begun.set()
+        self.go_on.wait(30.0)
+        return self._result
+
+
+class PolicyRig:
+    """A policy node; the test acts as camera_sync and executor.
+
+    Without the parameter ``checkpoint`` the node uses ``backend``, and ``loads`` holds the
+    checkpoints that it can load, by path. With it, the node loads a real checkpoint for views of
+    ``size`` pixels.
     """
 
     def __init__(
         self, ros: Graph, size: int = SIZE, *, can_continue: bool = False, **parameters: Any
     ) -> None:
         self.ros = ros
-        self.backend = backend = Scripted(can_continue=can_continue)
+        self.backend = backend = ScriptedPolicy(can_continue=can_continue)
         self.loads: dict[str, Callable[[], Policy]] = {}
         self._size = size
         loads = self.loads
@@ -129,7 +144,7 @@ class Scene:
         return self.chunks[0]
 
     def next_chunk(self) -> Any:
-        """The chunk after the newest, which counts as executed."""
+        """Report the newest chunk as executed, and return the next one."""
         if not self.chunks:
             return self.first_chunk()
         count = len(self.chunks)

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from executor_rig import Rig, robot_file
 from harness import Graph
 from installed import Install
-from rclpy.serialization import serialize_message
+from recorder_rig import Operator
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float32MultiArray
 
 from pi0_bringup.mock_robot import MockRobot
-from pi0_ros.dataset.export.bag_out import RobotBag
-from pi0_ros.dataset.export.messages import CommandMessages
-from pi0_ros.dataset.recorded_actions import read_actions
+from pi0_ros.dataset import Dataset
+from pi0_ros.dataset.convert.options import ConvertOptions
+from pi0_ros.dataset.convert.pool import convert_bags
 from pi0_ros.embodiment import EmbodimentError, load
+from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS
-from pi0_ros.recording.episode import EpisodeInfo, Instruction, Outcome
-from pi0_ros.recording.topics import episode_topics
+from pi0_ros.nodes.recorder.node import Recorder
 
 GROUP = "pi0_ros.controllers"
 ENTRY = "lab_driver = lab_driver:LabDriver"
+LAB_ARM = """
+name: lab_arm
+description: Two joints on the driver of a lab.
+rates: {chunk_hz: 20, control_hz: 50, joint_state_hz: 50, horizon: 20, execution_steps: 10}
+sync: {camera_skew_s: 0.05, state_skew_s: 0.05, max_age_s: 0.3, observation_timeout_s: 0.5}
+cameras:
+  top: {slot: base_0_rgb, topic: top/image, encoding: rgb8, width: 64, height: 48, rate_hz: 20}
+absent_slots: [left_wrist_0_rgb, right_wrist_0_rgb]
+state:
+  - {topic: joint_states, unit: rad, dimensions: {
+      shoulder: {joint: joint_1, slots: [0, 0]}, elbow: {joint: joint_2, slots: [1, 1]}}}
+action:
+  - {unit: rad, limits: {lower: -1.0, upper: 1.0, velocity: 1.0, acceleration: 5.0}, dimensions: {
+      shoulder: {joint: joint_1, slots: [0, 0], home: 0.25},
+      elbow: {joint: joint_2, slots: [1, 1], home: -0.5}}}
+controllers:
+  arm: {kind: lab_driver, topic: arm/commands, dimensions: [shoulder, elbow]}
+"""
 
 
 @pytest.fixture
@@ -34,42 +51,13 @@ def robot_path(install: Install, tmp_path: Path) -> str:
     return robot_file(tmp_path, arm="lab_driver")
 
 
-def test_the_executor_drives_it_and_its_commands_are_recorded_and_converted(
-    ros: Graph, install: Install, tmp_path: Path
-) -> None:
+def test_the_executor_drives_it(ros: Graph, install: Install, tmp_path: Path) -> None:
     install(GROUP, ENTRY)
     rig = Rig(ros, tmp_path, arm="lab_driver")
     rig.tick(3)
     held = np.deg2rad(rig.arm[-1].data)
     np.testing.assert_allclose(held, rig.statuses[-1].command[:2], atol=1e-6)
     assert isinstance(rig.arm[-1], Float32MultiArray)
-
-    topics = {topic.name: topic.type for topic in episode_topics(rig.robot)}
-    assert topics["arm/commands"] == "std_msgs/msg/Float32MultiArray"
-    recorded = read_actions(str(record(rig.robot, Path(rig.path), rig.arm[-1], tmp_path)))
-    np.testing.assert_allclose(recorded.actions[:, :2], [held] * 3, atol=1e-6)
-
-
-def record(robot: Any, path: Path, command: Any, folder: Path) -> Path:
-    """A bag of three frames of an arm command; the other controllers are at home."""
-    start_ns, step_ns = 10**18, 20_000_000
-    info = EpisodeInfo(
-        embodiment=robot.name,
-        embodiment_yaml=path.read_text(encoding="utf-8"),
-        task="hold",
-        outcome=Outcome.SUCCEEDED,
-        instructions=(Instruction(stamp_ns=start_ns, text="hold"),),
-        start_ns=start_ns,
-        accepted=True,
-    )
-    bag = RobotBag(folder, "hold", robot, info)
-    for k in range(3):
-        stamp_ns = start_ns + k * step_ns
-        bag.add_raw("arm/commands", stamp_ns, serialize_message(command))
-        for topic, message in CommandMessages(robot).make(stamp_ns, robot.home).items():
-            if topic != "arm/commands":
-                bag.add(topic, stamp_ns, message)
-    return bag.finish(start_ns + 2 * step_ns)
 
 
 def test_the_mock_robot_follows_it_and_refuses_what_does_not_fit(
@@ -88,6 +76,30 @@ def test_the_mock_robot_follows_it_and_refuses_what_does_not_fit(
     arm.publish(Float32MultiArray(data=[10.0]))
     ros.spin_until(lambda: node.commands.refused["arm"], what="a counted refusal")
     assert "data has 1 numbers; give 2" in node.commands.last_refusal
+
+
+def test_the_suite_records_and_converts_it(ros: Graph, install: Install, tmp_path: Path) -> None:
+    """Mock robot, executor and recorder on one graph, and then the dataset."""
+    install(GROUP, ENTRY)
+    path = tmp_path / "lab_arm.yaml"
+    path.write_text(LAB_ARM, encoding="utf-8")
+    operator = Operator(ros, tmp_path)
+    for node_type in (MockRobot, ChunkExecutor):
+        assert ros.add(node_type, {"embodiment": str(path)}).failure is None
+    recorder = {"embodiment": str(path), "directory": str(tmp_path / "bags"), "reserve_mb": 1}
+    assert ros.add(Recorder, recorder).failure is None
+    operator.await_ready()
+    started = operator.start("hold")
+    assert started.success, started.message
+    operator.await_messages(40, "arm/commands")
+    stopped = operator.stop()
+    assert stopped.success, stopped.message
+
+    options = ConvertOptions(size=0, codec="images", actions="commands", doubtful=True)
+    convert_bags([Path(stopped.path)], tmp_path / "dataset", options, jobs=1)
+    dataset = Dataset.open(tmp_path / "dataset")
+    actions = dataset.episode(0).action
+    np.testing.assert_allclose(actions, [[0.25, -0.5]] * len(actions), atol=1e-6)
 
 
 def test_its_stop_behaviour_and_options_are_the_kinds_own(robot_path: str) -> None:

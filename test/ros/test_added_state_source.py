@@ -71,6 +71,16 @@ def test_the_executor_knows_where_the_mock_robot_is(
     np.testing.assert_allclose(executor.core.joints.action(), [0.25])
 
 
+def test_a_topic_has_one_message_type(install: Install, path: Path) -> None:
+    add_odometry(install)
+    group = "  - {topic: place, unit: m/s, field: velocity, dimensions: {\n"
+    second = group + "      speed: {joint: x, slots: [1, 1]}}}\naction:\n"
+    path.write_text(YAML.replace("action:\n", second), encoding="utf-8")
+    complaint = r"state\[1\]\.message_type: '.*JointState', but 'place' carries '.*Odometry' above"
+    with pytest.raises(EmbodimentError, match=complaint):
+        load(path)
+
+
 def test_a_dataset_gives_its_messages_back(install: Install, path: Path) -> None:
     add_odometry(install)
     robot: Embodiment = load(path)

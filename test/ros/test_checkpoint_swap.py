@@ -1,4 +1,4 @@
-"""Checkpoints swapped while the policy serves: a good one takes over, any other never does."""
+"""Swapping checkpoints while the policy serves: only a good one replaces the old one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import Graph
-from policy_rig import UR5E, Scene, Scripted
+from policy_rig import UR5E, Blocked, PolicyRig, ScriptedPolicy
 from rclpy.task import Future
 from safetensors.numpy import load_file, save_file
 
@@ -30,7 +30,7 @@ def ask(ros: Graph, path: str | Path) -> Any:
 
 
 class Caller:
-    """Asks without waiting for the answer."""
+    """Calls the service without waiting for the answer."""
 
     def __init__(self, ros: Graph) -> None:
         self._client = ros.node.create_client(LoadCheckpoint, SERVICE)
@@ -43,120 +43,101 @@ class Caller:
         return future
 
 
-class Gate:
-    """A load that waits until it is let go."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.begun, self.go_on = threading.Event(), threading.Event()
-        self._policy = policy
-
-    def __call__(self) -> Policy:
-        self.begun.set()
-        self.go_on.wait(30.0)
-        return self._policy
+@pytest.fixture
+def rig(ros: Graph) -> PolicyRig:
+    return PolicyRig(ros)
 
 
 @pytest.fixture
-def scene(ros: Graph) -> Scene:
-    return Scene(ros)
+def blocked_load(rig: PolicyRig) -> Blocked:
+    rig.loads["slow"] = blocked_load = Blocked(ScriptedPolicy("new@1"))
+    return blocked_load
 
 
-@pytest.fixture
-def gate(scene: Scene) -> Gate:
-    scene.loads["slow"] = gate = Gate(Scripted("new@1"))
-    return gate
-
-
-def test_the_next_chunk_is_of_the_new_checkpoint_and_sequences_go_on(scene: Scene) -> None:
-    first = scene.first_chunk()
-    scene.loads["new"] = lambda: Scripted("new@1")
-    answer = ask(scene.ros, "new")
+def test_the_next_chunk_is_of_the_new_checkpoint_and_sequences_go_on(rig: PolicyRig) -> None:
+    first = rig.first_chunk()
+    rig.loads["new"] = lambda: ScriptedPolicy("new@1")
+    answer = ask(rig.ros, "new")
     assert answer.success
     assert answer.checkpoint_id == "new@1"
     assert list(answer.problems) == []
     assert answer.message.startswith("loaded new@1 in ")
     assert answer.message.endswith("it replaces scripted@0")
-    second, third = scene.next_chunk(), scene.next_chunk()
+    second, third = rig.next_chunk(), rig.next_chunk()
     assert [c.checkpoint_id for c in (first, second, third)] == ["scripted@0", "new@1", "new@1"]
     assert [c.sequence for c in (first, second, third)] == [0, 1, 2]
     assert len({c.source_id for c in (first, second, third)}) == 1
 
 
-def test_progress_of_the_old_checkpoints_chunk_still_brings_the_next(scene: Scene) -> None:
-    scene.first_chunk()
-    scene.report(0)
-    scene.ros.spin_until(
-        lambda: scene.node._source.strategy._tracker.current, what="the start of the chunk"
+def test_progress_of_the_old_checkpoints_chunk_still_brings_the_next(rig: PolicyRig) -> None:
+    rig.first_chunk()
+    rig.report(0)
+    rig.ros.spin_until(
+        lambda: rig.node._source.strategy._tracker.current, what="the start of the chunk"
     )
-    scene.loads["new"] = lambda: Scripted("new@1")
-    assert ask(scene.ros, "new").success
-    scene.report(UR5E.rates.execution_steps)
-    scene.observe_until(lambda: len(scene.chunks) == 2, "a second chunk")
-    assert scene.chunks[1].checkpoint_id == "new@1"
+    rig.loads["new"] = lambda: ScriptedPolicy("new@1")
+    assert ask(rig.ros, "new").success
+    rig.report(UR5E.rates.execution_steps)
+    rig.observe_until(lambda: len(rig.chunks) == 2, "a second chunk")
+    assert rig.chunks[1].checkpoint_id == "new@1"
 
 
 def test_a_checkpoint_that_cannot_follow_the_strategy_asked_for_is_refused(ros: Graph) -> None:
-    scene = Scene(ros, can_continue=True, strategy="rtc")
-    scene.loads["new"] = lambda: Scripted("new@1", can_continue=False)
+    rig = PolicyRig(ros, can_continue=True, strategy="rtc")
+    rig.loads["new"] = lambda: ScriptedPolicy("new@1", can_continue=False)
     answer = ask(ros, "new")
     assert not answer.success
     assert "cannot continue a chunk" in answer.message
     assert answer.checkpoint_id == "scripted@0"
 
 
-def test_the_checkpoint_parameter_and_the_diagnostics_follow(scene: Scene) -> None:
-    scene.loads["new"] = lambda: Scripted("new@1")
-    assert ask(scene.ros, "new").success
-    assert scene.node.get_parameter("checkpoint").value == "new"
-    assert scene.node._read_diagnostics()[2]["checkpoint"] == "new@1"
+def test_the_checkpoint_parameter_and_the_diagnostics_follow(rig: PolicyRig) -> None:
+    rig.loads["new"] = lambda: ScriptedPolicy("new@1")
+    assert ask(rig.ros, "new").success
+    assert rig.node.get_parameter("checkpoint").value == "new"
+    assert rig.node._read_diagnostics()[2]["checkpoint"] == "new@1"
 
 
-def test_chunks_go_on_while_a_checkpoint_loads(scene: Scene, gate: Gate) -> None:
-    answer = Caller(scene.ros).ask("slow")
-    scene.ros.spin_until(gate.begun.is_set, what="the load")
-    assert scene.node._read_diagnostics()[2]["loading"] == "slow"
-    assert [scene.next_chunk().checkpoint_id for _ in range(3)] == ["scripted@0"] * 3
+def test_chunks_go_on_while_a_checkpoint_loads(rig: PolicyRig, blocked_load: Blocked) -> None:
+    answer = Caller(rig.ros).ask("slow")
+    rig.ros.spin_until(blocked_load.begun.is_set, what="the load")
+    assert rig.node._read_diagnostics()[2]["loading"] == "slow"
+    assert [rig.next_chunk().checkpoint_id for _ in range(3)] == ["scripted@0"] * 3
     assert not answer.done()
-    gate.go_on.set()
-    scene.ros.spin_until(answer.done, what="the answer")
-    assert scene.next_chunk().checkpoint_id == "new@1"
-    assert "loading" not in scene.node._read_diagnostics()[2]
+    blocked_load.go_on.set()
+    rig.ros.spin_until(answer.done, what="the answer")
+    assert rig.next_chunk().checkpoint_id == "new@1"
+    assert "loading" not in rig.node._read_diagnostics()[2]
 
 
-def test_a_second_request_is_refused_while_one_loads(scene: Scene, gate: Gate) -> None:
-    caller = Caller(scene.ros)
+def test_a_second_request_is_refused_while_one_loads(rig: PolicyRig, blocked_load: Blocked) -> None:
+    caller = Caller(rig.ros)
     first = caller.ask("slow")
-    scene.ros.spin_until(gate.begun.is_set, what="the load")
-    second = ask(scene.ros, "other")
+    rig.ros.spin_until(blocked_load.begun.is_set, what="the load")
+    second = ask(rig.ros, "other")
     assert not second.success
     assert second.message == ("busy loading slow; try again when it is done; scripted@0 serves on")
-    gate.go_on.set()
-    scene.ros.spin_until(first.done, what="the first answer")
+    blocked_load.go_on.set()
+    rig.ros.spin_until(first.done, what="the first answer")
     assert first.result().success
-    assert scene.next_chunk().checkpoint_id == "new@1"
+    assert rig.next_chunk().checkpoint_id == "new@1"
 
 
-def test_switches_after_the_inference_that_runs(scene: Scene) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        go_on.wait(30.0)
-
-    scene.backend.answer = wait
-    scene.observe_until(begun.is_set, "an inference")
-    scene.loads["new"] = lambda: Scripted("new@1")
-    answer = Caller(scene.ros).ask("new")
-    scene.ros.spin_until(
+def test_switches_after_the_inference_that_runs(rig: PolicyRig) -> None:
+    rig.backend.answer = blocked = Blocked()
+    rig.observe_until(blocked.begun.is_set, "an inference")
+    rig.loads["new"] = lambda: ScriptedPolicy("new@1")
+    answer = Caller(rig.ros).ask("new")
+    rig.ros.spin_until(
         lambda: "checkpoint-load" not in {t.name for t in threading.enumerate()},
         what="the load is done",
     )
-    scene.ros.spin_some()
+    rig.ros.spin_some()
     assert not answer.done()
-    go_on.set()
-    scene.ros.spin_until(answer.done, what="the answer")
-    assert scene.first_chunk().checkpoint_id == "scripted@0"
-    assert scene.next_chunk().checkpoint_id == "new@1"
+    blocked.go_on.set()
+    rig.ros.spin_until(answer.done, what="the answer")
+    assert rig.first_chunk().checkpoint_id == "scripted@0"
+    assert rig.next_chunk().checkpoint_id == "new@1"
 
 
 @pytest.mark.parametrize(
@@ -164,54 +145,54 @@ def test_switches_after_the_inference_that_runs(scene: Scene) -> None:
     [
         (PolicyError("no good"), "no good"),
         (MemoryError(), "MemoryError()"),
-        (Scripted("large@1", image_size=28), "camera_sync sends 14"),
+        (ScriptedPolicy("large@1", image_size=28), "camera_sync sends 14"),
     ],
     ids=["refused", "out of memory", "other views"],
 )
 def test_whatever_fails_the_old_checkpoint_serves_on(
-    scene: Scene, loaded: Exception | Policy, reason: str
+    rig: PolicyRig, loaded: Exception | Policy, reason: str
 ) -> None:
     def fail() -> Policy:
         if isinstance(loaded, Exception):
             raise loaded
         return loaded
 
-    scene.loads["bad"] = fail
-    answer = ask(scene.ros, "bad")
+    rig.loads["bad"] = fail
+    answer = ask(rig.ros, "bad")
     assert not answer.success
     assert reason in answer.message
     assert answer.message.endswith("scripted@0 serves on")
     assert [reason in problem for problem in answer.problems] == [True]
     assert answer.checkpoint_id == "scripted@0"
-    assert scene.node.get_parameter("checkpoint").value == ""
-    assert scene.first_chunk().checkpoint_id == "scripted@0"
-    scene.loads["new"] = lambda: Scripted("new@1")
-    assert ask(scene.ros, "new").success
+    assert rig.node.get_parameter("checkpoint").value == ""
+    assert rig.first_chunk().checkpoint_id == "scripted@0"
+    rig.loads["new"] = lambda: ScriptedPolicy("new@1")
+    assert ask(rig.ros, "new").success
 
 
-def test_cleanup_drops_a_load_that_runs(scene: Scene, gate: Gate) -> None:
-    answer = Caller(scene.ros).ask("slow")
-    scene.ros.spin_until(gate.begun.is_set, what="the load")
-    threading.Timer(0.05, gate.go_on.set).start()
-    scene.node.trigger_deactivate()
-    scene.node.trigger_cleanup()
-    left = {thread.name for thread in threading.enumerate()}
-    assert not left & {"checkpoint-load", "checkpoint-service"}
-    scene.ros.spin_until(answer.done, what="the answer")
+def test_cleanup_drops_a_load_that_runs(rig: PolicyRig, blocked_load: Blocked) -> None:
+    answer = Caller(rig.ros).ask("slow")
+    rig.ros.spin_until(blocked_load.begun.is_set, what="the load")
+    threading.Timer(0.05, blocked_load.go_on.set).start()
+    rig.node.trigger_deactivate()
+    rig.node.trigger_cleanup()
+    running = {thread.name for thread in threading.enumerate()}
+    assert not running & {"checkpoint-load", "checkpoint-service"}
+    rig.ros.spin_until(answer.done, what="the answer")
     assert answer.result().message.startswith("the policy is shutting down")
-    assert scene.node._policy.checkpoint_id == "scripted@0"
+    assert rig.node._policy.checkpoint_id == "scripted@0"
 
 
-def test_the_service_comes_back_after_a_cleanup(scene: Scene) -> None:
+def test_the_service_comes_back_after_a_cleanup(rig: PolicyRig) -> None:
     for transition in ("deactivate", "cleanup", "configure", "activate"):
-        getattr(scene.node, f"trigger_{transition}")()
-    scene.loads["new"] = lambda: Scripted("new@1")
-    assert ask(scene.ros, "new").success
+        getattr(rig.node, f"trigger_{transition}")()
+    rig.loads["new"] = lambda: ScriptedPolicy("new@1")
+    assert ask(rig.ros, "new").success
 
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders of checkpoints: three good ones, and what can be wrong with one."""
+    """Folders of checkpoints: good ones, and one for each kind of fault."""
     root = tmp_path_factory.mktemp("checkpoints")
     create_untrained(root / "first", UR5E)
     create_untrained(root / "second", UR5E, seed=1)
@@ -221,7 +202,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     create_untrained(root / "franka", load("franka"))
     (root / "empty").mkdir()
     _edit(root / "nan", lambda weights: weights["action_out_proj.bias"].fill(np.nan))
-    # Finite numbers, and actions that are not.
+    # Finite weights that give infinite actions.
     _edit(root / "infinite", lambda weights: weights["action_out_proj.weight"].fill(3e38))
     weights = root / "truncated" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
@@ -235,12 +216,12 @@ def _edit(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 @pytest.fixture
-def real(ros: Graph, checkpoints: Path) -> Scene:
+def real(ros: Graph, checkpoints: Path) -> PolicyRig:
     parameters = {"checkpoint": str(checkpoints / "first"), "num_steps": 2, "seed": 0}
-    return Scene(ros, size=224, **parameters)
+    return PolicyRig(ros, size=224, **parameters)
 
 
-def test_a_real_checkpoint_takes_over(real: Scene, checkpoints: Path) -> None:
+def test_a_real_checkpoint_takes_over(real: PolicyRig, checkpoints: Path) -> None:
     first = real.first_chunk()
     answer = ask(real.ros, checkpoints / "second")
     assert answer.success, answer.message
@@ -263,7 +244,7 @@ def test_a_real_checkpoint_takes_over(real: Scene, checkpoints: Path) -> None:
     ],
 )
 def test_a_bad_checkpoint_leaves_the_old_one_serving_and_says_why(
-    real: Scene, checkpoints: Path, folder: str, reasons: list[str]
+    real: PolicyRig, checkpoints: Path, folder: str, reasons: list[str]
 ) -> None:
     before = real.first_chunk()
     answer = ask(real.ros, checkpoints / folder)
@@ -276,7 +257,9 @@ def test_a_bad_checkpoint_leaves_the_old_one_serving_and_says_why(
     assert (after.checkpoint_id, after.sequence) == (before.checkpoint_id, before.sequence + 1)
 
 
-def test_the_command_asks_and_its_exit_code_is_the_answer(real: Scene, checkpoints: Path) -> None:
+def test_the_command_asks_and_its_exit_code_is_the_answer(
+    real: PolicyRig, checkpoints: Path
+) -> None:
     def run(*words: str) -> tuple[int, str]:
         child = real.ros.process(
             "pi0_ros.cli.main",

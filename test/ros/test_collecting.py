@@ -1,4 +1,4 @@
-"""Demonstrations collected by the program, through every node."""
+"""Demonstrations collected by the program, with all nodes."""
 
 from __future__ import annotations
 

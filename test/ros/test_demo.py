@@ -1,4 +1,4 @@
-"""The demonstration in short form, for every robot, and what it does when the loop breaks."""
+"""Short demos of every robot, and demos whose loop breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keyboard node in a terminal of its own."""
+"""The keyboard node in its own terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TROSSEN = load("bimanual_trossen")
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
-    """The keyboard's and the program's side of a terminal, whose output is read away."""
+    """Both sides of a pseudo-terminal; the output of the program is read and discarded."""
     keyboard, program = pty.openpty()
 
     def read_away() -> None:
@@ -61,7 +61,7 @@ def test_a_key_drives_space_lets_go_and_the_terminal_comes_back(
         os.write(keyboard, key)
         return bool(sent) and sent[-1].deadman is deadman
 
-    # A key that is down before the robot is known drives nothing until it is let go.
+    # A key that is held before the robot is known drives nothing until it is released.
     ros.spin_until(
         lambda: status.get_subscription_count() and ros.node.count_publishers("teleop_command"),
         what="the node is connected",

@@ -34,7 +34,7 @@ def test_prints_what_the_executor_answers(ros: Graph, tmp_path: Path) -> None:
     assert said.startswith("refused: ")
 
 
-def test_says_that_the_executor_did_not_answer(ros: Graph) -> None:
+def test_reports_an_executor_that_does_not_answer(ros: Graph) -> None:
     code, said = operate(ros, "stop", "--namespace", "cell", "--timeout", "0.1")
     assert code == 2
     assert said.startswith("/cell/chunk_executor/stop did not answer within 0.1 s")

@@ -1,4 +1,4 @@
-"""policy as a node: what it loads, when it infers, and what it does when that fails."""
+"""The policy node: loading, inference, and their failures."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Graph
-from policy_rig import UR5E, Scene
-from rclpy.parameter import Parameter
-from std_msgs.msg import String
+from policy_rig import UR5E, Blocked, PolicyRig
 
 from pi0_msgs.msg import ActionChunk, ExecutorStatus
 from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros.checkpoint import create_untrained
 from pi0_ros.embodiment import CAMERA_SLOTS
 from pi0_ros.nodes.diagnostics import ERROR
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
+from pi0_ros.nodes.managed import COMMAND_QOS
 from pi0_ros.nodes.policy.node import PolicyNode
 from pi0_ros.stamps import nanoseconds
 
 
 @pytest.fixture
-def scene(ros: Graph) -> Scene:
-    return Scene(ros)
+def rig(ros: Graph) -> PolicyRig:
+    return PolicyRig(ros)
 
 
-def test_a_chunk_carries_names_times_and_origin(scene: Scene) -> None:
-    before_ns = scene.now_ns()
-    chunk = scene.first_chunk()
+def test_a_chunk_carries_names_times_and_origin(rig: PolicyRig) -> None:
+    before_ns = rig.now_ns()
+    chunk = rig.first_chunk()
     assert list(chunk.action_names) == list(UR5E.action_names)
     assert chunk.horizon == 50
     assert list(chunk.data[:8]) == list(range(8))
@@ -44,23 +42,23 @@ def test_a_chunk_carries_names_times_and_origin(scene: Scene) -> None:
     assert chunk.source_id.startswith("/policy:")
     assert dict(zip(chunk.stage_names, chunk.stage_ms, strict=True)) == {"denoise": 1, "total": 3}
     observed_ns = nanoseconds(chunk.observation_stamp)
-    assert before_ns <= observed_ns <= nanoseconds(chunk.header.stamp) <= scene.now_ns()
+    assert before_ns <= observed_ns <= nanoseconds(chunk.header.stamp) <= rig.now_ns()
 
 
-def test_infers_again_when_the_execution_steps_are_consumed(scene: Scene) -> None:
-    scene.first_chunk()
-    scene.report(UR5E.rates.execution_steps)
-    scene.observe_until(lambda: len(scene.chunks) == 2, "a second chunk")
-    assert [chunk.sequence for chunk in scene.chunks] == [0, 1]
+def test_infers_again_when_the_execution_steps_are_consumed(rig: PolicyRig) -> None:
+    rig.first_chunk()
+    rig.report(UR5E.rates.execution_steps)
+    rig.observe_until(lambda: len(rig.chunks) == 2, "a second chunk")
+    assert [chunk.sequence for chunk in rig.chunks] == [0, 1]
 
 
 def test_a_backend_that_can_is_told_what_is_left_of_the_chunk_being_executed(ros: Graph) -> None:
-    scene = Scene(ros, can_continue=True)
-    first = scene.first_chunk()
-    second = scene.next_chunk()
+    rig = PolicyRig(ros, can_continue=True)
+    first = rig.first_chunk()
+    second = rig.next_chunk()
     steps = UR5E.rates.execution_steps
-    remaining = scene.backend.remaining_seen[1]
-    assert scene.backend.remaining_seen[0] is None
+    remaining = rig.backend.remaining_seen[1]
+    assert rig.backend.remaining_seen[0] is None
     assert remaining is not None
     rows = np.array(first.data, dtype=np.float32).reshape(50, 7)[steps:]
     np.testing.assert_array_equal(remaining.actions, rows)
@@ -70,70 +68,38 @@ def test_a_backend_that_can_is_told_what_is_left_of_the_chunk_being_executed(ros
 
 
 def test_a_chunk_of_another_source_being_executed_is_not_continued(ros: Graph) -> None:
-    scene = Scene(ros, can_continue=True)
-    scene.first_chunk()
-    scene.report(3)
-    scene.report(UR5E.rates.execution_steps, source_id="/another:1")
-    scene.observe_until(lambda: len(scene.chunks) == 2, "a second chunk")
-    assert scene.backend.remaining_seen == [None, None]
-    assert scene.chunks[1].frozen_prefix == 0
+    rig = PolicyRig(ros, can_continue=True)
+    rig.first_chunk()
+    rig.report(3)
+    rig.report(UR5E.rates.execution_steps, source_id="/another:1")
+    rig.observe_until(lambda: len(rig.chunks) == 2, "a second chunk")
+    assert rig.backend.remaining_seen == [None, None]
+    assert rig.chunks[1].frozen_prefix == 0
 
 
 def test_does_not_infer_while_the_chunk_is_being_executed(ros: Graph) -> None:
-    scene = Scene(ros)
-    tracker = scene.node._source.strategy._tracker
-    scene.first_chunk()
-    # Publishing the next status makes the one before it seen.
-    scene.report(UR5E.rates.execution_steps - 1)
+    rig = PolicyRig(ros)
+    tracker = rig.node._source.strategy._tracker
+    rig.first_chunk()
+    # The start must be seen before the next status is published.
+    rig.report(UR5E.rates.execution_steps - 1)
     ros.spin_until(lambda: tracker.current, what="the start of the chunk")
-    stamps = {nanoseconds(scene.observe().header.stamp)}
-    ros.spin_until(lambda: scene.node._newest is not None, what="an observation kept")
+    stamps = {nanoseconds(rig.observe().header.stamp)}
+    ros.spin_until(lambda: rig.node._newest is not None, what="an observation kept")
     ros.spin_some()
-    assert len(scene.backend.seen) == 1
-    scene.report(UR5E.rates.execution_steps)
-    ros.spin_until(lambda: len(scene.chunks) == 2, what="a second chunk, on what was kept")
-    assert {nanoseconds(scene.chunks[1].observation_stamp)} == stamps
+    assert len(rig.backend.seen) == 1
+    rig.report(UR5E.rates.execution_steps)
+    ros.spin_until(lambda: len(rig.chunks) == 2, what="a second chunk, on what was kept")
+    assert {nanoseconds(rig.chunks[1].observation_stamp)} == stamps
 
 
-def test_uses_each_observation_once(scene: Scene) -> None:
-    scene.first_chunk()
-    scene.report(0)
-    scene.report(0, state=ExecutorStatus.HOLDING)
-    scene.observe_until(lambda: len(scene.chunks) >= 2, "a second chunk")
-    stamps = [nanoseconds(chunk.observation_stamp) for chunk in scene.chunks]
+def test_uses_each_observation_once(rig: PolicyRig) -> None:
+    rig.first_chunk()
+    rig.report(0)
+    rig.report(0, state=ExecutorStatus.HOLDING)
+    rig.observe_until(lambda: len(rig.chunks) >= 2, "a second chunk")
+    stamps = [nanoseconds(chunk.observation_stamp) for chunk in rig.chunks]
     assert len(set(stamps)) == len(stamps)
-
-
-def test_a_new_prompt_takes_effect_at_the_next_inference(scene: Scene) -> None:
-    assert scene.first_chunk().prompt == "fold the towel"
-    scene.say("open the drawer")
-    instructions = scene.node._instructions
-    scene.ros.spin_until(lambda: instructions.text == "open the drawer", what="the prompt")
-    scene.report(16)
-    scene.observe_until(lambda: len(scene.chunks) == 2, "a second chunk")
-    assert scene.chunks[1].prompt == "open the drawer"
-    assert scene.backend.seen[-1].prompt == "open the drawer"
-
-
-def test_the_prompt_parameter_can_change_while_running(scene: Scene) -> None:
-    scene.node.set_parameters([Parameter("prompt", value="stack the blocks")])
-    assert scene.first_chunk().prompt == "stack the blocks"
-
-
-def test_without_a_prompt_it_does_not_infer_and_says_so(ros: Graph) -> None:
-    scene = Scene(ros, prompt="")
-    scene.observe()
-    ros.spin_until(lambda: scene.node._newest is not None, what="the observation")
-    assert scene.node._read_diagnostics()[1].startswith("no prompt")
-    scene.say("fold the towel")
-    scene.first_chunk()
-    assert [seen.prompt for seen in scene.backend.seen] == ["fold the towel"]
-
-
-def test_a_late_node_gets_the_latched_prompt(ros: Graph) -> None:
-    ros.publisher(String, "prompt", LATCHED_QOS).publish(String(data="already said"))
-    scene = Scene(ros, prompt="")
-    assert scene.first_chunk().prompt == "already said"
 
 
 @pytest.mark.parametrize(
@@ -151,80 +117,68 @@ def test_a_late_node_gets_the_latched_prompt(ros: Graph) -> None:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_refuses_an_observation_that_differs_from_the_embodiment(
-    scene: Scene, changes: dict[str, Any], message: str
+    rig: PolicyRig, changes: dict[str, Any], message: str
 ) -> None:
-    report = scene.node._report
-    scene.observe_until(lambda: report.refusals >= 2, "two refusals", **changes)
-    level, text, values = scene.node._read_diagnostics()
+    report = rig.node._report
+    rig.observe_until(lambda: report.refusals >= 2, "two refusals", **changes)
+    level, text, values = rig.node._read_diagnostics()
     assert level == ERROR
     assert message in text
     assert int(values["observations_refused"]) >= 2
-    assert scene.backend.seen == []
+    assert rig.backend.seen == []
 
 
-def test_a_failed_inference_is_counted_and_the_next_one_goes_on(scene: Scene) -> None:
+def test_a_failed_inference_is_counted_and_the_next_one_goes_on(rig: PolicyRig) -> None:
     def fail() -> None:
         raise RuntimeError("out of memory")
 
-    scene.backend.answer = fail
-    scene.observe_until(lambda: scene.node._report.failures >= 2, "two failures")
-    assert scene.node._read_diagnostics()[:2] == (ERROR, "inference failed: out of memory")
-    assert scene.chunks == []
-    scene.backend.answer = lambda: None
-    assert scene.first_chunk().sequence == 0
+    rig.backend.answer = fail
+    rig.observe_until(lambda: rig.node._report.failures >= 2, "two failures")
+    assert rig.node._read_diagnostics()[:2] == (ERROR, "inference failed: out of memory")
+    assert rig.chunks == []
+    rig.backend.answer = lambda: None
+    assert rig.first_chunk().sequence == 0
 
 
-def test_callbacks_go_on_during_an_inference(scene: Scene) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        go_on.wait(20.0)
-
-    scene.backend.answer = wait
-    scene.observe_until(begun.is_set, "an inference")
-    scene.say("said meanwhile")
-    instructions = scene.node._instructions
-    scene.ros.spin_until(lambda: instructions.text == "said meanwhile", what="the prompt")
-    assert scene.chunks == []
-    go_on.set()
-    scene.ros.spin_until(lambda: scene.chunks, what="the chunk")
-    assert scene.chunks[0].prompt == "fold the towel"
+def test_callbacks_go_on_during_an_inference(rig: PolicyRig) -> None:
+    rig.backend.answer = blocked = Blocked()
+    rig.observe_until(blocked.begun.is_set, "an inference")
+    rig.say("said meanwhile")
+    instructions = rig.node._instructions
+    rig.ros.spin_until(lambda: instructions.text == "said meanwhile", what="the prompt")
+    assert rig.chunks == []
+    blocked.go_on.set()
+    rig.ros.spin_until(lambda: rig.chunks, what="the chunk")
+    assert rig.chunks[0].prompt == "fold the towel"
 
 
-def test_deactivate_drops_the_inference_that_is_running(scene: Scene) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        begun.set()
-        go_on.wait(20.0)
-
-    scene.backend.answer = wait
-    scene.observe_until(begun.is_set, "an inference")
-    scene.node.trigger_deactivate()
-    scene.node.trigger_activate()
-    scene.backend.answer = lambda: None
-    go_on.set()
-    chunk = scene.first_chunk()
-    # The first chunk out is of the new activation, not of the inference begun before.
-    assert nanoseconds(chunk.observation_stamp) > scene.backend.seen[0].stamp_ns
+def test_deactivate_drops_the_inference_that_is_running(rig: PolicyRig) -> None:
+    rig.backend.answer = blocked = Blocked()
+    rig.observe_until(blocked.begun.is_set, "an inference")
+    rig.node.trigger_deactivate()
+    rig.node.trigger_activate()
+    rig.backend.answer = lambda: None
+    blocked.go_on.set()
+    chunk = rig.first_chunk()
+    # The first published chunk belongs to the new activation, not to the earlier inference.
+    assert nanoseconds(chunk.observation_stamp) > rig.backend.seen[0].stamp_ns
     assert chunk.sequence == 0
 
 
 def test_sequences_go_on_over_activations_so_that_no_chunk_is_taken_for_an_old_one(
-    scene: Scene,
+    rig: PolicyRig,
 ) -> None:
-    scene.first_chunk()
-    scene.node.trigger_deactivate()
-    scene.node.trigger_activate()
-    scene.observe_until(lambda: len(scene.chunks) >= 2, "a chunk of the second activation")
-    assert [chunk.sequence for chunk in scene.chunks[:2]] == [0, 1]
+    rig.first_chunk()
+    rig.node.trigger_deactivate()
+    rig.node.trigger_activate()
+    rig.observe_until(lambda: len(rig.chunks) >= 2, "a chunk of the second activation")
+    assert [chunk.sequence for chunk in rig.chunks[:2]] == [0, 1]
 
 
-def test_cleanup_ends_the_inference_thread(scene: Scene) -> None:
-    scene.first_chunk()
-    scene.node.trigger_deactivate()
-    scene.node.trigger_cleanup()
+def test_cleanup_ends_the_inference_thread(rig: PolicyRig) -> None:
+    rig.first_chunk()
+    rig.node.trigger_deactivate()
+    rig.node.trigger_cleanup()
     assert "inference" not in {thread.name for thread in threading.enumerate()}
 
 

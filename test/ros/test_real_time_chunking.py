@@ -1,4 +1,4 @@
-"""policy and chunk_executor with a real checkpoint in simulated time: the test is the clock."""
+"""The policy and the executor with a real checkpoint in simulated time; the test sets the clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GUESS = UR5E.rates.execution_steps // 2
 
 
 class Held:
-    """A policy whose answers the test lets go."""
+    """A policy whose answers wait for the test."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -52,7 +52,7 @@ class Held:
 
 
 class Robot:
-    """Both nodes, with sensors and a clock that move when the test says so."""
+    """Both nodes, with sensors and a clock that the test advances."""
 
     def __init__(self, ros: Graph, checkpoint: Path, **parameters: Any) -> None:
         self.ros = ros
@@ -74,7 +74,7 @@ class Robot:
         self._prompt = ros.publisher(String, "prompt", LATCHED_QOS)
         self.chunks = ros.collect(ActionChunk, "action_chunk", COMMAND_QOS)
         self.statuses = ros.collect(ExecutorStatus, "executor_status", LATCHED_QOS)
-        for controller in UR5E.controllers:  # the executor moves nothing that nobody hears
+        for controller in UR5E.controllers:  # the executor only moves joints with a listener
             kind = message_class(controller.message_type)
             ros.collect(kind, controller.topic, COMMAND_QOS)
         common = {"embodiment": "ur5e", "use_sim_time": True}
@@ -93,14 +93,14 @@ class Robot:
         )
 
     def tick(self) -> ExecutorStatus:
-        """Let 20 ms pass and see the executor's tick, and policy's reaction to it."""
+        """Advance by 20 ms; wait for the executor's tick and until the policy has its status."""
         self.now_ns += TICK_NS
         for topic, publisher in self._joints.items():
             dims = [d for d in UR5E.state if d.topic == topic]
             message = JointState(name=[d.joint for d in dims])
             message.position = [-d.offset / d.scale for d in dims]
             publisher.publish(message)
-        if self.now_ns // TICK_NS % 4 == 0:  # at 12.5 Hz: the pixels take time to pass
+        if self.now_ns // TICK_NS % 4 == 0:  # at 12.5 Hz, because the images take time to send
             self._observe()
             self.ros.spin_until(self._observed, what="the observation")
         before = len(self.statuses)
@@ -111,11 +111,11 @@ class Robot:
         return self.statuses[-1]
 
     def _reported(self) -> bool:
-        """Whether the policy knows of the tick."""
+        """Whether the policy received the status of this tick."""
         return self.policy._source.strategy._tracker.reported_ns == self.now_ns
 
     def _observed(self) -> bool:
-        """Whether the policy has this observation, or is already at work on it."""
+        """Whether the policy has this observation or already infers on it."""
         newest = self.policy._newest
         return self.policy._worker.busy or (newest is not None and newest.stamp_ns == self.now_ns)
 
@@ -168,7 +168,7 @@ def test_chunks_continue_each_other_until_the_prompt_or_the_checkpoint_changes(
     ros: Graph, checkpoints: list[Path]
 ) -> None:
     robot = Robot(ros, checkpoints[0])
-    # In 17 ticks of 20 ms 7 steps of 50 ms begin; the first inference, a cold one, is longer.
+    # 7 steps of 50 ms begin in 17 ticks of 20 ms. The first inference is longer.
     chunks = [robot.next_chunk(30), *(robot.next_chunk(17) for _ in range(3))]
     assert [c.frozen_prefix for c in chunks] == [0, GUESS, 7, 7]
     for before, after in pairwise(chunks):

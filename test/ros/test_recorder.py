@@ -15,7 +15,10 @@ from rosbags.rosbag2 import Reader
 from std_msgs.msg import String
 
 from pi0_msgs.action import RecordEpisode
+from pi0_msgs.msg import Instruction as InstructionMessage
 from pi0_msgs.srv import StopEpisode
+from pi0_ros.nodes.managed import LATCHED_QOS
+from pi0_ros.nodes.observations import time_message
 from pi0_ros.nodes.recorder.node import Recorder
 from pi0_ros.recording.episode import Outcome, Termination
 from pi0_ros.recording.read import read_episode
@@ -132,6 +135,41 @@ def test_an_instruction_set_in_mid_episode_is_kept_with_its_time(operator: Opera
     first, second = info.instructions
     assert (first.text, second.text) == ("fold the shirt", "left sleeve")
     assert info.start_ns == first.stamp_ns < second.stamp_ns < info.end_ns
+
+
+def test_published_instructions_are_recorded_and_the_newest_one_is_in_force(
+    ros: Graph, operator: Operator
+) -> None:
+    planner = ros.publisher(InstructionMessage, "instruction", LATCHED_QOS)
+    person = ros.publisher(InstructionMessage, "instruction", LATCHED_QOS)
+
+    def publish(publisher: Any, text: str, stamp_ns: int) -> None:
+        message = InstructionMessage(text=text, source=InstructionMessage.PLANNER, id=text)
+        message.header.stamp = time_message(stamp_ns)
+        publisher.publish(message)
+
+    def in_force(text: str) -> Any:
+        return operator.await_status(lambda s: s.instruction == text, f"{text!r} in force")
+
+    now_ns = ros.node.get_clock().now().nanoseconds
+    publish(planner, "open the drawer", now_ns - 10**9)
+    in_force("open the drawer")
+    publish(person, "too old", now_ns - 2 * 10**9)
+    operator.await_ready()
+    assert operator.status.instruction == "open the drawer"
+    operator.start()
+    in_force("fold the shirt")  # the task was given last
+    publish(planner, "take the sleeve", ros.node.get_clock().now().nanoseconds)
+    in_force("take the sleeve")
+    operator.instruct("let go")
+    in_force("let go")
+    path = Path(operator.stop().path)
+    with Reader(path) as reader:
+        found = [d for c, _, d in reader.messages() if c.topic == "/instruction"]
+    texts = [deserialize_message(data, InstructionMessage).text for data in found]
+    assert texts == ["open the drawer", "take the sleeve"]
+    (topic,) = (t for t in read_episode(path).topics if t.source == "instruction")
+    assert (topic.role, topic.written, topic.missed) == ("instruction", 2, 0)
 
 
 def test_refuses_what_cannot_be_done_now(operator: Operator) -> None:

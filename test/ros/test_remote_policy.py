@@ -1,4 +1,4 @@
-"""policy with its network behind a server that fails, and then does not."""
+"""The policy node with a remote server that fails and recovers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTIONS = np.arange(350, dtype=np.float32).reshape(50, 7)
 
 
 class Server:
-    """An openpi server that answers as ``answer`` says; None hangs up."""
+    """An openpi server that sends ``answer``; it closes the connection if that is None."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
@@ -88,7 +88,7 @@ class Robot:
         self._observation.publish(message)
 
     def trouble(self) -> tuple[str, dict[str, str]]:
-        """What the diagnostics say once they report an error; reading them clears it."""
+        """The first error that the diagnostics report; reading them clears it."""
         reading = self.diagnostics()
 
         def reported() -> bool:

@@ -59,7 +59,7 @@ class RobotAndExecutor:
         return self.statuses[-1]
 
     def replay(self, bag: Path) -> Replay:
-        """A replay of the bag that has heard the executor and the clock."""
+        """A replay of the bag that has received the executor's status and the clock."""
         recorded = read_actions(str(bag))
         node: Replay = self.ros.add(partial(Replay, recorded, ROBOT, 1.0), {"use_sim_time": True})
         self.ros.spin_until(

@@ -44,7 +44,7 @@ def test_shows_what_the_executor_does_against_the_limits_of_its_own_file(
     assert said["policy"].level is Level.SILENT
 
 
-def test_where_no_suite_runs_it_says_so_and_ends_with_2(ros: Graph) -> None:
+def test_without_a_running_suite_it_reports_that_and_exits_with_2(ros: Graph) -> None:
     child = ros.process(
         "pi0_ros.cli.main",
         arguments=("status", "--json", "--timeout", "0"),

@@ -1,4 +1,4 @@
-"""Swapping checkpoints under a robot in motion: every node a process, the robot a mock."""
+"""Swapping checkpoints while a mock robot moves; every node is a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pi0_ros.embodiment import load
 
 
 class MovingRobot:
-    """The suite on a mock ur5e, and what is heard of it."""
+    """The suite on a mock ur5e, with its chunks and statuses."""
 
     def __init__(self, ros: Graph, checkpoint: Path) -> None:
         self.ros = ros

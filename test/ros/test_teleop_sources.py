@@ -1,4 +1,4 @@
-"""What teleoperation sources send, to an executor that the test plays."""
+"""The commands of teleoperation sources; the test takes the place of the executor."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Rig:
         self._status = ros.publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
         self.inputs = {topic: ros.publisher(kind, topic, SENSOR_QOS) for kind, topic in inputs}
         self.sent: list[TeleopCommand] = []
-        # The executor, for what it is worth here: it goes where it is told at once.
+        # The simplest executor: it reaches every setpoint at once.
         ros.node.create_subscription(TeleopCommand, "teleop_command", self._on_command, 100)
         common = {"embodiment": "bimanual_trossen", "use_sim_time": True}
         self.node = ros.add(factory, common | parameters)
@@ -64,7 +64,7 @@ class Rig:
             self.command[TROSSEN.action_names.index(name)] = value
 
     def tick(self, count: int = 1, **messages: Any) -> list[TeleopCommand]:
-        """Let 20 ms pass, ``count`` times, with these inputs; what was sent meanwhile."""
+        """Advance ``count`` times by 20 ms with these inputs; returns the commands sent."""
         before = len(self.sent)
         for _ in range(count):
             self.now_ns += PERIOD_NS
@@ -89,7 +89,7 @@ class Rig:
         return self.sent[before:]
 
     def quiet(self) -> bool:
-        """Whether the last thing sent was a release."""
+        """Whether the last command was a release."""
         return bool(self.sent) and not self.sent[-1].deadman
 
 

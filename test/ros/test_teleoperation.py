@@ -1,4 +1,4 @@
-"""From an operator's hands to the joints of a mock robot, through the executor."""
+"""From an operator's input to the joints of a mock robot, through the executor."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Site:
         raise AssertionError(f"the executor waits: {self.statuses[-1].reason}")
 
     def tick(self, count: int = 1, **messages: Any) -> list[ExecutorStatus]:
-        """Let 20 ms pass, ``count`` times, with these inputs; the executor's reports."""
+        """Advance ``count`` times by 20 ms with these inputs; returns the executor's reports."""
         for _ in range(count):
             before = len(self.statuses)
             self.now_ns += 20 * MS
@@ -76,7 +76,7 @@ class Site:
 
 
 def within_limits(statuses: list[ExecutorStatus]) -> bool:
-    """Whether no tick moved faster or changed pace more than the embodiment allows."""
+    """Whether every tick kept the velocity and acceleration limits of the embodiment."""
     velocity = np.array([s.command_velocity for s in statuses])
     acceleration = np.diff(velocity, axis=0) * TROSSEN.rates.control_hz
     limits = TROSSEN.limits
@@ -114,7 +114,7 @@ def test_a_base_drives_while_the_stick_is_held_and_is_at_rest_after(ros: Graph) 
     site.tick(1, joy=joy(held=False, pressed=7))  # the next layer: the base
     driving = site.tick(60, joy=joy(held=True, a1=1.0))
     assert driving[-1].command[BASE] == pytest.approx(0.2, abs=0.01)
-    stopping = site.tick(60)  # the pad is silent: the battery is empty
+    stopping = site.tick(60)  # the gamepad is silent: its battery is empty
     assert within_limits(driving + stopping)
     assert stopping[-1].state == ExecutorStatus.HOLDING
     assert stopping[-1].command[BASE] == 0.0

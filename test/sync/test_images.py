@@ -42,7 +42,7 @@ def test_another_encoding_than_the_embodiments_is_named_with_the_fix() -> None:
         FrameReader(JPEG).check(_compressed(_encoded("PNG")))
 
 
-def test_an_encoding_nobody_reads_lists_those_that_are() -> None:
+def test_an_unknown_encoding_lists_the_known_ones() -> None:
     known = (
         r"'yuv422' is not a known camera encoding; use one of rgb8, bgr8, .*jpeg, png, or install"
     )

@@ -65,7 +65,7 @@ def test_a_stamp_ahead_by_less_than_the_tolerance_is_kept() -> None:
     assert stream().add(200 * MS, "a", 100 * MS) is None
 
 
-def test_a_clock_that_jumped_back_starts_the_stream_anew() -> None:
+def test_a_clock_that_jumped_back_clears_the_buffer() -> None:
     top = stream()
     top.add(10_000 * MS, "a", 10_000 * MS)
     assert top.add(5 * MS, "b", 5 * MS) is None

@@ -1,1 +1,1 @@
-"""What the drivers of a robot show on the graph, whoever moves the joints behind them."""
+"""The topics of a robot's drivers, shared by the mock robot and the simulation."""

@@ -1,4 +1,4 @@
-"""What the controllers of a robot were told last, checked as they would check it."""
+"""The last commands to the controllers of a robot, checked as the controllers check them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Commands:
             )
             for c in embodiment.controllers
         }
-        #: Commands followed and refused since construction, by controller name.
+        #: Commands accepted and refused since construction, by controller name.
         self.accepted: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.last_refusal = ""
@@ -74,7 +74,7 @@ class Commands:
         return setpoint
 
     def summary(self) -> dict[str, str]:
-        """Commands followed and refused by controller, and why the last was refused."""
+        """Commands accepted and refused by controller, and why the last was refused."""
         values = {}
         for controller in self._embodiment.controllers:
             values[f"{controller.name}.accepted"] = str(self.accepted[controller.name])
@@ -83,7 +83,7 @@ class Commands:
         return values
 
     def complaint(self) -> str | None:
-        """What to tell an operator of commands refused since the last call; None if none were."""
+        """A text about the commands refused since the last call, or None."""
         total = self.refused.total()
         new, self._reported = total - self._reported, total
         return f"{new} commands refused, the last: {self.last_refusal}" if new else None

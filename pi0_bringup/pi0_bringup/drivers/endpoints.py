@@ -59,7 +59,7 @@ class CommandSubscriptions:
 
 
 class JointStatePublishers:
-    """One publisher for each joint-state topic, reliable as ros2_control's broadcaster is."""
+    """One publisher for each joint-state topic, reliable like joint_state_broadcaster."""
 
     def __init__(self, node: Node, embodiment: Embodiment) -> None:
         self._sources = state_sources(embodiment)

@@ -1,4 +1,4 @@
-"""Test-pattern cameras: cheap to send, and visibly alive."""
+"""Cameras that show a moving test pattern."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def scaled_size(camera: Camera, scale: float) -> tuple[int, int]:
 class PatternCamera:
     """The frames of one camera, encoded once and sent in turn.
 
-    A frozen camera repeats its first frame, as a hung driver does.
+    A frozen camera repeats its first frame, like a driver that hangs.
     """
 
     def __init__(self, camera: Camera, scale: float, *, frozen: bool) -> None:

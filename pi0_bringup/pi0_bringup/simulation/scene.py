@@ -49,10 +49,13 @@ class Scene(Protocol):
     reward are called in one thread.
     """
 
-    #: The task that the reward belongs to.
-    task: Task
-    #: The MuJoCo camera that fills each image slot of the model.
-    camera_of_slot: Mapping[str, str]
+    @property
+    def task(self) -> Task:
+        """The task that the reward belongs to."""
+
+    @property
+    def camera_of_slot(self) -> Mapping[str, str]:
+        """The MuJoCo camera that fills each image slot of the policy's model."""
 
     @property
     def model(self) -> mujoco.MjModel:

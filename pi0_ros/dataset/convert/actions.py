@@ -1,7 +1,7 @@
 """The action of a frame: the command in force at its time.
 
 A controller holds a command until the next one arrives. The command in force at a time is
-therefore the last one that arrived before it. Step j of a chunk learned from frame k is the command
+therefore the last one that arrived by then. Step j of a chunk learned from frame k is the command
 in force j frames later, which is what the executor executes at that time.
 """
 
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from pi0_ros.arrays import FloatArray
 from pi0_ros.controllers import CONTROLLER_KINDS, CommandError
+from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.embodiment import Controller, Embodiment, StopBehaviour
 from pi0_ros.embodiment.packing import controller_packer, measured_action
-from pi0_ros.stamps import NS_PER_S
+from pi0_ros.stamps import NS_PER_S, nanoseconds
 
 #: A base stops after this time [s] without a command; its controller has the same timeout.
 BASE_TIMEOUT_S = 0.5
@@ -78,11 +79,14 @@ class StatusTrack:
 
     def __init__(self, embodiment: Embodiment) -> None:
         self._names = embodiment.action_names
+        self.stamps: list[int] = []  # of every status, with or without a command
         self._times: list[int] = []
         self._values: list[FloatArray] = []
 
-    def add(self, stamp_ns: int, message: Any) -> None:
+    def add(self, message: Any) -> None:
         """Add a status; a status without a command is ignored."""
+        stamp_ns = nanoseconds(message.header.stamp)
+        self.stamps.append(stamp_ns)
         values = dict(zip(message.action_names, message.command, strict=False))
         missing = [name for name in self._names if name not in values]
         if missing:
@@ -105,6 +109,18 @@ class StatusTrack:
         """Commands in force at each time (N, A)."""
         last = np.searchsorted(np.array(self._times, dtype=np.int64), times_ns, side="right") - 1
         return np.stack(self._values)[np.maximum(last, 0)]
+
+
+def read_status(bag: Bag) -> StatusTrack:
+    """All commands that the executor reported; empty if the bag has no status.
+
+    They are read before the other messages, because they count by stamp and may arrive late.
+    """
+    track = StatusTrack(bag.embodiment)
+    if any(topic.source == STATUS_TOPIC and topic.written for topic in bag.info.topics):
+        for _, _, message in bag.messages([STATUS_TOPIC]):
+            track.add(message)
+    return track
 
 
 def reached_states(embodiment: Embodiment, states: FloatArray) -> FloatArray:

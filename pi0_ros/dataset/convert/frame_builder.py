@@ -17,17 +17,19 @@ from pi0_ros.dataset.convert.actions import (
     CommandTrack,
     StatusTrack,
     reached_states,
+    read_status,
 )
 from pi0_ros.dataset.convert.bags import Bag
 from pi0_ros.dataset.convert.depth import read_depth
 from pi0_ros.dataset.convert.frames import FrameGrid, StampedObservation
-from pi0_ros.dataset.convert.image_writers import ImageWriter, PngWriter, VideoWriter
+from pi0_ros.dataset.convert.image_writers import ImageWriter, PngWriter
 from pi0_ros.dataset.convert.instructions import INSTRUCTION_TOPIC, InstructionTrack
 from pi0_ros.dataset.convert.options import ConvertOptions
 from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.format.features import camera_key, depth_key
 from pi0_ros.dataset.format.staging import video_path
 from pi0_ros.dataset.format.stats import ImageCounter, sample_count
+from pi0_ros.dataset.video.encoder import VideoEncoder
 from pi0_ros.stamps import NS_PER_S, nanoseconds
 from pi0_ros.sync import AlignedObservation, Canvas, ObservationBuilder, Views
 
@@ -54,18 +56,6 @@ class BuiltFrames:
     actions: NDArray[np.float64]
     tasks: list[str]
     sizes: dict[str, tuple[int, int]]
-
-
-def read_status(bag: Bag) -> StatusTrack:
-    """All commands that the executor reported; empty if the bag has no status.
-
-    They are read before the other messages, because they count by stamp and may arrive late.
-    """
-    track = StatusTrack(bag.embodiment)
-    if any(topic.source == STATUS_TOPIC and topic.written for topic in bag.info.topics):
-        for _, _, message in bag.messages([STATUS_TOPIC]):
-            track.add(nanoseconds(message.header.stamp), message)
-    return track
 
 
 class NativeFrames:
@@ -107,7 +97,7 @@ class FrameBuilder:
         for camera in robot.cameras:
             key = camera_key(camera.name)
             self.writers[key] = (
-                VideoWriter(video_path(folder, key), codec, self.fps) if codec else PngWriter()
+                VideoEncoder(video_path(folder, key), codec, self.fps) if codec else PngWriter()
             )
         self._depth: dict[str, NDArray[np.uint16]] = {}  # newest by name
         self._depth_stamps: dict[str, int] = {}

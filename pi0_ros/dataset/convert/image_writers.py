@@ -1,11 +1,14 @@
-"""Writers for the frames of one camera during a conversion: a video or PNG images."""
+"""Writers for the frames of one camera during a conversion: a video or PNG images.
+
+Both have ``add`` (a new frame), ``repeat`` (the last frame again), ``close`` (wait for the encoder)
+and ``abandon`` (stop; the output is incomplete).
+"""
 
 from __future__ import annotations
 
 import io
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,57 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pi0_ros.dataset.format.features import IMAGE_TYPE
-from pi0_ros.dataset.video.encoder import Codec, VideoEncoder
+from pi0_ros.dataset.video.encoder import VideoEncoder
 
 #: zlib level; fast, the same as LeRobot's. Higher levels save little on camera images.
 _PNG_LEVEL = 1
 _PNG_THREADS = 2
-
-
-class ImageWriter(Protocol):
-    """Writes the frames of one camera in order."""
-
-    def add(self, image: NDArray[Any]) -> None:
-        """Add a new frame; the array must not change afterwards."""
-
-    def repeat(self) -> None:
-        """Repeat the last frame."""
-
-    def close(self) -> None:
-        """Wait until all frames are encoded."""
-
-    def abandon(self) -> None:
-        """Stop encoding; the output is incomplete."""
-
-
-class VideoWriter:
-    """Writes an mp4 at ``path``; the first frame sets its size."""
-
-    def __init__(self, path: Path, codec: Codec, fps: int) -> None:
-        self.path, self._codec, self._fps = path, codec, fps
-        self._encoder: VideoEncoder | None = None
-
-    def add(self, image: NDArray[Any]) -> None:
-        """Add a new frame, RGB (H, W, 3)."""
-        if self._encoder is None:
-            size = image.shape[0], image.shape[1]
-            self._encoder = VideoEncoder(self.path, self._codec, size, self._fps)
-        self._encoder.add(image)
-
-    def repeat(self) -> None:
-        """Repeat the last frame."""
-        assert self._encoder is not None
-        self._encoder.repeat()
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._encoder is not None:
-            self._encoder.close()
-
-    def abandon(self) -> None:
-        """Stop encoding."""
-        if self._encoder is not None:
-            self._encoder.abandon()
 
 
 class PngWriter:
@@ -100,3 +57,6 @@ def png(image: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG", compress_level=_PNG_LEVEL)
     return buffer.getvalue()
+
+
+ImageWriter = VideoEncoder | PngWriter

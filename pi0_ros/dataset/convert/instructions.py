@@ -2,18 +2,19 @@
 
 A bag has two sources of instructions: the labels that the recorder stored with the episode, and
 the ``pi0_msgs/Instruction`` messages on topic ``instruction``. The newest one is in force,
-whichever source it came from.
+whoever gave it.
 """
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.recording.episode import EpisodeInfo, Instruction
-from pi0_ros.stamps import nanoseconds
+from pi0_ros.instruction import Instruction
+from pi0_ros.recording.episode import EpisodeInfo
 
 INSTRUCTION_TOPIC = "instruction"
 _TYPE = "pi0_msgs/msg/Instruction"
@@ -24,7 +25,7 @@ class InstructionTrack:
 
     def __init__(self, info: EpisodeInfo) -> None:
         self._info = info
-        self._messages: list[Instruction] = []
+        self._messages: list[tuple[int, str]] = []  # stamp and text
 
     @property
     def recorded(self) -> bool:
@@ -34,11 +35,11 @@ class InstructionTrack:
             for topic in self._info.topics
         )
 
-    def add(self, _log_ns: int, message: Any) -> None:
-        """Take a message. An empty text changes nothing."""
-        if message.text.strip():
-            stamp_ns = nanoseconds(message.header.stamp)
-            self._messages.append(Instruction(stamp_ns=stamp_ns, text=message.text))
+    def add(self, log_ns: int, message: Any) -> None:
+        """Add a message. An empty text changes nothing; without a stamp, its arrival counts."""
+        instruction = Instruction.of(message)
+        if not instruction.empty:
+            self._messages.append((instruction.stamp_ns or log_ns, instruction.text))
 
     def at(self, times_ns: NDArray[np.int64]) -> list[str]:
         """The instruction in force at each time (N,) on the ROS clock.
@@ -49,11 +50,11 @@ class InstructionTrack:
         info = self._info
         if not self._messages:
             return [info.instruction_at(int(time_ns)) for time_ns in times_ns]
-        stored = info.instructions or (Instruction(stamp_ns=info.start_ns, text=info.task),)
-        labels = [label for label in stored if label.text.strip()]
-        merged = sorted((*self._messages, *labels), key=lambda each: each.stamp_ns)
-        texts = (info.task, *(each.text for each in merged))
-        stamps = np.array([each.stamp_ns for each in merged], dtype=np.int64)
+        labels = [(label.stamp_ns, label.text) for label in info.instructions]
+        labels = [each for each in labels or [(info.start_ns, info.task)] if each[1].strip()]
+        merged = sorted((*self._messages, *labels), key=itemgetter(0))
+        texts = (info.task, *(text for _, text in merged))
+        stamps = np.array([stamp_ns for stamp_ns, _ in merged], dtype=np.int64)
         # The first frames may be stamped a little before the start. The start label holds for
         # them too, not an older message.
         in_force = np.searchsorted(stamps, np.maximum(times_ns, info.start_ns), side="right")

@@ -258,7 +258,8 @@ class Dataset:
 
     def _image_bytes(self, key: str, record: EpisodeRecord, frame: int) -> bytes:
         path = self.root / self.info.data_file(record.data)
-        row = frame + record.start - int(self._tables_of(record, path)["index"][0])
+        self._numbers(record)  # reads the table
+        row = frame + record.start - int(self._tables[path]["index"][0])
         with pq.ParquetFile(path) as file:
             group = 0
             while row >= (rows := file.metadata.row_group(group).num_rows):
@@ -269,10 +270,6 @@ class Dataset:
                     self._groups.pop(next(iter(self._groups)))
                 self._groups[path, group, key] = [each["bytes"] for each in column.to_pylist()]
         return self._groups[path, group, key][row]
-
-    def _tables_of(self, record: EpisodeRecord, path: Path) -> dict[str, NDArray[Any]]:
-        self._numbers(record)
-        return self._tables[path]
 
 
 #: Columns that locate a frame.

@@ -18,7 +18,6 @@ from pi0_ros.dataset.errors import DatasetError
 from pi0_ros.dataset.video.packet_repeater import (
     WIDEST_GOP,
     EncodeEveryFrame,
-    PacketSource,
     RepeatPackets,
 )
 
@@ -98,26 +97,32 @@ def codec_named(name: str, gop: int | None = None) -> Codec:
 class VideoEncoder:
     """Encodes one episode of one camera as an mp4 in its own thread.
 
-    ``size``: height and width, both even. The next call raises an error of the thread.
+    The first frame sets the size. The next call raises an error of the thread.
     """
 
-    def __init__(self, path: Path, codec: Codec, size: tuple[int, int], fps: int) -> None:
-        height, width = size
-        if height % 2 or width % 2:
-            raise DatasetError(
-                f"{path.stem}: frames of {width}x{height} cannot be encoded as {PIXEL_FORMAT},"
-                " which needs even sides; use --size, or --codec images"
-            )
+    def __init__(self, path: Path, codec: Codec, fps: int) -> None:
         # Suppresses the banner; read when the process creates its first encoder.
         os.environ.setdefault("SVT_LOG", "1")
-        self._path, self._codec, self._size, self._fps = path, codec, size, fps
+        self._path, self._codec, self._fps = path, codec, fps
+        self._size = (0, 0)
         self._queue: queue.Queue[NDArray[np.uint8] | bool | None] = queue.Queue(_QUEUE)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name=f"encode {path.stem}", daemon=True)
-        self._thread.start()
 
     def add(self, image: NDArray[np.uint8]) -> None:
-        """Encode a frame (H, W, 3) of RGB; the array must not change afterwards."""
+        """Encode a frame (H, W, 3) of RGB; the array must not change afterwards.
+
+        Raises :class:`DatasetError` if a side is odd.
+        """
+        if self._thread.ident is None:
+            height, width = image.shape[:2]
+            self._size = height, width
+            if height % 2 or width % 2:
+                raise DatasetError(
+                    f"{self._path.stem}: frames of {width}x{height} cannot be encoded as"
+                    f" {PIXEL_FORMAT}, which needs even sides; use --size, or --codec images"
+                )
+            self._thread.start()
         self._put(image)
 
     def repeat(self) -> None:
@@ -126,9 +131,10 @@ class VideoEncoder:
 
     def close(self) -> None:
         """Wait until all frames are written."""
-        self._put(None)
-        self._thread.join()
-        self._raise()
+        if self._thread.ident is not None:
+            self._put(None)
+            self._thread.join()
+            self._raise()
 
     def abandon(self) -> None:
         """Stop the thread; the file is incomplete."""
@@ -166,7 +172,7 @@ class VideoEncoder:
             )
             stream.width, stream.height, stream.pix_fmt = width, height, PIXEL_FORMAT
             kind = RepeatPackets if self._codec.repeats_packets else EncodeEveryFrame
-            packets: PacketSource = kind(container, stream, self._fps)
+            packets = kind(container, stream, self._fps)
             while (item := self._queue.get()) is not None:
                 if isinstance(item, bool):
                     packets.repeat()

@@ -10,25 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 from pi0_ros.dataset.errors import DatasetError
 
 #: Largest key frame distance [frames] at which packets of SVT-AV1 may be repeated.
 WIDEST_GOP = 2
-
-
-class PacketSource(Protocol):
-    """Writes PyAV video frames in order."""
-
-    def show(self, frame: Any) -> None:
-        """Add a new frame."""
-
-    def repeat(self) -> None:
-        """Repeat the last frame; there must be one."""
-
-    def finish(self) -> None:
-        """Write what the encoder still holds."""
 
 
 class EncodeEveryFrame:

@@ -4,9 +4,17 @@ Nothing here can be trained. The plain network defines the numbers.
 """
 
 from pi0_ros.model.inference.arithmetic import can_compile
-from pi0_ros.model.inference.dropping import Layout, drop
 from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
-from pi0_ros.model.inference.memory import Context
+from pi0_ros.model.inference.kv_cache import Context
+from pi0_ros.model.inference.padding import PrefixLayout, drop_padding
 from pi0_ros.model.inference.sampler import Sampler
 
-__all__ = ["Context", "GraphCache", "Layout", "Sampler", "can_compile", "cuda_capture", "drop"]
+__all__ = [
+    "Context",
+    "GraphCache",
+    "PrefixLayout",
+    "Sampler",
+    "can_compile",
+    "cuda_capture",
+    "drop_padding",
+]

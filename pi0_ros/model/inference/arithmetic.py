@@ -52,25 +52,27 @@ def gated(gate: Tensor, up: Tensor) -> Tensor:
     return gelu_tanh(gate).mul_(up)
 
 
-def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotate_heads(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embedding of x (B, T, heads, head_dim), angles (B, T, 1, head_dim / 2)."""
     return rotate(x, (cos, sin))
 
 
-def turn_and_stack(heads: Tensor, cos: Tensor, sin: Tensor, kv_heads: int) -> tuple[Tensor, Tensor]:
+def rotate_and_stack(
+    heads: Tensor, cos: Tensor, sin: Tensor, kv_heads: int
+) -> tuple[Tensor, Tensor]:
     """Rotated queries, and rotated keys beside values (B, T, 2, kv_heads, head_dim).
 
     ``heads`` (B, T, heads, head_dim) holds queries, keys and values, in this order.
     """
-    turned = turn(heads[:, :, :-kv_heads], cos, sin)
+    turned = rotate_heads(heads[:, :, :-kv_heads], cos, sin)
     own = torch.stack((turned[:, :, -kv_heads:], heads[:, :, -kv_heads:]), dim=2)
     return turned[:, :, :-kv_heads], own
 
 
-def turn_and_store(heads: Tensor, cos: Tensor, sin: Tensor, room: Tensor) -> Tensor:
-    """:func:`turn_and_stack`, keys and values written to ``room``; returns the queries."""
-    q, own = turn_and_stack(heads, cos, sin, room.shape[3])
-    room.copy_(own)
+def rotate_and_store(heads: Tensor, cos: Tensor, sin: Tensor, cache: Tensor) -> Tensor:
+    """:func:`rotate_and_stack`, keys and values written to ``cache``; returns the queries."""
+    q, own = rotate_and_stack(heads, cos, sin, cache.shape[3])
+    cache.copy_(own)
     return q
 
 
@@ -81,8 +83,8 @@ class Arithmetic:
     normalise: Callable[[Tensor, Tensor, Tensor | None], Tensor] = normalise
     add_and_normalise: Callable[..., tuple[Tensor, Tensor]] = add_and_normalise
     gated: Callable[[Tensor, Tensor], Tensor] = gated
-    turn: Callable[[Tensor, Tensor, Tensor], Tensor] = turn
-    turn_and_store: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = turn_and_store
+    rotate_heads: Callable[[Tensor, Tensor, Tensor], Tensor] = rotate_heads
+    rotate_and_store: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = rotate_and_store
 
 
 PLAIN = Arithmetic()
@@ -100,8 +102,8 @@ def compiled() -> Arithmetic:
         normalise=torch.compile(normalise),
         add_and_normalise=torch.compile(add_and_normalise),
         gated=torch.compile(gated),
-        turn=torch.compile(turn),
-        turn_and_store=torch.compile(turn_and_store),
+        rotate_heads=torch.compile(rotate_heads),
+        rotate_and_store=torch.compile(rotate_and_store),
     )
 
 

@@ -17,7 +17,7 @@ _WARM_UP_RUNS = 3
 
 
 def cuda_capture(device: torch.device) -> Capture:
-    """Records the kernels of a function in a CUDA graph; a replay overwrites its result."""
+    """Captures the kernels of a function in a CUDA graph; a replay overwrites its result."""
 
     def capture(function: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
         with torch.cuda.device(device):
@@ -42,7 +42,7 @@ def _warm_up(function: Callable[[], Any]) -> None:
 
 
 @dataclass(slots=True, eq=False)
-class Recording:
+class CapturedGraph:
     """A captured computation: the memory it reads, how to repeat it, the memory it writes.
 
     ``dependents`` read ``result`` and are dropped with it. ``replays`` counts the runs,
@@ -52,7 +52,7 @@ class Recording:
     inputs: tuple[Tensor, ...]
     repeat: Callable[[], None]
     result: Any
-    dependents: OrderedDict[Hashable, Recording] = field(default_factory=OrderedDict)
+    dependents: OrderedDict[Hashable, CapturedGraph] = field(default_factory=OrderedDict)
     replays: int = 0
 
     def run(self, inputs: Sequence[Tensor]) -> Any:
@@ -65,9 +65,9 @@ class Recording:
 
 
 class GraphCache:
-    """At most ``capacity`` recordings and as many dependents of each, latest used kept.
+    """The ``capacity`` latest used captured graphs, with as many dependents of each.
 
-    ``capture`` records; :func:`cuda_capture` on a GPU.
+    ``capture`` is :func:`cuda_capture` on a GPU.
     """
 
     def __init__(self, capture: Capture, *, capacity: int = 8) -> None:
@@ -75,30 +75,30 @@ class GraphCache:
             raise ValueError(f"capacity is {capacity}: use at least 1")
         self._capture = capture
         self._capacity = capacity
-        self._recordings: OrderedDict[Hashable, Recording] = OrderedDict()
+        self._graphs: OrderedDict[Hashable, CapturedGraph] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._recordings)
+        return len(self._graphs)
 
-    def recording(
+    def capture(
         self,
         key: Hashable,
         function: Callable[..., Any],
         inputs: Sequence[Tensor],
         *,
-        of: Recording | None = None,
-    ) -> Recording:
-        """The recording of ``function`` for ``key``, made from these inputs if it is new.
+        of: CapturedGraph | None = None,
+    ) -> CapturedGraph:
+        """The graph of ``function`` for ``key``, captured with these inputs if it is new.
 
-        ``of`` is the recording whose result the function reads, if it reads one. The
+        ``of`` is the graph whose result the function reads, if it reads one. The
         function may not depend on anything but its inputs and memory that stays.
         """
-        shelf = self._recordings if of is None else of.dependents
-        if key not in shelf:
+        graphs = self._graphs if of is None else of.dependents
+        if key not in graphs:
             buffers = tuple(t.clone() for t in inputs)
             repeat, result = self._capture(lambda: function(*buffers))
-            shelf[key] = Recording(inputs=buffers, repeat=repeat, result=result)
-            while len(shelf) > self._capacity:
-                shelf.popitem(last=False)
-        shelf.move_to_end(key)
-        return shelf[key]
+            graphs[key] = CapturedGraph(inputs=buffers, repeat=repeat, result=result)
+            while len(graphs) > self._capacity:
+                graphs.popitem(last=False)
+        graphs.move_to_end(key)
+        return graphs[key]

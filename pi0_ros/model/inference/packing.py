@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
 from pi0_ros.model.gemma import Gemma, GemmaLayer, RMSNorm, rotary
-from pi0_ros.model.inference.arithmetic import PLAIN, Arithmetic, gelu_tanh, turn_and_stack
+from pi0_ros.model.inference.arithmetic import PLAIN, Arithmetic, gelu_tanh, rotate_and_stack
 from pi0_ros.model.siglip import SigLip, VisionBlock
 
 
@@ -34,7 +34,7 @@ class Modulation:
     def __call__(self, x: Tensor) -> Tensor:
         return self.arithmetic.normalise(x, self.scale, self.shift)
 
-    def add_and_pass(self, x: Tensor, branch: Tensor, to: Modulation) -> tuple[Tensor, Tensor]:
+    def add_and_normalise(self, x: Tensor, branch: Tensor, to: Modulation) -> tuple[Tensor, Tensor]:
         """The residual stream x with the branch that this norm feeds, and the same normed."""
         return self.arithmetic.add_and_normalise(x, branch, self.gate, to.scale, to.shift)
 
@@ -100,30 +100,30 @@ class PackedLayer:
         self.gate_up = Linears.of(mlp.gate_proj, mlp.up_proj, packed=packed)
         self.down = mlp.down_proj.weight.detach()
 
-    def remember(self, x: Tensor, angles: Angles, room: Tensor) -> None:
-        """Writes rotated keys and values of normed x (B, T, W) to the start of its room."""
+    def store_keys_values(self, x: Tensor, angles: Angles, cache: Tensor) -> None:
+        """Writes rotated keys and values of normed x (B, T, W) to the start of its cache."""
         heads = _unflatten(self.kv.joined(x), 2, self.kv_heads, self.head_dim)
-        room[:, : x.shape[1], 0] = self._arithmetic.turn(heads[:, :, 0], *angles)
-        room[:, : x.shape[1], 1] = heads[:, :, 1]
+        cache[:, : x.shape[1], 0] = self._arithmetic.rotate_heads(heads[:, :, 0], *angles)
+        cache[:, : x.shape[1], 1] = heads[:, :, 1]
 
-    def queries_beside(
-        self, x: Tensor, angles: Angles, room: Tensor, *, start: int
+    def project_and_cache(
+        self, x: Tensor, angles: Angles, cache: Tensor, *, start: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Rotated queries (B, T, heads, head_dim) of normed x (B, T, W), and what they see.
 
-        That is keys and values (B, kv_heads, start + T, head_dim): the first ``start`` tokens
-        of the room (B, more, 2, kv_heads, head_dim) and their own. These are written into the
-        room, or what is there is copied out of it where a backward pass will read it: the
-        next step would otherwise write over what it needs.
+        They are keys and values (B, kv_heads, start + T, head_dim): the first ``start`` tokens of
+        ``cache`` (B, more, 2, kv_heads, head_dim), then those of x, which are written into it.
+        With gradients they are joined to a copy of the first tokens instead, because the next
+        step would overwrite what the backward pass reads.
         """
         number, end = self.heads + 2 * self.kv_heads, start + x.shape[1]
         heads = _unflatten(self.qkv.joined(x), number, self.head_dim)
         if torch.is_grad_enabled():
-            q, own = turn_and_stack(heads, *angles, self.kv_heads)
-            seen = torch.cat((room[:, :start], own), dim=1)
+            q, own = rotate_and_stack(heads, *angles, self.kv_heads)
+            seen = torch.cat((cache[:, :start], own), dim=1)
         else:
-            q = self._arithmetic.turn_and_store(heads, *angles, room[:, start:end])
-            seen = room[:, :end]
+            q = self._arithmetic.rotate_and_store(heads, *angles, cache[:, start:end])
+            seen = cache[:, :end]
         k, v = seen.transpose(1, 3).unbind(2)
         return q, k, v
 
@@ -136,9 +136,9 @@ class PackedLayer:
         """
         before_attention, before_mlp = norms
         branch = linear(attended, self.output)
-        x, normed = before_attention.add_and_pass(x, branch, to=before_mlp)
+        x, normed = before_attention.add_and_normalise(x, branch, to=before_mlp)
         branch = linear(self._arithmetic.gated(*self.gate_up.halves(normed)), self.down)
-        return before_mlp.add_and_pass(x, branch, to=following)
+        return before_mlp.add_and_normalise(x, branch, to=following)
 
 
 def attend_all(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:

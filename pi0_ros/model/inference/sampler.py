@@ -1,8 +1,8 @@
 """Samples a chunk without the computations that cannot change it.
 
 Shapes as in :mod:`pi0_ros.model.pi0`; P' kept prefix tokens, see
-:mod:`pi0_ros.model.inference.dropping`. This module decides and caches on the host;
-:mod:`pi0_ros.model.inference.passes` runs on the device.
+:mod:`pi0_ros.model.inference.padding`. This module decides and caches on the host;
+:mod:`pi0_ros.model.inference.forward_passes` runs on the device.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pi0_ros.model import flow
 from pi0_ros.model.flops import Flops, reduced_flops
 from pi0_ros.model.guidance import Continuation
 from pi0_ros.model.inference.arithmetic import PLAIN, can_compile, compiled
-from pi0_ros.model.inference.dropping import Layout, drop
+from pi0_ros.model.inference.forward_passes import ForwardPasses
 from pi0_ros.model.inference.graphs import GraphCache, cuda_capture
-from pi0_ros.model.inference.memory import Context, Memory
+from pi0_ros.model.inference.kv_cache import Context, KVCache
 from pi0_ros.model.inference.packing import PackedVision
-from pi0_ros.model.inference.passes import Passes
+from pi0_ros.model.inference.padding import PrefixLayout, drop_padding
 from pi0_ros.model.inference.schedule import Schedule
 from pi0_ros.model.inputs import Inputs
 from pi0_ros.model.pi0 import Pi0
@@ -34,9 +34,9 @@ _logger = logging.getLogger(__name__)
 # Masked keys get this logit, not minus infinity, so that a row of masked keys stays finite.
 _HIDDEN = -1e30
 _RECURRING_MULTIPLE = 8
-_REMEMBERED_SHAPES = 16
-_REMEMBERED_PROMPTS = 16
-_REMEMBERED_SCHEDULES = 4
+_CACHED_SHAPES = 16
+_CACHED_PROMPTS = 16
+_CACHED_SCHEDULES = 4
 
 
 class Sampler:
@@ -64,7 +64,7 @@ class Sampler:
         self.config = model.config
         self.graphs = graphs
         packed = self._device.type != "cpu" if packed is None else packed
-        self._passes = Passes(
+        self._passes = ForwardPasses(
             model,
             packed=packed,
             arithmetic=compiled() if compile else PLAIN,
@@ -84,7 +84,7 @@ class Sampler:
             return cls(model)
         if not can_compile(device):
             _logger.warning("no Triton or no C compiler: chunks take longer; install gcc")
-        recorded = GraphCache(cuda_capture(device), capacity=_REMEMBERED_SHAPES)
+        recorded = GraphCache(cuda_capture(device), capacity=_CACHED_SHAPES)
         return cls(model, graphs=recorded, compile=can_compile(device))
 
     @torch.no_grad()
@@ -95,7 +95,7 @@ class Sampler:
         wait for the device. With graphs, a context can be used until the next prefill.
         """
         inputs.check_prefix(self.config.vision.image_size)
-        layout = drop(
+        layout = drop_padding(
             inputs.image_mask,
             inputs.tokens,
             inputs.token_mask,
@@ -106,11 +106,11 @@ class Sampler:
         seen = inputs.images[slots].to(self._device, non_blocking=True)
         tensors = [seen, self._prompt(layout), *self._placement(layout)]
         if self.graphs is None or len(layout.tokens) > 1:
-            return Context(memory=self._passes.prefix(layout, *tensors), batch=len(layout.tokens))
+            return Context(cache=self._passes.prefix(layout, *tensors), batch=len(layout.tokens))
         key = (layout.bucket, seen.dtype)
-        recording = self.graphs.recording(key, lambda *t: self._passes.prefix(layout, *t), tensors)
-        memory: Memory = recording.run(tensors)
-        return Context(memory=memory, batch=1, recording=recording, replay=recording.replays)
+        graph = self.graphs.capture(key, lambda *t: self._passes.prefix(layout, *t), tensors)
+        cache: KVCache = graph.run(tensors)
+        return Context(cache=cache, batch=1, graph=graph, replay=graph.replays)
 
     @torch.no_grad()
     def sample_actions(
@@ -127,7 +127,7 @@ class Sampler:
         inputs = [t.to(self._device, non_blocking=True) for t in (state, noise)]
 
         def denoise(state: Tensor, noise: Tensor) -> Tensor:
-            return self._passes.denoise(context.memory, schedule, state, noise)
+            return self._passes.denoise(context.cache, schedule, state, noise)
 
         # A captured graph reads the schedule's memory; as its key, the schedule lives as long.
         return self._replayed(context, schedule, denoise, inputs)
@@ -151,9 +151,9 @@ class Sampler:
         steps = dict(zip(times, schedule.steps, strict=False))
 
         def denoise(state: Tensor, noise: Tensor, *tensors: Tensor) -> Tensor:
-            self._passes.remember_state(context.memory, state)
+            self._passes.cache_state_token(context.cache, state)
             return continuation.on(tensors).integrate(
-                lambda x, t: self._passes.velocity(context.memory, schedule, steps[t], x),
+                lambda x, t: self._passes.velocity(context.cache, schedule, steps[t], x),
                 noise,
                 times,
             )
@@ -212,7 +212,7 @@ class Sampler:
     def _device(self) -> torch.device:
         return self.model.action_in_proj.weight.device
 
-    def _prompt(self, layout: Layout) -> Tensor:
+    def _prompt(self, layout: PrefixLayout) -> Tensor:
         """Embedded text (B, L', W), cached."""
         known = self._prompts.get(layout.tokens)
         if known is None:
@@ -220,7 +220,7 @@ class Sampler:
             table = self.model.embed_tokens.weight
             known = embedding(tokens, table) * math.sqrt(self.config.backbone.width)
             self._prompts[layout.tokens] = known.to(self._passes.backbone.dtype)
-            while len(self._prompts) > _REMEMBERED_PROMPTS:
+            while len(self._prompts) > _CACHED_PROMPTS:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(layout.tokens)
         return self._prompts[layout.tokens]
@@ -228,7 +228,7 @@ class Sampler:
     def _schedule(self, times: tuple[float, ...]) -> Schedule:
         if times not in self._schedules:
             self._schedules[times] = Schedule(self.model, self._passes.expert, times)
-            while len(self._schedules) > _REMEMBERED_SCHEDULES:
+            while len(self._schedules) > _CACHED_SCHEDULES:
                 self._schedules.popitem(last=False)
         self._schedules.move_to_end(times)
         return self._schedules[times]
@@ -237,15 +237,15 @@ class Sampler:
         self, context: Context, key: Hashable, denoise: Callable[..., Tensor], inputs: list[Tensor]
     ) -> Tensor:
         """``denoise(*inputs)``, replayed from a graph if the context comes from one."""
-        recording = context.recording
-        if self.graphs is None or recording is None:
+        graph = context.graph
+        if self.graphs is None or graph is None:
             return denoise(*inputs)
-        if recording.replays != context.replay:
+        if graph.replays != context.replay:
             raise ValueError("the context is of an earlier observation: prefill again")
-        actions: Tensor = self.graphs.recording(key, denoise, inputs, of=recording).run(inputs)
+        actions: Tensor = self.graphs.capture(key, denoise, inputs, of=graph).run(inputs)
         return actions.clone()
 
-    def _placement(self, layout: Layout) -> list[Tensor]:
+    def _placement(self, layout: PrefixLayout) -> list[Tensor]:
         """Positions of prefix and suffix, and the key bias where there is padding."""
         suffix = layout.lengths + torch.arange(self.config.suffix_tokens)
         tensors = [layout.positions, suffix]

@@ -16,7 +16,7 @@ from pi0_ros.model.pi0 import Pi0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class DenoiseStep:
     """One Euler step of length ``delta`` (negative): the expert's norms at its time.
 
     ``time_bias`` (width,), π0 only: the time's term inside the action MLP.
@@ -81,15 +81,15 @@ class Schedule:
         table[:, :, 0] += 1
         return table
 
-    def _step(self, expert: PackedStack, index: int, delta: float) -> Step:
+    def _step(self, expert: PackedStack, index: int, delta: float) -> DenoiseStep:
         row = self._table[index]
         if self._gates is None:
             if expert.norms is None or expert.final is None:
                 raise ValueError("π0 needs an expert with plain norms, this one is adaptive")
-            return Step(delta=delta, norms=expert.norms, final=expert.final, time_bias=row)
+            return DenoiseStep(delta=delta, norms=expert.norms, final=expert.final, time_bias=row)
         norms = [
             Modulation(scale=scale, shift=shift, gate=gate, arithmetic=expert.arithmetic)
             for (scale, shift, _), gate in zip(row, self._gates[index], strict=True)
         ]
         pairs = list(zip(norms[:-1:2], norms[1:-1:2], strict=True))
-        return Step(delta=delta, norms=pairs, final=norms[-1], time_bias=None)
+        return DenoiseStep(delta=delta, norms=pairs, final=norms[-1], time_bias=None)

@@ -1,8 +1,8 @@
-"""The service that swaps checkpoints, answered beside the node's own executor.
+"""The service that swaps checkpoints, in a node and threads of its own.
 
-A service callback has to return the answer, and the EventsExecutor runs callbacks one
-after the other: in it, a load would keep observations waiting. So a small node of this
-process offers the service from threads of its own.
+A service callback must return the answer, and the EventsExecutor runs one callback at a time. A
+load in it would delay the observations. So a second, hidden node of this process offers the
+service.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from pi0_msgs.srv import LoadCheckpoint
 from pi0_ros.policy.loading import BackgroundLoader, LoadResult
 from pi0_ros.policy.policy import Policy
 
-# One request loads, another is refused meanwhile.
+# One thread loads, the other refuses further requests meanwhile.
 _THREADS = 2
-# A load that outlasts this keeps the process from ending in order.
+# Longest wait for a running load at shutdown.
 _JOIN_S = 20.0
 
 
 class CheckpointSwap:
     """Offers ``~/load_checkpoint`` for ``node``. The node calls :meth:`destroy`.
 
-    ``load(path)`` gives a policy, tried out, or raises; it runs in a thread of low
-    priority. ``switch(policy, path)`` puts it to work between two inferences, or raises
-    to keep the old one. ``serving`` names the checkpoint that serves.
+    ``load(path)`` returns a policy that was tried out, or raises; it runs in a thread of low
+    priority. ``switch(policy, path)`` replaces the policy between two inferences, or raises to keep
+    the old one. ``serving`` returns the id of the current checkpoint.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CheckpointSwap:
         self._loader = BackgroundLoader(load)
         self._switch = switch
         self._serving = serving
-        # Hidden (the underscore), and deaf to remappings meant for the policy.
+        # The underscore hides it; remappings given to the policy do not apply to it.
         self._side = Node(
             f"_{node.get_name()}_loader",
             namespace=node.get_namespace(),
@@ -69,11 +69,11 @@ class CheckpointSwap:
 
     @property
     def loading(self) -> str | None:
-        """The path of the checkpoint that is being loaded."""
+        """The path of the checkpoint that is being loaded, if any."""
         return self._loader.loading
 
     def destroy(self) -> None:
-        """Withdraw the service; a load that runs is dropped and waited for."""
+        """Remove the service, drop a running load and wait for its end."""
         if not self._loader.close(_JOIN_S):
             self._logger.error(f"loading a checkpoint did not end within {_JOIN_S:g} s")
         self._executor.shutdown(timeout_sec=_JOIN_S)
@@ -103,7 +103,7 @@ class CheckpointSwap:
     def _try_switch(self, result: LoadResult, policy: Policy, path: str) -> LoadResult:
         try:
             self._switch(policy, path)
-        except Exception as error:  # the answer is due, whatever the node raises
+        except Exception as error:  # the caller needs an answer, whatever the node raises
             reason = str(error) or repr(error)
             return replace(result, policy=None, message=reason, problems=(reason,))
         return result

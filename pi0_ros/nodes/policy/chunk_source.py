@@ -1,6 +1,6 @@
-"""Publishes the policy's chunks, as its chunk strategy decides.
+"""Publishes the policy's chunks when and where its chunk strategy decides.
 
-Thread-safe: callbacks report and request, the inference thread delivers.
+It is thread-safe: callbacks report and request, and the inference thread delivers.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ class ChunkSource:
             node.declare_parameter(name, default, _described(description))
         self.source_id = f"{node.get_fully_qualified_name()}:{uuid.uuid4().hex[:8]}"
         self._lock = threading.Lock()
-        self._sequence = 0  # never restarts: the executor refuses one that goes back
+        self._sequence = 0  # it never restarts, because the executor refuses a lower one
         self._active = False
 
     def choice(self) -> StrategyChoice:
-        """The parameters. Raises PolicyError for a bad one."""
+        """The choice that the parameters make. Raises PolicyError for a bad one."""
         values = {name: self._node.get_parameter(name).value for name in option_defaults()}
         return choose(self._node.get_parameter("strategy").value, values)
 
     def continuing(self) -> RtcOptions | None:
-        """How chunks will be continued, if the backend can and the parameters do not forbid it."""
+        """How the strategy may continue chunks; None if the parameters exclude it."""
         choice, rtc = self.choice(), RealTimeChunking
         options: RtcOptions = choice.options_of(rtc)
         needs_it = not choice.name or strategies()[choice.name].needs_continuation
@@ -83,7 +83,7 @@ class ChunkSource:
         self._publisher = self._node.create_publisher(ActionChunk, "action_chunk", COMMAND_QOS)
 
     def listen(self, on_progress: Any) -> None:
-        """Follow ``executor_status`` from now on; ``on_progress()`` is called after each."""
+        """Subscribe to ``executor_status``; ``on_progress()`` is called after each message."""
 
         def on_status(message: Any) -> None:
             self._report(message)
@@ -92,7 +92,7 @@ class ChunkSource:
         self._node.create_subscription(ExecutorStatus, "executor_status", on_status, LATCHED_QOS)
 
     def check(self, policy: Policy) -> None:
-        """Raises PolicyError for a policy that cannot follow the strategy asked for."""
+        """Raises PolicyError for a policy that cannot follow the chosen strategy."""
         self.choice().make(self._timing, can_continue=policy.can_continue)
 
     @property
@@ -101,18 +101,18 @@ class ChunkSource:
         return self._active
 
     def start(self) -> None:
-        """Publish from now on; sequences continue, a running inference is dropped."""
+        """Publish from now on. Sequences continue; the result of a running inference is dropped."""
         with self._lock:
             self.strategy.restart()
             self._active = True
 
     def stop(self) -> None:
-        """Publish nothing more."""
+        """Stop publishing."""
         with self._lock:
             self._active = False
 
     def request(self, prompt: str, policy: Policy) -> InferenceRequest | None:
-        """How to infer now, or None while no chunk is due."""
+        """The request for the next inference, or None while no chunk is due."""
         with self._lock:
             return self.strategy.request(
                 self._now_ns(),
@@ -122,7 +122,7 @@ class ChunkSource:
             )
 
     def deliver(self, chunk: Chunk, observation: Observation, request: InferenceRequest) -> bool:
-        """Publish a chunk, unless it came too late; returns whether it was published."""
+        """Publish a chunk and return true; return false for one that came too late."""
         with self._lock:
             if not self._active:
                 return False

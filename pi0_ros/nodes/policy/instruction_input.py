@@ -74,13 +74,13 @@ class InstructionInput:
             self._give(prompt)
 
     def start(self) -> None:
-        """Publish from now on, beginning with what was given meanwhile and is still in force."""
+        """Publish from now on; first what was given while inactive, if it is still in force."""
         self._active = True
         if self._unpublished is not None and self._unpublished is self.current:
             self._publish(self._unpublished)
 
     def stop(self) -> None:
-        """Publish nothing more; instructions are still followed."""
+        """Stop publishing; instructions are still followed."""
         self._active = False
 
     def close(self) -> None:
@@ -114,8 +114,7 @@ class InstructionInput:
         now_ns = self._now_ns()
         if not instruction.stamp_ns:  # as `ros2 topic pub` sends it
             instruction = replace(instruction, stamp_ns=now_ns)
-        # A current one from the future is no measure: the clock was set back since.
-        if self.current and instruction.stamp_ns < self.current.stamp_ns <= now_ns:
+        if not instruction.supersedes(self.current, now_ns):
             self._node.get_logger().warning(
                 f"instruction {instruction.text!r} of {instruction.source.name.lower()} not"
                 " followed: it was given before the one in force; compare the machines' clocks"

@@ -1,7 +1,7 @@
-"""policy: observations in, action chunks out.
+"""The policy node: observations in, action chunks out.
 
-Inference runs in a thread of its own on the newest observation; callbacks only
-note what arrived. See docs/reference/policy.md.
+Inference runs in its own thread on the newest observation; callbacks only store what arrived. See
+docs/reference/policy.md.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from pi0_ros.policy.types import Observation
 from pi0_ros.policy.worker import Worker
 
 _LOG_AGAIN_S = 5.0
-# An inference that outlasts this keeps the process from ending in order.
+# Longest wait for a running inference, at a swap and at shutdown.
 _JOIN_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One inference: on what, and what it builds on."""
+    """One inference: the observation and the strategy's request."""
 
     observation: Observation
     request: InferenceRequest
@@ -64,9 +64,9 @@ class PolicyNode(ManagedNode):
         self._inferring = threading.Lock()  # held for an inference; _policy changes between two
 
     def load_policy(self, embodiment: Embodiment, checkpoint: str) -> Policy:
-        """The backend named by the parameters, loaded and warmed up, or an error why not.
+        """The backend that the parameters name, loaded and warmed up. Raises an error if it fails.
 
-        Also called from another thread, beside a policy that serves.
+        It is also called from another thread while a policy serves.
         """
         remote = self._remote.policy(embodiment, checkpoint)
         if remote is not None:
@@ -81,15 +81,15 @@ class PolicyNode(ManagedNode):
         return LocalPolicy(checkpoint, embodiment, options)
 
     def setup(self) -> None:
-        """Load the checkpoint; there is no fallback."""
+        """Load the checkpoint and create the topics; there is no fallback."""
         embodiment = embodiments.load(self.get_parameter("embodiment").value)
         self._embodiment = embodiment
         self.add_cleanup(self._remote.close)
-        self._source.choice()  # a bad one is said now, not after minutes of loading
+        self._source.choice()  # report a bad one now, not after minutes of loading
         self._policy = self.load_policy(embodiment, self.get_parameter("checkpoint").value)
         self._warn_if_untrained(self._policy)
-        # What torch brought along lives as long as the process: left out of garbage
-        # collection it delays neither an inference (0.1 s a time) nor the exit (0.5 s).
+        # Torch's objects live as long as the process. A garbage collection that visits them delays
+        # an inference by 0.1 s and the exit by 0.5 s.
         gc.collect()
         gc.freeze()
         self._reader = ObservationReader(embodiment, self._policy.image_size)
@@ -115,7 +115,7 @@ class PolicyNode(ManagedNode):
         self.add_cleanup(self.stop)
 
     def start(self) -> None:
-        """Begin to infer, on observations that arrive from now on; sequences go on."""
+        """Infer on observations that arrive from now on; sequence numbers continue."""
         self._newest = None
         self._source.start()
         self._instructions.start()
@@ -123,7 +123,7 @@ class PolicyNode(ManagedNode):
             self.get_logger().info("no prompt yet: set the parameter or publish on topic prompt")
 
     def stop(self) -> None:
-        """Publish nothing more; the result of an inference still running is dropped."""
+        """Stop publishing; the result of a running inference is dropped."""
         self._source.stop()
         self._instructions.stop()
 
@@ -145,7 +145,7 @@ class PolicyNode(ManagedNode):
         self._infer_if_due()
 
     def _infer_if_due(self) -> None:
-        """Hand the newest observation to the inference thread, once, when a chunk is due."""
+        """Give the newest observation to the inference thread, once, when a chunk is due."""
         observation, worker = self._newest, self._worker
         if not self._source.active or observation is None or worker.busy:
             return
@@ -157,17 +157,19 @@ class PolicyNode(ManagedNode):
             self._newest = None
 
     def _infer(self, job: _Job) -> None:
-        """Runs in the inference thread: one observation to one published chunk."""
+        """Compute and publish one chunk; runs in the inference thread."""
         try:
             with self._inferring:
                 policy = self._policy
                 if policy.checkpoint_id != job.request.checkpoint_id:
-                    return  # swapped since: the new policy must not continue a chunk of the old one
+                    return  # swapped: the new policy must not continue a chunk of the old one
                 chunk = policy.infer(job.observation, job.request.remaining)
                 if self._source.deliver(chunk, job.observation, job.request):
                     self._report.published(chunk)
-        except Exception as error:  # whatever a backend raises: the robot holds, we go on
-            if not self._source.active:  # on the way out, which ends the wait for a server
+        except (
+            Exception
+        ) as error:  # a backend may raise anything: the robot holds, the node continues
+            if not self._source.active:  # deactivated, which also ends the wait for a server
                 return
             self._report.failed(str(error))
             self.get_logger().error(
@@ -176,7 +178,7 @@ class PolicyNode(ManagedNode):
             )
 
     def _switch(self, policy: Policy, path: str) -> None:
-        """Runs in the service's thread: the next inference is this policy's."""
+        """Use this policy from the next inference on; runs in the service's thread."""
         if policy.image_size != self._policy.image_size:
             raise PolicyError(
                 f"checkpoint {policy.checkpoint_id} takes views of {policy.image_size} pixels and"
@@ -194,7 +196,7 @@ class PolicyNode(ManagedNode):
         if not policy.trained:
             self.get_logger().warning(
                 f"checkpoint {policy.checkpoint_id} is untrained: the robot will move,"
-                " and not do what the prompt says"
+                " but not as the prompt says"
             )
 
     def _read_diagnostics(self) -> Reading:

@@ -1,4 +1,4 @@
-"""The parameters by which a policy node is driven by a server, and the connection to it."""
+"""The parameters that name a remote policy server, and the connection to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pi0_ros.policy.errors import PolicyError
 if TYPE_CHECKING:
     from pi0_ros.policy.backends.remote import RemotePolicy
 
-#: A parameter would show the key to everyone on the graph.
+#: Not a parameter, because every node of the graph could read it.
 _KEY_VARIABLE = "PI0_API_KEY"
 
 
@@ -30,7 +30,7 @@ class RemoteSource:
             node.declare_parameter(name, default)
 
     def policy(self, embodiment: Embodiment, checkpoint: str) -> RemotePolicy | None:
-        """The policy of the server that is named, None where none is. Raises PolicyError."""
+        """The policy of the server in ``remote``; None if it is empty. Raises PolicyError."""
         url = self._node.get_parameter("remote").value
         if not url:
             return None
@@ -39,7 +39,7 @@ class RemoteSource:
                 f"remote is {url!r}: the checkpoint is the server's to choose; give no checkpoint"
                 f" here (it is {checkpoint!r}), or no remote"
             )
-        # Imported here: a policy that infers in its own process needs no websockets.
+        # Imported here, because a local policy needs no websockets.
         from pi0_ros.policy.backends.remote import RemotePolicy, RemotePolicyOptions
 
         options = RemotePolicyOptions(
@@ -52,13 +52,13 @@ class RemoteSource:
         return self._policy
 
     def values(self) -> dict[str, str]:
-        """For the diagnostics: what the server says about itself."""
+        """The server's metadata, for the diagnostics."""
         if self._policy is None:
             return {}
         return {f"server.{key}": str(value) for key, value in self._policy.metadata.items()}
 
     def close(self) -> None:
-        """End the connection, and with it an inference that waits for the server."""
+        """Close the connection, which also ends an inference that waits for the server."""
         if self._policy is not None:
             self._policy.close()
             self._policy = None

@@ -19,12 +19,13 @@ from rclpy.clock import Clock, ClockType
 from pi0_msgs.action import RecordEpisode
 from pi0_msgs.msg import RecorderStatus
 from pi0_ros import __version__, embodiment
+from pi0_ros.instruction import Instruction
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import LATCHED_QOS, ManagedNode, run
 from pi0_ros.nodes.recorder.services import RecorderServices, describe
 from pi0_ros.nodes.recorder.streams import RawStreams
-from pi0_ros.recording.episode_recording import RecordingPlan
+from pi0_ros.recording.episode_recording import EpisodeRecording, RecordingPlan
 from pi0_ros.recording.session import RecordingState, Session, prepare_directory
 from pi0_ros.recording.topics import EpisodeTopic, Role, episode_topics
 from pi0_ros.stamps import NS_PER_S
@@ -160,7 +161,6 @@ class Recorder(ManagedNode):
             ended = session.last[1] if session.last and recording is None else None
             status.episode_path = str(ended.path if ended else shown.folder)
             status.task = shown.info.task
-            status.instruction = shown.instruction
             status.bytes_written = shown.bytes_written
             status.received = list(shown.queue.received)
             status.lost = list(shown.queue.lost)
@@ -168,6 +168,7 @@ class Recorder(ManagedNode):
         else:
             zeros = [0] * len(streams.states)
             status.received, status.written, status.lost = zeros, zeros, zeros
+        status.instruction = _in_force(shown, streams.instruction.labelling)
         now_s = time.monotonic()
         ages = [state.age_s(now_s) for state in streams.states]
         status.topics = [state.topic.name for state in streams.states]
@@ -226,6 +227,15 @@ class Recorder(ManagedNode):
         if value < least:
             raise ValueError(f"{name} is {value}; give megabytes, at least {least}")
         return value * _MIB
+
+
+def _in_force(episode: EpisodeRecording | None, published: Instruction | None) -> str:
+    """The newer of the recorder's own instruction and the published one, as frames are labelled."""
+    if episode is None:
+        return "" if published is None else published.text
+    own = episode.instruction
+    newer = published is not None and published.stamp_ns > own.stamp_ns
+    return published.text if published is not None and newer else own.text
 
 
 def _software() -> dict[str, str]:

@@ -9,7 +9,6 @@ gave it, so that messages that never arrived are counted.
 
 from __future__ import annotations
 
-import importlib
 import math
 import threading
 import time
@@ -19,6 +18,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from pi0_ros.messages import message_class
+from pi0_ros.nodes.recorder.instruction_topic import NewestInstruction
 from pi0_ros.recording.episode_recording import EpisodeRecording
 from pi0_ros.recording.metadata import Offered
 from pi0_ros.recording.streams import StreamState
@@ -50,6 +51,7 @@ class RawStreams:
         self._clock = node.get_clock()
         self._on_sim_time = bool(node.get_parameter("use_sim_time").value)
         self.states = tuple(StreamState(t, node.resolve_topic_name(t.name)) for t in topics)
+        self.instruction = NewestInstruction(node)
         self._recording: EpisodeRecording | None = None
         self._lock = threading.Lock()
         self._sequence: list[int | None] = [None] * len(topics)
@@ -104,7 +106,7 @@ class RawStreams:
 
     def _subscribe(self, state: StreamState) -> Any:
         return self._node.create_subscription(
-            _message_type(state.topic.type), state.name, _unused, _wanted(state), raw=True
+            message_class(state.topic.type), state.name, _unused, _wanted(state), raw=True
         )
 
     def _run(self) -> None:
@@ -135,7 +137,8 @@ class RawStreams:
     def _receive(self, i: int, state: StreamState, data: bytes, info: dict[str, Any]) -> None:
         state.count += 1
         state.last_s = time.monotonic()
-        if subscription_is_latched(state):
+        newest = state.topic.role is not Role.INSTRUCTION or self.instruction.add(data)
+        if newest and subscription_is_latched(state):
             self._latched[i] = data
         recording = self._recording
         if recording is None:
@@ -175,11 +178,6 @@ def _offered(profile: QoSProfile) -> Offered:
         latched=profile.durability is DurabilityPolicy.TRANSIENT_LOCAL,
         depth=profile.depth or 10,
     )
-
-
-def _message_type(name: str) -> Any:
-    package, kind, short = name.split("/")
-    return getattr(importlib.import_module(f"{package}.{kind}"), short)
 
 
 def _unused(message: bytes) -> None:

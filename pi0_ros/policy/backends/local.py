@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from pi0_ros.checkpoint import Manifest, check_compatibility, load, load_manifest
+from pi0_ros.checkpoint import CheckpointManifest, check_compatibility, load, load_manifest
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.model import Inputs, Pi0, Pi0Small
 from pi0_ros.model.guidance import Continuation, Guidance, Inpainting, prefix_weights
@@ -95,8 +95,8 @@ class LocalPolicy:
         steps = self._options.num_steps
         if remaining is None:
             sampled = self._model.sample_actions(prefix, state, noise, steps)
-            if self._options.continuing is not None and _is_new_recording(prefix):
-                self._record_continuing(prefix, state, noise, observation)
+            if self._options.continuing is not None and _is_newly_captured(prefix):
+                self._capture_continuing(prefix, state, noise, observation)
         else:
             onward = self._continuation(remaining, observation)
             sampled = self._sampler.continue_actions(prefix, state, noise, onward, steps)
@@ -116,7 +116,7 @@ class LocalPolicy:
                 RemainingActions(actions=chunk.actions, delay=1, options=self._options.continuing),
             )
 
-    def _record_continuing(
+    def _capture_continuing(
         self, prefix: Context, state: torch.Tensor, noise: torch.Tensor, observation: Observation
     ) -> None:
         """Captures the graph of a continued chunk along with the first chunk of a prompt length.
@@ -193,12 +193,12 @@ def _network(model: Pi0 | Pi0Small) -> tuple[Network, tuple[torch.nn.Module, ...
     return sampler, (sampler.vision,)
 
 
-def _is_new_recording(prefix: Any) -> bool:
+def _is_newly_captured(prefix: Any) -> bool:
     """Whether this is the first observation of its shape on a GPU."""
-    return isinstance(prefix, Context) and prefix.recording is not None and prefix.replay == 1
+    return isinstance(prefix, Context) and prefix.graph is not None and prefix.replay == 1
 
 
-def _check_fit(manifest: Manifest, embodiment: Embodiment) -> None:
+def _check_fit(manifest: CheckpointManifest, embodiment: Embodiment) -> None:
     """Refuse a checkpoint of another robot before its weights are read, which takes a minute."""
     problems = check_compatibility(manifest, embodiment)
     if problems:

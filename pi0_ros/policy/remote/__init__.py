@@ -1,1 +1,1 @@
-"""The openpi websocket protocol, both ends of it."""
+"""The openpi websocket protocol: client and server."""

@@ -1,7 +1,7 @@
-"""One connection to an openpi server, made again when it is lost.
+"""One connection to an openpi server, which is reopened after it was lost.
 
-The connection lives in an event loop in a thread of its own, so that every wait, that of sending
-included, ends at the deadline, and so that pings are answered between requests.
+The connection runs in an event loop in its own thread. So every wait ends at the deadline, also
+while sending, and pings are answered between requests.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RemoteError(PolicyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteOptions:
-    """``timeout_s``: longest wait for connection and answer together; ``api_key`` "" sends none."""
+    """``timeout_s``: longest wait for connection plus answer; ``api_key`` "": none is sent."""
 
     url: str
     timeout_s: float = 10.0
@@ -55,11 +55,12 @@ class RemoteOptions:
 
 
 class RemoteClient:
-    """Sends observations, returns answers. One caller at a time; :meth:`close` from any thread.
+    """Sends observations and returns answers. Requests must not overlap; any thread may close.
 
-    After a failure the connection is dropped, so that a late answer is never taken for that to
-    the next request, and not tried again before a delay that doubles up to 5 s; requests in the
-    meantime fail at once. An answer that the caller accepts ends that: see :meth:`accept`.
+    After a failure the connection is dropped, so that a late answer is never mistaken for the
+    answer to the next request. The client reconnects after a delay, and requests before that fail
+    at once. The delay doubles with each failure, up to 5 s, until the caller accepts an answer
+    (:meth:`accept`).
     """
 
     def __init__(self, options: RemoteOptions, clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,14 +71,14 @@ class RemoteClient:
         self._problem = ""
         self._connection: ClientConnection | None = None
         self.metadata: dict[str, Any] = {}
-        self._lock = threading.Lock()  # nothing is handed to the loop after its end is
+        self._lock = threading.Lock()  # after the order to end, the loop gets no more work
         self._closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
         self._thread.start()
 
     def request(self, message: dict[str, Any]) -> Any:
-        """The answer to one message. Raises :class:`RemoteError` saying what happened."""
+        """Send one message and return the answer. Raises :class:`RemoteError` with the cause."""
         self._refuse_while_waiting()
         data = pack(message)
         try:
@@ -96,11 +97,11 @@ class RemoteClient:
             raise self.fail(str(error)) from error
 
     def accept(self) -> None:
-        """The latest answer was good: after the next failure try again soon."""
+        """Confirm the latest answer: after the next failure, the delay starts short again."""
         self._delay_s = 0.0
 
     def fail(self, reason: str) -> RemoteError:
-        """Drop the connection, wait longer before the next one; returns the error to raise."""
+        """Drop the connection and double the delay; returns the error to raise."""
         with self._lock:
             if not self._closed:
                 self._loop.call_soon_threadsafe(self._drop)
@@ -110,7 +111,7 @@ class RemoteClient:
         return RemoteError(self._problem)
 
     def close(self) -> None:
-        """Give up what is under way and end the connection; returns within about a second."""
+        """Cancel a running request and close the connection; returns within about a second."""
         with self._lock:
             if self._closed:
                 return
@@ -121,14 +122,14 @@ class RemoteClient:
             self._loop.close()
 
     def _refuse_while_waiting(self) -> None:
-        left_s = self._retry_at_s - self._clock()
-        if self._delay_s > 0.0 and left_s > 0.0:
-            raise RemoteError(f"{self._problem}; next attempt in {left_s:.1f} s")
+        wait_s = self._retry_at_s - self._clock()
+        if self._delay_s > 0.0 and wait_s > 0.0:
+            raise RemoteError(f"{self._problem}; next attempt in {wait_s:.1f} s")
 
     def _run(
         self, work: Callable[[bytes], Coroutine[Any, Any, bytes | str]], data: bytes
     ) -> bytes | str:
-        """Run in the loop's thread and wait; the loop ends it, twice the time is for a bug."""
+        """Run in the loop's thread and wait. The loop keeps the deadline; twice that is a bug."""
         timeout_s = self._options.timeout_s
         with self._lock:
             if self._closed:
@@ -142,10 +143,10 @@ class RemoteClient:
         if connection is None or connection.state is not State.OPEN:
             connection = await self._connect()
         answer = asyncio.ensure_future(connection.recv())
-        await asyncio.sleep(0)  # lets it take a frame that is there before anything was asked
+        await asyncio.sleep(0)  # a frame that arrived before the request is received here
         if answer.done():
             answer.result()
-            raise ProtocolError("sent a frame that nobody asked for")
+            raise ProtocolError("sent a frame without a request")
         _, reply = await asyncio.gather(connection.send(data), answer)
         return reply
 
@@ -167,7 +168,7 @@ class RemoteClient:
         return connection
 
     def _drop(self) -> None:
-        """In the loop's thread: end the connection without waiting for the other side."""
+        """Close the connection without waiting for the server; runs in the loop's thread."""
         if self._connection is not None:
             self._connection.transport.abort()
             self._connection = None
@@ -220,7 +221,7 @@ def _reason(error: Exception) -> str:
 
 
 def _message_of(text: str) -> str:
-    """What a traceback says: its last line; of another text the first."""
+    """The last line of a traceback, or the first line of another text."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["(empty text)"]
     line = lines[-1] if lines[0].startswith(_TRACEBACK) else lines[0]
     return line[:_LONGEST_REASON]

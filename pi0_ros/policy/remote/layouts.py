@@ -1,4 +1,4 @@
-"""Where the parts of an observation stand in the message that openpi calls `obs`.
+"""The layouts of an observation in the message that openpi calls `obs`.
 
 The names are those of openpi's robot input transforms (``aloha_policy``, ``droid_policy`` and its
 UR5 example). :class:`WireFormat` writes and reads them for one embodiment.
@@ -24,19 +24,19 @@ _BASE, _LEFT_WRIST, _ = CAMERA_SLOTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlatLayout:
-    """Everything at the top level: the state in pieces of fixed width, one key per camera slot."""
+    """All keys at the top level: state parts of fixed width, and one key per camera slot."""
 
     state: tuple[tuple[str, int], ...]
     views: Mapping[str, str]
 
     def fits(self, embodiment: Embodiment) -> bool:
-        """Whether it carries the embodiment's cameras and as many state dimensions."""
+        """Whether it has the embodiment's cameras and its number of state dimensions."""
         slots = {camera.slot for camera in embodiment.cameras}
         width = sum(count for _, count in self.state)
         return slots == set(self.views) and width == len(embodiment.state)
 
 
-#: The layout that fits every embodiment: ``state`` and ``images`` by camera name, as ALOHA's.
+#: The layout that fits every embodiment: ``state``, and ``images`` by camera name, as ALOHA has.
 NESTED = "images"
 #: Layouts of single arms with one camera on the table and one on the wrist.
 FLAT_LAYOUTS: Mapping[str, FlatLayout] = {
@@ -52,12 +52,12 @@ FLAT_LAYOUTS: Mapping[str, FlatLayout] = {
         views={_BASE: "base_rgb", _LEFT_WRIST: "wrist_rgb"},
     ),
 }
-#: Cameras that openpi's ALOHA clients may send and its policies do not look at.
+#: Cameras that openpi's ALOHA clients may send and its policies ignore.
 _UNUSED_CAMERAS = frozenset({"cam_low"})
 
 
 class WireFormat:
-    """Observations of one embodiment, to and from the wire."""
+    """Converts observations of one embodiment to messages, and back."""
 
     def __init__(self, embodiment: Embodiment) -> None:
         self._embodiment = embodiment
@@ -82,7 +82,7 @@ class WireFormat:
         views = dict(zip(self._cameras, observation.images, strict=True))
         message: dict[str, Any] = {"prompt": observation.prompt}
         if layout == NESTED:
-            # openpi's ALOHA transform takes channels first, and only that.
+            # openpi's ALOHA transform only accepts channels first.
             images = {self._cameras[s]: view.transpose(2, 0, 1) for s, view in views.items()}
             return message | {"state": state, "images": images}
         flat, start = self._flat[layout], 0
@@ -193,7 +193,7 @@ def _square(key: str, view: Any, size: int) -> NDArray[np.uint8]:
 
 
 def _eight_bits(key: str, image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Whole numbers from uint8, or floats in [0, 1] cut to them as openpi does."""
+    """The image as uint8; floats in [0, 1] are scaled and truncated, as openpi does."""
     if image.dtype == np.uint8:
         return image
     if image.dtype.kind != "f" or not (image.min() >= 0.0 and image.max() <= 1.0):

@@ -3,7 +3,7 @@
 Two map extensions, their marker keys as *bin*:
 ``{b"__ndarray__": true, b"data": bytes, b"dtype": "<f4", b"shape": [2, 3]}`` and
 ``{b"__npgeneric__": true, b"data": value, b"dtype": "<f4"}``. ``np.float64`` and ``np.str_`` are
-Python numbers and strings to msgpack and travel as such. Source: openpi_client.msgpack_numpy.
+Python numbers and strings to msgpack and are sent as such. Source: openpi_client.msgpack_numpy.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from pi0_ros.policy.errors import PolicyError
 
-#: Kinds of dtype that do not travel: structured, Python object, complex.
+#: Kinds of dtype that are not sent: structured, Python object, complex.
 _REFUSED_KINDS = frozenset("VOc")
 
 
 class ProtocolError(PolicyError):
-    """Bytes or values that are not of the protocol."""
+    """Bytes or values that do not belong to the protocol."""
 
 
 def pack(value: Any) -> bytes:
@@ -38,7 +38,7 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(data: bytes) -> Any:
-    """The value of :func:`pack`'s bytes; arrays in it are read-only views of ``data``.
+    """The value in bytes from :func:`pack`; its arrays are read-only views of ``data``.
 
     Raises :class:`ProtocolError` for bytes that are not exactly one such value.
     """
@@ -46,7 +46,7 @@ def unpack(data: bytes) -> Any:
         return msgpack.unpackb(data, object_hook=_from_map)
     except ProtocolError:
         raise
-    # What msgpack raises on garbage depends on the byte it stumbles over.
+    # The exception that msgpack raises depends on the invalid byte.
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:
         raise ProtocolError(
             f"{len(data)} bytes are not a msgpack message: {error or type(error).__name__}"
@@ -94,7 +94,7 @@ def _dtype(fields: dict[Any, Any]) -> np.dtype[Any]:
         dtype = np.dtype(name) if isinstance(name, str) else None
     except (TypeError, ValueError, SyntaxError):
         dtype = None
-    # One of no width, as "<U0", would make any shape fit no bytes.
+    # With a dtype of width 0, such as "<U0", every shape would fit zero bytes.
     if dtype is None or dtype.kind in _REFUSED_KINDS or dtype.itemsize == 0:
         raise ProtocolError(f"an array has the dtype {name!r}, which is not part of the protocol")
     return dtype

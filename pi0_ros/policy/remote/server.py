@@ -1,7 +1,7 @@
-"""A policy behind the openpi websocket protocol, for any openpi client.
+"""A server that offers a policy to any openpi client, by the openpi websocket protocol.
 
-The event loop only moves bytes and answers ``/healthz``: decoding and inference run in one worker
-thread, one request after the other, whichever connection it came by.
+The event loop only moves bytes and answers ``/healthz``. One worker thread decodes and infers, one
+request after the other, for all connections.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pi0_ros.policy.policy import Policy
 from pi0_ros.policy.remote.layouts import WireFormat
 from pi0_ros.policy.remote.protocol import ProtocolError, pack, unpack
 
-#: Stages of a chunk that are the network's own.
+#: Stages of a chunk in which the network runs.
 _MODEL_STAGES = frozenset({"vision", "prefix", "denoise"})
 _CLOSE_TIMEOUT_S = 2.0
 _logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """``port`` 0 takes a free one; ``api_key`` "" lets everyone in; ``prompt`` is for clients
+    """``port`` 0 takes a free port. ``api_key`` "" admits every client. ``prompt`` is for clients
     that send none.
     """
 
@@ -47,7 +47,7 @@ class ServerOptions:
 
 
 class PolicyServer:
-    """Serves one policy of one embodiment. The coroutines belong to one event loop."""
+    """Serves one policy for one embodiment. Use its coroutines in one event loop."""
 
     def __init__(self, policy: Policy, embodiment: Embodiment, options: ServerOptions) -> None:
         self._policy = policy
@@ -59,7 +59,7 @@ class PolicyServer:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a client is told first; openpi clients look for ``reset_pose`` only."""
+        """The first message to a client; openpi clients only read ``reset_pose``."""
         rates = self._embodiment.rates
         return {
             "embodiment": self._embodiment.name,
@@ -73,7 +73,7 @@ class PolicyServer:
         }
 
     async def start(self) -> int:
-        """Listen; returns the port. Raises :class:`PolicyError` where that cannot be had."""
+        """Listen and return the port. Raises :class:`PolicyError` if the address is not free."""
         host, port = self._options.host, self._options.port
         try:
             self._server = await serve(
@@ -93,7 +93,7 @@ class PolicyServer:
         return bound
 
     async def close(self) -> None:
-        """Close every connection; an inference that is running ends without being sent."""
+        """Close every connection; the result of a running inference is not sent."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -101,7 +101,7 @@ class PolicyServer:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer a health check or a wrong key; None goes on to the websocket handshake."""
+        """Answer a health check or a wrong key; None lets the websocket handshake continue."""
         if request.path == "/healthz":
             return connection.respond(HTTPStatus.OK, "OK\n")
         key = self._options.api_key
@@ -114,7 +114,7 @@ class PolicyServer:
         return None
 
     async def _converse(self, connection: ServerConnection) -> None:
-        """One client, from its metadata to its last answer."""
+        """Serve one client, from its metadata to its last answer."""
         client = connection.remote_address
         _logger.info("%s connected", client)
         try:
@@ -122,7 +122,7 @@ class PolicyServer:
             await self._answer_requests(connection)
         except ConnectionClosed:
             _logger.info("%s disconnected", client)
-        except Exception as error:  # the protocol: every error is sent and ends the connection
+        except Exception as error:  # the protocol requires to send every error and to close
             _logger.exception("%s: request failed", client)
             with contextlib.suppress(ConnectionClosed):
                 await connection.send("".join(traceback.format_exception(error)))
@@ -141,7 +141,7 @@ class PolicyServer:
             total_ms = 1e3 * (time.perf_counter() - began_s)
 
     def _answer(self, request: bytes | str, previous_total_ms: float | None) -> bytes:
-        """Runs in the worker thread: one request to the bytes of its answer."""
+        """Compute the answer to one request; runs in the worker thread."""
         if isinstance(request, str):
             raise ProtocolError("a text frame came; observations are binary msgpack frames")
         began_s = time.perf_counter()

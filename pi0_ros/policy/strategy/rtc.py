@@ -93,7 +93,7 @@ class RealTimeChunking(Strategy):
             return "the prompt or the checkpoint changed"
         rows_remaining = self._timing.horizon - plain.steps
         if rows_remaining == 0 or self.delay > rows_remaining:
-            return "the delay exceeds what is left of the chunk"
+            return "the delay exceeds the remaining steps of the chunk"
         return None
 
     def _place(

@@ -1,4 +1,4 @@
-"""The scripted demonstrator, in the simulation and within the robot's limits."""
+"""The scripted expert, in the simulation and within the robot's limits."""
 
 from __future__ import annotations
 

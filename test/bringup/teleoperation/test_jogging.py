@@ -1,4 +1,4 @@
-"""Jogging joints, end_effectors and a base."""
+"""Jogging joints, end effectors and a base."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def engaged(
 
 
 def start(robot: Embodiment) -> NDArray[np.float64]:
-    """The home pose with a bent wrist: a straight one is slow to turn the end_effector."""
+    """The home pose with a bent wrist: with a straight one the end effector turns slowly."""
     pose = robot.home
     if "left_wrist_angle" in robot.action_names:
         pose[robot.action_names.index("left_wrist_angle")] = 0.9

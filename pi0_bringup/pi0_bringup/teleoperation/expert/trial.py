@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pi0_bringup.simulation.scene import Scene
 from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
 from pi0_bringup.teleoperation.expert.waypoints import Variation
@@ -41,7 +42,7 @@ class TransferTrial:
     def __init__(self, robot: Embodiment, variation: Variation | None = None) -> None:
         self._robot = robot
         self._variation = variation
-        self._scene = TransferCube(robot)
+        self._scene: Scene = TransferCube(robot)
         self._expert = TransferExpert(self._scene.model, robot)
         self._period_ns = round(NS_PER_S / robot.rates.control_hz)
 
@@ -55,7 +56,7 @@ class TransferTrial:
         self._executor = Executor(self._robot, Tuning())
         for _ in range(self._ticks(SETTLE_S)):
             self._tick()
-        cube = self._scene.cube_pose[:3]
+        cube = self._scene.object_poses()["cube"][:3]
         motion = self._expert.plan(cube, self._scene.measured_action(), seed, self._variation)
         rewards, errors = self._demonstrate(motion)
         best, full = max(rewards), self._scene.task.max_reward

@@ -5,13 +5,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pi0_ros.model.inference import drop
+from pi0_ros.model.inference import drop_padding
 
 
 def layout(cameras: list[list[int]], words: list[list[int]], *, multiple: int = 1):
     """Zero stands for an invalid word; two tokens a view."""
     tokens = torch.tensor(words)
-    return drop(torch.tensor(cameras).bool(), tokens, tokens > 0, view_tokens=2, multiple=multiple)
+    return drop_padding(
+        torch.tensor(cameras).bool(), tokens, tokens > 0, view_tokens=2, multiple=multiple
+    )
 
 
 def test_one_sample_keeps_its_cameras_and_words_and_nothing_else() -> None:

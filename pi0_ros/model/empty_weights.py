@@ -29,7 +29,7 @@ class _Uninitialised(TorchFunctionMode):
 
 
 @contextmanager
-def blank() -> Iterator[None]:
+def init_empty_weights() -> Iterator[None]:
     """Modules created inside are on the meta device and are not initialised.
 
     On that device, the initialiser of an embedding would import torch's compiler, which takes

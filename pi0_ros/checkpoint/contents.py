@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-from pi0_ros.checkpoint.manifest import Manifest, RobotTransformKind, Statistics
+from pi0_ros.checkpoint.manifest import CheckpointManifest, RobotTransformKind, Statistics
 from pi0_ros.checkpoint.tensors import LazyTensor
 from pi0_ros.model import Pi0Config
 
@@ -24,7 +24,7 @@ class Layout(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundStatistics:
+class StoredStatistics:
     """Normalisation as stored; widths are not yet checked against a robot.
 
     ``quantile`` maps two bounds, which may also be minimum and maximum or other quantiles.
@@ -40,7 +40,7 @@ class FoundStatistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class CheckpointContents:
     """The contents of a checkpoint folder.
 
     ``root`` is the folder that holds the weights' companions; ``tensors`` are under our
@@ -59,7 +59,7 @@ class Found:
     tensors: Mapping[str, LazyTensor]
     stored: int
     tied: bool = False
-    statistics: FoundStatistics | None = None
+    statistics: StoredStatistics | None = None
     no_statistics_because: str = ""
     assets: tuple[str, ...] = ()
     horizon: int | None = None
@@ -70,7 +70,7 @@ class Found:
     tokenizer: Path | None = None
     robot_transform: RobotTransformKind | None = None
     state_in_prompt: bool | None = None
-    manifest: Manifest | None = None
+    manifest: CheckpointManifest | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
     @property

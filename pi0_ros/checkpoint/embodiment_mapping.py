@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pi0_ros.checkpoint.contents import CheckpointContents, StoredStatistics
 from pi0_ros.checkpoint.errors import CheckpointError
-from pi0_ros.checkpoint.found import Found, FoundStatistics
 from pi0_ros.checkpoint.manifest import Normalisation, Statistics
 from pi0_ros.embodiment.packing import action_slots, state_slots
 from pi0_ros.embodiment.types import CAMERA_SLOTS, Embodiment
@@ -15,7 +15,7 @@ from pi0_ros.embodiment.types import CAMERA_SLOTS, Embodiment
 GRIPPER = "gripper"
 
 
-def normalisation(found: FoundStatistics, embodiment: Embodiment, width: int) -> Normalisation:
+def normalisation(stored: StoredStatistics, embodiment: Embodiment, width: int) -> Normalisation:
     """Statistics at robot width, in embodiment order.
 
     Lists as wide as the robot are taken as they are; lists as wide as the model
@@ -23,15 +23,20 @@ def normalisation(found: FoundStatistics, embodiment: Embodiment, width: int) ->
     other width: those belong to another robot.
     """
     return Normalisation(
-        kind=found.kind,
-        eps=found.eps,
-        inverse_eps=found.inverse_eps,
+        kind=stored.kind,
+        eps=stored.eps,
+        inverse_eps=stored.inverse_eps,
         state=_at_robot_width(
-            found.state, found, "state", state_slots(embodiment, width).tolist(), width, embodiment
+            stored.state,
+            stored,
+            "state",
+            state_slots(embodiment, width).tolist(),
+            width,
+            embodiment,
         ),
         actions=_at_robot_width(
-            found.actions,
-            found,
+            stored.actions,
+            stored,
             "actions",
             action_slots(embodiment, width).tolist(),
             width,
@@ -40,13 +45,15 @@ def normalisation(found: FoundStatistics, embodiment: Embodiment, width: int) ->
     )
 
 
-def name_problems(found: Found, embodiment: Embodiment, *, same_order: bool) -> list[str]:
+def name_problems(
+    contents: CheckpointContents, embodiment: Embodiment, *, same_order: bool
+) -> list[str]:
     """How the checkpoint's action names differ from the robot's.
 
     Case and a trailing ``.pos`` are ignored. ``same_order`` accepts other names for the
     same dimensions, but not another number of them.
     """
-    theirs, ours = found.action_names, embodiment.action_names
+    theirs, ours = contents.action_names, embodiment.action_names
     if not theirs:
         return []
     if len(theirs) != len(ours):
@@ -64,28 +71,30 @@ def name_problems(found: Found, embodiment: Embodiment, *, same_order: bool) -> 
     ][:1]
 
 
-def camera_problems(found: Found, embodiment: Embodiment) -> list[str]:
+def camera_problems(contents: CheckpointContents, embodiment: Embodiment) -> list[str]:
     """Cameras that only the robot or only the checkpoint has."""
     present = _present(embodiment)
-    if not found.cameras:
+    if not contents.cameras:
         return []
-    if set(found.cameras) <= set(CAMERA_SLOTS):
+    if set(contents.cameras) <= set(CAMERA_SLOTS):
         # Base checkpoints list every slot; a robot may fill fewer.
-        extra = [slot for slot in present if slot not in found.cameras]
+        extra = [slot for slot in present if slot not in contents.cameras]
         if extra:
             return [
                 f"{embodiment.name} has camera {', '.join(extra)}, which the checkpoint never saw "
-                f"(it saw {', '.join(found.cameras)}): use another checkpoint"
+                f"(it saw {', '.join(contents.cameras)}): use another checkpoint"
             ]
-    elif len(found.cameras) != len(present):
+    elif len(contents.cameras) != len(present):
         return [
-            f"the checkpoint saw {len(found.cameras)} cameras ({', '.join(found.cameras)}) and "
-            f"{embodiment.name} has {len(present)}: use a checkpoint for {embodiment.name}"
+            f"the checkpoint saw {len(contents.cameras)} cameras ({', '.join(contents.cameras)}) "
+            f"and {embodiment.name} has {len(present)}: use a checkpoint for {embodiment.name}"
         ]
     return []
 
 
-def delta_mask(found: Found, embodiment: Embodiment, given: bool | None) -> tuple[bool, ...]:
+def delta_mask(
+    contents: CheckpointContents, embodiment: Embodiment, given: bool | None
+) -> tuple[bool, ...]:
     """Which actions are relative to the state: as ``given``, else as the files say.
 
     ``given`` true means all but grippers and velocities. Raises :class:`CheckpointError`
@@ -95,27 +104,27 @@ def delta_mask(found: Found, embodiment: Embodiment, given: bool | None) -> tupl
         return tuple(
             given and a.state is not None and GRIPPER not in a.name for a in embodiment.action
         )
-    if not found.relative_actions:
+    if not contents.relative_actions:
         return (False,) * len(embodiment.action)
-    names = found.action_names or embodiment.action_names
-    mask = tuple(not any(word in name for word in found.absolute_words) for name in names)
+    names = contents.action_names or embodiment.action_names
+    mask = tuple(not any(word in name for word in contents.absolute_words) for name in names)
     for action, relative in zip(embodiment.action, mask, strict=True):
         if relative and action.state is None:
             raise CheckpointError(
-                f"{found.root}: action {action.name} is relative to the state and "
+                f"{contents.root}: action {action.name} is relative to the state and "
                 f"{embodiment.name} measures none of it: give --delta to leave such actions "
                 "absolute, or --no-delta"
             )
     return mask
 
 
-def used_cameras(found: Found, embodiment: Embodiment) -> tuple[str, ...]:
+def used_cameras(contents: CheckpointContents, embodiment: Embodiment) -> tuple[str, ...]:
     """The robot's slots in the order of the network's training, since tokens have positions.
 
     Cameras whose names are not the slots' are taken in slot order.
     """
     present = _present(embodiment)
-    return tuple(sorted(present, key=prefix_order(found.cameras).index))
+    return tuple(sorted(present, key=prefix_order(contents.cameras).index))
 
 
 def prefix_order(cameras: Sequence[str]) -> tuple[str, ...]:
@@ -132,7 +141,7 @@ def _present(embodiment: Embodiment) -> list[str]:
 
 def _at_robot_width(
     statistics: Statistics | None,
-    found: FoundStatistics,
+    stored: StoredStatistics,
     what: str,
     slots: list[int],
     width: int,
@@ -148,14 +157,14 @@ def _at_robot_width(
         if len(values) == width:
             return tuple(values[slot] for slot in slots)
         raise CheckpointError(
-            f"{found.source}: {what}.{key} has {len(values)} values, {embodiment.name} has "
+            f"{stored.source}: {what}.{key} has {len(values)} values, {embodiment.name} has "
             f"{len(slots)} {what} dimensions and the model is {width} wide: these statistics "
             "belong to another robot; choose with --asset or give --stats"
         )
 
     mean, std = cut("mean", statistics.mean), cut("std", statistics.std)
     if mean is None or std is None:
-        raise CheckpointError(f"{found.source}: {what}.mean or {what}.std is missing")
+        raise CheckpointError(f"{stored.source}: {what}.mean or {what}.std is missing")
     q01, q99 = cut("q01", statistics.q01), cut("q99", statistics.q99)
     return Statistics(mean=mean, std=std, q01=q01, q99=q99)
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn.functional import linear, silu
 
 from pi0_ros.model.inference.arithmetic import Arithmetic
-from pi0_ros.model.inference.dropping import Layout
-from pi0_ros.model.inference.memory import Memory, open_room
+from pi0_ros.model.inference.kv_cache import KVCache, allocate_layer
 from pi0_ros.model.inference.packing import (
     LayerNorms,
     Modulation,
@@ -23,11 +22,12 @@ from pi0_ros.model.inference.packing import (
     attend_all,
     rotary_angles,
 )
-from pi0_ros.model.inference.schedule import Schedule, Step
+from pi0_ros.model.inference.padding import PrefixLayout
+from pi0_ros.model.inference.schedule import DenoiseStep, Schedule
 from pi0_ros.model.pi0 import Pi0
 
 
-class Passes:
+class ForwardPasses:
     """The passes of an observation and of the denoising steps through ``model``.
 
     ``packed``: its parameters are packed in place; ``hooks``: those on the vision tower run.
@@ -48,31 +48,31 @@ class Passes:
 
     def prefix(
         self,
-        layout: Layout,
+        layout: PrefixLayout,
         images: Tensor,
         text: Tensor,
         positions: Tensor,
         suffix_positions: Tensor,
         bias: Tensor | None = None,
-    ) -> Memory:
+    ) -> KVCache:
         """Keys and values of the prefix. ``layout`` may matter only through its bucket."""
         x = torch.cat((self._look(layout, images), text), dim=1)
         head_dim, suffix = self.config.backbone.head_dim, self.config.suffix_tokens
         angles = rotary_angles(positions, head_dim)
         hidden = None if bias is None else bias[..., :-suffix]
         norms = self.backbone.norms or []
-        rooms = tuple(open_room(layer, x, suffix) for layer in self.backbone.layers)
+        layers = tuple(allocate_layer(layer, x, suffix) for layer in self.backbone.layers)
         normed, last = norms[0][0](x), len(norms) - 1
         for depth, (layer, pair) in enumerate(zip(self.backbone.layers, norms, strict=True)):
             if depth == last or not x.shape[1]:
-                layer.remember(normed, angles, rooms[depth])
+                layer.store_keys_values(normed, angles, layers[depth])
                 continue
-            q, k, v = layer.queries_beside(normed, angles, rooms[depth], start=0)
+            q, k, v = layer.project_and_cache(normed, angles, layers[depth], start=0)
             attended = attend_all(q, k, v, hidden)
             x, normed = layer.finish(x, attended, pair, following=norms[depth + 1][0])
-        return Memory(rooms=rooms, bias=bias, angles=rotary_angles(suffix_positions, head_dim))
+        return KVCache(layers=layers, bias=bias, angles=rotary_angles(suffix_positions, head_dim))
 
-    def _look(self, layout: Layout, images: Tensor) -> Tensor:
+    def _look(self, layout: PrefixLayout, images: Tensor) -> Tensor:
         """Tokens (B, V' * T, W) of the views; zeros where only another sample has the view."""
         batch, views = layout.present.shape
         if not len(images):
@@ -86,22 +86,24 @@ class Passes:
             seen = spread
         return seen.reshape(batch, -1, seen.shape[-1])
 
-    def denoise(self, memory: Memory, schedule: Schedule, state: Tensor, noise: Tensor) -> Tensor:
-        """Euler from noise to actions; writes the suffix's keys and values into the memory."""
-        self.remember_state(memory, state)
+    def denoise(self, cache: KVCache, schedule: Schedule, state: Tensor, noise: Tensor) -> Tensor:
+        """Euler from noise to actions; writes the suffix's keys and values into the cache."""
+        self.cache_state_token(cache, state)
         x = noise
         for step in schedule.steps:
-            x = x + step.delta * self.velocity(memory, schedule, step, x)
+            x = x + step.delta * self.velocity(cache, schedule, step, x)
         return x
 
-    def remember_state(self, memory: Memory, state: Tensor) -> None:
+    def cache_state_token(self, cache: KVCache, state: Tensor) -> None:
         """Stores keys and values of π0's state token, which do not depend on the time."""
         if self.config.pi05:
             return
         x = self._model.state_proj(state)[:, None].to(self.expert.dtype)
-        self._suffix_layers(memory, x, self.expert.norms or [], final=None, first=0)
+        self._suffix_layers(cache, x, self.expert.norms or [], final=None, first=0)
 
-    def velocity(self, memory: Memory, schedule: Schedule, step: Step, actions: Tensor) -> Tensor:
+    def velocity(
+        self, cache: KVCache, schedule: Schedule, step: DenoiseStep, actions: Tensor
+    ) -> Tensor:
         """Velocity (B, H, D) at actions (B, H, D) and the time of ``step``."""
         model = self._model
         if step.time_bias is None or schedule.action_weight is None:
@@ -111,14 +113,14 @@ class Passes:
             x = model.action_time_mlp_out(silu(mixed))
         first = self.config.suffix_tokens - self.config.action_horizon
         x = x.to(self.expert.dtype)
-        x = self._suffix_layers(memory, x, step.norms, final=step.final, first=first)
+        x = self._suffix_layers(cache, x, step.norms, final=step.final, first=first)
         weight = model.action_out_proj.weight
         velocity: Tensor = model.action_out_proj(x.to(weight.dtype))
         return velocity
 
     def _suffix_layers(
         self,
-        memory: Memory,
+        cache: KVCache,
         x: Tensor,
         norms: Sequence[LayerNorms],
         *,
@@ -130,15 +132,15 @@ class Passes:
         Returns them normed by ``final``. Without ``final``, only their keys and values are
         needed, so the rest of the last layer is left out.
         """
-        start = memory.rooms[0].shape[1] - self.config.suffix_tokens + first
-        cos, sin = (t[:, first : first + x.shape[1]] for t in memory.angles)
-        bias = None if memory.bias is None else memory.bias[..., : start + x.shape[1]]
+        start = cache.layers[0].shape[1] - self.config.suffix_tokens + first
+        cos, sin = (t[:, first : first + x.shape[1]] for t in cache.angles)
+        bias = None if cache.bias is None else cache.bias[..., : start + x.shape[1]]
         following = [pair[0] for pair in norms[1:]] + [final]
         normed = norms[0][0](x)
-        for layer, pair, room, after in zip(
-            self.expert.layers, norms, memory.rooms, following, strict=True
+        for layer, pair, layer_cache, after in zip(
+            self.expert.layers, norms, cache.layers, following, strict=True
         ):
-            q, k, v = layer.queries_beside(normed, (cos, sin), room, start=start)
+            q, k, v = layer.project_and_cache(normed, (cos, sin), layer_cache, start=start)
             if after is not None:
                 x, normed = layer.finish(x, attend_all(q, k, v, bias), pair, following=after)
         return normed

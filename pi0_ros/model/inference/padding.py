@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class PrefixLayout:
     """The kept part of a batch, on the host. P' = len(views) * T + text tokens.
 
     ``views``: slots that at least one sample has; ``present`` (B, V'): which sample has which;
@@ -53,9 +53,9 @@ class Layout:
         return row.to(device), column.to(device)
 
 
-def drop(
+def drop_padding(
     image_mask: Tensor, tokens: Tensor, token_mask: Tensor, *, view_tokens: int, multiple: int
-) -> Layout:
+) -> PrefixLayout:
     """Removes cameras that no sample has, and prompt padding beyond the longest prompt.
 
     image_mask (B, V), tokens and token_mask (B, L). The text is rounded up to a
@@ -76,7 +76,7 @@ def drop(
     valid = torch.cat(
         (present.repeat_interleave(view_tokens, dim=1), spoken.reshape(len(words), length)), dim=1
     )
-    return Layout(
+    return PrefixLayout(
         views=views,
         present=present,
         tokens=tuple((*row, *[0] * (length - len(row))) for row in words),
