@@ -1,4 +1,4 @@
-"""Chunks and humans in, limited setpoints out: the drivers, the limits, the stop, the states."""
+"""From chunks and teleoperation commands to limited setpoints, without ROS."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from pi0_ros.embodiment import Embodiment
 class CommandedMotion:
     """Commanded position and velocity (A,) of the robot, advanced one tick at a time.
 
-    It begins at a measured position and velocity, so that a moving robot is slowed down and not
-    stopped dead. ``publish`` says per controller whether the command is sent.
+    It begins at a measured position and velocity, so that a moving robot brakes within its limits.
+    ``publish`` says per controller whether the command is sent.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class CommandedMotion:
             return None
         try:
             reason = self._veto(_read_only(self.position), _read_only(self.velocity))
-        except Exception as error:  # foreign code: a setpoint that it cannot judge is not sent
+        except Exception as error:  # code of the user: if it fails, the setpoint is not sent
             return f"the veto failed: {error!r}"
         return f"vetoed: {reason}" if reason else None
 

@@ -1,8 +1,8 @@
-"""What can drive the robot: a chunk, a human, the way home. One at a time.
+"""The drivers of the robot: a chunk and the move to the home pose. One drives at a time.
 
-A driver says where to be at each tick, as a motion (3, A): position, velocity, acceleration.
-The limits, the veto and the stop are not its business. Teleoperation has a module of its
-own, :mod:`pi0_ros.control.teleop_driver`.
+A driver gives the setpoint of each tick as a motion (3, A): position, velocity, acceleration.
+It does not apply the limits, the veto and the stop. The driver of teleoperation is in
+:mod:`pi0_ros.control.teleop_driver`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pi0_ros.arrays import FloatArray
 from pi0_ros.control.blend import SHARE, Blender, Fade, Path
 from pi0_ros.control.commanded_motion import CommandedMotion
 from pi0_ros.control.state import ExecutorState
+from pi0_ros.control.timeline import Timeline
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.stamps import S_PER_NS
 
-#: A pose this close to home is home [unit].
+#: Largest distance from the home pose at which the robot has arrived [unit].
 _ARRIVED = 1e-6
-#: How long the end of a homing move may lie ahead of the robot [s].
+#: Time after the planned end of a homing move at which the move is given up [s].
 _ARRIVAL_S = 5.0
 
 
@@ -31,7 +32,7 @@ class Driver(Protocol):
     source_id: str
 
     def setpoint(self, now_ns: int) -> FloatArray | str:
-        """The motion (3, A) at this tick; or why there is nowhere to go any more."""
+        """The motion (3, A) at this tick, or the reason why the driver has ended."""
 
 
 class ChunkDriver:
@@ -43,19 +44,33 @@ class ChunkDriver:
         self.path = path
         self.source_id = path.chunk.source_id
 
+    @classmethod
+    def into(
+        cls,
+        chunk: Timeline,
+        now_ns: int,
+        commanded: FloatArray,
+        before: Driver | None,
+        blender: Blender,
+    ) -> ChunkDriver:
+        """Lead into ``chunk`` from the path of the driver before, or from standstill."""
+        if isinstance(before, ChunkDriver) and now_ns <= before.path.end_ns:
+            return cls(blender.splice(before.path, chunk, now_ns, commanded))
+        return cls(blender.begin(chunk, now_ns, commanded))
+
     def setpoint(self, now_ns: int) -> FloatArray | str:
-        """The path's motion while it lasts."""
+        """The motion of the path until its end."""
         if now_ns > self.path.end_ns:
             return f"chunk {self.path.chunk.sequence} is exhausted"
         return self.path.sample(now_ns)
 
 
 class HomingDriver:
-    """Moves every position dimension home from rest on one quintic, all arriving together.
+    """Moves every position dimension from rest to the home pose on one quintic.
 
-    ``share`` is that of the velocity limits; being as slow as that, it takes less of the
-    others. Base velocities, which no state measures, stay at zero. Time counts in ticks, so
-    that a clock that jumps never makes it hurry.
+    All dimensions arrive together. ``share`` is the share of the velocity limits that the move
+    uses; at that speed it uses less of the other limits. Base velocities, which no state measures,
+    stay at zero. Time is counted in ticks, so that a clock jump does not speed up the move.
     """
 
     state = ExecutorState.HOMING
@@ -76,7 +91,7 @@ class HomingDriver:
         self._elapsed_ns = 0
 
     def setpoint(self, now_ns: int) -> FloatArray | str:
-        """The next point of the way; its end when the robot was commanded there."""
+        """The next setpoint, until the robot has been commanded to the home pose."""
         self._elapsed_ns += self._period_ns
         late_s = self._elapsed_ns * S_PER_NS - self.duration_s
         if late_s > 0.0 and np.abs(self._commanded.position - self._home[0]).max() < _ARRIVED:

@@ -1,7 +1,7 @@
-"""The executor's state machine: chunks, humans and clocks in, one limited command per tick out.
+"""The state machine of the executor: from chunks and teleoperation to one command per tick.
 
-It has neither ROS nor a clock of its own: every method that depends on time takes ``now_ns``, on
-the ROS clock. The most important invariant: a driver that was dropped never resumes. A hold, for
+It uses no ROS and reads no clock: every method that depends on time takes ``now_ns``, on the ROS
+clock. The most important invariant: a driver that was dropped never resumes. A hold, for
 any reason, drops the driver and the pending chunk, and only what is accepted afterwards ends it.
 """
 
@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pi0_ros.arrays import FloatArray
 from pi0_ros.control.admission import ChunkAdmission, Refusal, RefusalRule, TeleopAdmission
 from pi0_ros.control.blend import Blender
 from pi0_ros.control.chunk import IncomingChunk
@@ -24,14 +23,11 @@ from pi0_ros.control.pose_resync import PoseResync
 from pi0_ros.control.state import ExecutorState, Tick
 from pi0_ros.control.teleop_command import TeleopCommand
 from pi0_ros.control.teleop_driver import TeleopDriver
+from pi0_ros.control.tick_clock import TickClock
 from pi0_ros.control.timeline import Timeline
 from pi0_ros.control.tuning import Tuning
 from pi0_ros.control.veto import Veto
 from pi0_ros.embodiment import Embodiment
-from pi0_ros.stamps import S_PER_NS
-
-#: Periods that may lie between two ticks, however short the tuning's gap: single ticks are missed.
-_LONGEST_GAP = 5.0
 
 _FIRST_CHUNK = "waiting for the first chunk"
 
@@ -63,7 +59,7 @@ class Executor:
         self.teleop_admission = TeleopAdmission(embodiment, tuning, must_release)
         self.last_refusal = ""
         period_s = 1.0 / embodiment.rates.control_hz
-        self._longest_gap_s = max(tuning.tick_gap_s, _LONGEST_GAP * period_s)
+        self._clock = TickClock(tuning.tick_gap_s, period_s)
         self.blender = Blender(embodiment.limits, tuning.splice_s, period_s)
         #: The commanded motion; None until the measured pose is known.
         self.commanded: CommandedMotion | None = None
@@ -71,7 +67,6 @@ class Executor:
         self.driver: Driver | None = None
         self._resync = PoseResync(embodiment, self.joints, tuning.resync_tolerance)
         self._pending: Timeline | None = None
-        self._now_ns: int | None = None
         self._ending: str | None = None
         self._blocked: str | None = None
         self._reason = self.interlock.reason or _FIRST_CHUNK
@@ -123,7 +118,7 @@ class Executor:
         return None
 
     def teleoperate(self, command: TeleopCommand, now_ns: int) -> Refusal | None:
-        """Accept a human's command, which takes over from a chunk, or return why it is refused."""
+        """Accept a teleoperation command, which takes over from a chunk, or return its refusal."""
         if not command.deadman:
             if self.teleop_admission.release(command.source_id):
                 self.hand_over(f"{command.source_id!r} let go of the deadman", now_ns)
@@ -159,8 +154,8 @@ class Executor:
 
     def hold(self, reason: str) -> None:
         """Drop the driver and the pending chunk; only what is accepted later moves the robot."""
-        if self.teleop_admission.holder is not None and self._now_ns is not None:
-            self.chunk_admission.hand_over(self._now_ns, "the end of teleoperation")
+        if self.teleop_admission.holder is not None and self._clock.now_ns is not None:
+            self.chunk_admission.hand_over(self._clock.now_ns, "the end of teleoperation")
         self.teleop_admission.drop()
         self.driver = self._pending = None
         self._reason = reason
@@ -191,7 +186,7 @@ class Executor:
         self.ticks += 1
         self._check_clock(now_ns)
         if self.commanded is None:
-            waiting = self._unknown_pose(now_ns)
+            waiting = self.joints.pose_problem(now_ns)
             if waiting is not None:
                 return self._waiting(now_ns, waiting)
             position, rate = self.joints.action(), self.joints.rate()
@@ -213,32 +208,19 @@ class Executor:
     def _problem(self, outage: str | None) -> str | None:
         return self._ending or outage or self._resync.problem or self._blocked
 
-    def _unknown_pose(self, now_ns: int) -> str | None:
-        problem = self.joints.problem(now_ns)
-        if problem is None and not self.joints.is_rate_known:
-            return "joint states carry no velocity; waiting for the next ones to see what moves"
-        return problem
-
     def _check_clock(self, now_ns: int) -> None:
-        before_ns, self._now_ns = self._now_ns, now_ns
-        if before_ns is None:
+        jump = self._clock.advance(now_ns)
+        if jump is None:
             return
-        passed_s = (now_ns - before_ns) * S_PER_NS
-        if passed_s < 0.0:
-            self._mark_pose_unknown(f"the clock jumped back by {-passed_s:.3f} s", now_ns)
-            self.chunk_admission.clock_went_back()
-            self.joints.clock_jumped(now_ns)
-            self._observations.forget()
-        elif passed_s > self._longest_gap_s:
-            self._mark_pose_unknown(f"no tick for {passed_s:.2f} s", now_ns, entirely=True)
-            self.joints.clock_jumped(now_ns)
-            if self.commanded is not None:  # the robot has come to rest meanwhile
-                self.commanded.reset_to(self.commanded.at_rest()[0])
-
-    def _mark_pose_unknown(self, reason: str, now_ns: int, *, entirely: bool = False) -> None:
-        self.hold(reason)
+        self.hold(jump.reason)
         if self.commanded is not None:
-            self._resync.mark_unknown(reason, now_ns, entirely=entirely)
+            self._resync.mark_unknown(jump.reason, now_ns, entirely=not jump.is_back)
+        self.joints.clock_jumped(now_ns)
+        if jump.is_back:
+            self.chunk_admission.clock_went_back()
+            self._observations.forget()
+        elif self.commanded is not None:  # the robot has come to rest meanwhile
+            self.commanded.reset_to(self.commanded.at_rest()[0])
 
     def _resynchronise(self, now_ns: int, commanded: CommandedMotion, outage: str | None) -> None:
         if outage is not None:
@@ -257,16 +239,8 @@ class Executor:
             self.hold(stale)
         elif self._pending is not None and self._pending.chunk.stamp_ns <= now_ns:
             self.chunks_executed += 1
-            self.drive(self._spliced(self._pending, now_ns, commanded.motion))
-
-    def _spliced(self, chunk: Timeline, now_ns: int, commanded: FloatArray) -> ChunkDriver:
-        """Lead into a chunk from the path that is being followed, or from standstill."""
-        driver = self.driver
-        if isinstance(driver, ChunkDriver) and now_ns <= driver.path.end_ns:
-            path = self.blender.splice(driver.path, chunk, now_ns, commanded)
-        else:
-            path = self.blender.begin(chunk, now_ns, commanded)
-        return ChunkDriver(path)
+            start = commanded.motion
+            self.drive(ChunkDriver.into(self._pending, now_ns, start, self.driver, self.blender))
 
     def _advance(self, now_ns: int, commanded: CommandedMotion) -> None:
         """Advance one tick: along the driver's setpoint, or towards the stop without one."""

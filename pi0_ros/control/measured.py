@@ -1,4 +1,4 @@
-"""What is known of the robot's joints, and what is missing."""
+"""The measured joints and observations, and whether they are fresh."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pi0_ros.stamps import S_PER_NS
 class JointWatch:
     """The measured state (S,) and its rate, gathered from the joint-state topics.
 
-    Freshness and content are separate: :meth:`heard` is cheap and called for every
-    message, :meth:`update` unpacks one and is called when its numbers are needed.
+    Freshness and content are separate: :meth:`heard` is cheap and is called for every
+    message; :meth:`update` unpacks a message and is called when its numbers are needed.
 
-    A topic is fresh while news arrives: a stamp later than the one before, or none (0). A
-    driver that has frozen may repeat its last message for ever. Stamps are compared with
-    each other only, so that its clock need not be ours; one that went back is news again as
-    soon as it advances.
+    A topic is fresh while messages arrive whose stamp is later than the one before, or which have
+    no stamp (0): a driver that has frozen may repeat its last message without end. Stamps are
+    compared only with each other, so that the driver may use another clock. After a stamp that
+    went back, the topic is fresh again as soon as the stamps advance.
 
-    A rate is the driver's own velocity where it gives one; else it takes two messages, and
-    their stamps. Messages without different stamps say nothing of motion: rate 0.
+    The rate is the velocity in the message. Without one it is estimated from two messages and
+    their stamps. It is 0 if the stamps do not differ.
     """
 
     def __init__(self, embodiment: Embodiment, timeout_s: float) -> None:
@@ -40,17 +40,17 @@ class JointWatch:
         return self._packer.topics
 
     def reset(self) -> None:
-        """Forget everything heard."""
+        """Forget every message."""
         self._state = np.full(len(self._embodiment.state), np.nan)
         self._rate = np.full(len(self._embodiment.state), np.nan)
         self._arrived_ns: dict[str, int] = {}
         self._arrived_stamp_ns: dict[str, int] = {}
-        self._heard_ns: dict[str, int] = {}  # arrival of the last news
+        self._heard_ns: dict[str, int] = {}  # arrival of the last fresh message
         self._stamp_ns: dict[str, int] = {}
         self._faults: dict[str, str] = {}
 
     def heard(self, topic: str, now_ns: int, stamp_ns: int = 0) -> None:
-        """Note that a message arrived; ``stamp_ns`` of its header, 0 if it has none."""
+        """Note that a message arrived; ``stamp_ns`` is the stamp of its header, 0 for none."""
         self._arrived_ns[topic] = now_ns
         before_ns = self._arrived_stamp_ns.get(topic)
         if stamp_ns:
@@ -67,7 +67,7 @@ class JointWatch:
         effort: Sequence[float],
         stamp_ns: int = 0,
     ) -> None:
-        """Unpack a message; one that lacks a joint is a fault until a good one follows."""
+        """Unpack a message. One that lacks a joint is a fault until a complete one follows."""
         try:
             indices, values = self._packer.pack(topic, names, position, velocity, effort)
         except EmbodimentError as error:
@@ -91,13 +91,13 @@ class JointWatch:
             return None
         try:
             indices, values = self._packer.pack(topic, names, velocity, velocity, effort)
-        except EmbodimentError:  # a driver that fills velocity with NaN does not know it
+        except EmbodimentError:  # the driver fills an unknown velocity with NaN
             return None
         rates: FloatArray = values - self._offset[indices]
         return rates
 
     def _estimated_rate(self, topic: str, moved: FloatArray, stamp_ns: int) -> FloatArray:
-        """Rates from two messages with stamps; NaN after the first."""
+        """Rates from two messages with stamps; NaN after the first message."""
         before_ns = self._stamp_ns.get(topic)
         if before_ns is None:
             return np.full_like(moved, np.nan if stamp_ns else 0.0)
@@ -118,6 +118,13 @@ class JointWatch:
                 return f"joint states on {topic} {self._outage(topic, now_ns, heard_ns)}"
         return None
 
+    def pose_problem(self, now_ns: int) -> str | None:
+        """Why the pose and the rate of the robot are not known, or None."""
+        problem = self.problem(now_ns)
+        if problem is None and not self.is_rate_known:
+            return "joint states carry no velocity; waiting for the next ones to see what moves"
+        return problem
+
     def _outage(self, topic: str, now_ns: int, heard_ns: int) -> str:
         lasted_s, limit_s = (now_ns - heard_ns) * S_PER_NS, self._timeout_ns * S_PER_NS
         if now_ns - self._arrived_ns[topic] > self._timeout_ns:
@@ -128,12 +135,12 @@ class JointWatch:
         )
 
     def are_heard_since(self, since_ns: int) -> bool:
-        """Whether every topic brought news after ``since_ns``."""
+        """Whether a fresh message has arrived on every topic after ``since_ns``."""
         return all(self._heard_ns.get(topic, since_ns) > since_ns for topic in self.topics)
 
     @property
     def is_rate_known(self) -> bool:
-        """Whether enough was unpacked to tell how fast the robot moves."""
+        """Whether the messages unpacked so far give the rate of every dimension."""
         return bool(np.isfinite(self._rate).all())
 
     def action(self) -> FloatArray:

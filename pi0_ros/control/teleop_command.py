@@ -1,4 +1,4 @@
-"""A human's command as it is received."""
+"""A teleoperation command as it is received."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 class TeleopCommand:
     """A command as it was received, unchecked.
 
-    ``position`` and ``velocity`` belong to ``names``; an empty ``velocity`` is to be
-    estimated. ``stamp_ns``: when the values are to be reached, on the ROS clock.
+    ``position`` and ``velocity`` are in the order of ``names``; an empty ``velocity`` is
+    estimated. ``stamp_ns``: time on the ROS clock at which the robot is to reach the values.
     """
 
     stamp_ns: int

@@ -1,8 +1,8 @@
-"""Following a human: 30 to 60 uneven commands a second become a smooth reference.
+"""The driver of teleoperation: 30 to 60 uneven commands a second become a smooth reference.
 
-Between two commands the target moves on at its rate. The reference follows it as a
-critically damped third-order system, so position, velocity and acceleration are continuous
-whatever arrives, and a target in steady motion is followed without lag.
+Between two commands the target moves on at its rate. The reference follows the target as a
+critically damped third-order system. So position, velocity and acceleration are continuous for any
+commands, and the reference follows a target in steady motion without lag.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pi0_ros.stamps import S_PER_NS
 _SPACING_S = (0.005, 0.1)
 #: Spacing assumed before the second command [s]: the slowest stream meant to be smooth.
 _FIRST_SPACING_S = 1.0 / 30.0
-#: Time after which whatever coasted is at rest.
+#: Time after which every coasting dimension is at rest.
 _LATER_NS = 10**12
 
 
@@ -52,9 +52,9 @@ class SmoothReference:
 
 
 class TeleopDriver:
-    """Follows the commands of one source until they go stale.
+    """Follows the commands of one source until they are stale.
 
-    Dimensions that no command names come to rest; base velocities among them at zero.
+    Dimensions that no command names come to rest, base velocities at zero.
     """
 
     state = ExecutorState.TELEOPERATED
@@ -85,7 +85,7 @@ class TeleopDriver:
         self._fade: Fade | None = None
 
     def follow(self, command: TeleopCommand, now_ns: int) -> None:
-        """Take a command that came through the door."""
+        """Take a command that was admitted."""
         named = [self._places[name] for name in command.names]
         spacing_s = (command.stamp_ns - self._stamp_ns) * S_PER_NS
         rate = np.zeros_like(self._rate)
@@ -102,7 +102,7 @@ class TeleopDriver:
         self._fresh_ns = min(command.stamp_ns, now_ns)
 
     def setpoint(self, now_ns: int) -> FloatArray | str:
-        """The motion (3, A) at this tick; or, of a silent source, that it is silent."""
+        """The motion (3, A) at this tick, or the reason if the source is silent."""
         silent_s = (now_ns - self._fresh_ns) * S_PER_NS
         if silent_s > self._timeout_s:
             return (
@@ -117,13 +117,13 @@ class TeleopDriver:
         return fade.mix(self._coast.sample(now_ns), self._reference.motion, progress)
 
     def _begin(self, now_ns: int) -> Fade:
-        """At the first tick: coast on from what was commanded, and fade into the reference."""
+        """At the first tick: coast from the commanded motion, and fade into the reference."""
         commanded = self._commanded.motion
         self._coast = self._blender.coast(now_ns, commanded)
         return Fade.over(now_ns, self._blender.durations_s(self._reference.motion - commanded))
 
     def _extrapolated(self, now_ns: int) -> tuple[FloatArray, FloatArray]:
-        """Target and rate now: moving on for two spacings at most, then at rest."""
+        """Target and rate now. The target moves on for at most two spacings, then rests."""
         longest_s = 2.0 * self._spacing_s
         ahead_s = (now_ns - self._stamp_ns) * S_PER_NS
         if abs(ahead_s) <= longest_s:

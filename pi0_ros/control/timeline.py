@@ -1,9 +1,9 @@
-"""From time to setpoint: one chunk laid out on the clock.
+"""The setpoints of one chunk over time.
 
-Row k is passed at ``stamp + k * step`` on a cubic spline, continuous in position, velocity
-and acceleration at any chunk and tick rate. The last rows are run out: with nothing newer
-the arm slows down along the path and stands at the last row, a little later than stamped,
-instead of arriving there at speed and braking beyond what the policy asked for.
+The setpoint passes row k at ``stamp + k * step`` on a cubic spline, which is continuous in
+position, velocity and acceleration at any chunk and tick rate. Without a newer chunk the arm slows
+down along the last rows and stops at the last row, a little later than its stamp. Otherwise it
+would arrive there at speed and brake beyond the path of the policy.
 
 A *motion* is an array (3, A): position, velocity [unit/s] and acceleration [unit/s^2].
 """
@@ -17,14 +17,14 @@ from pi0_ros.control.chunk import ActionChunk
 from pi0_ros.control.spline import Spline, slowing
 from pi0_ros.stamps import S_PER_NS
 
-#: Time before the last row at which a chunk begins to slow down [s]; half of it that
-#: much of a chunk at most.
+#: Time before the last row at which a chunk begins to slow down [s].
 RUN_OUT_S = 0.2
+#: Largest share of a chunk that this time may take.
 _LARGEST_SHARE = 0.25
 
 
 class Timeline:
-    """One chunk laid out on the clock; its spline is computed once."""
+    """The spline through the rows of one chunk, computed once."""
 
     def __init__(self, chunk: ActionChunk) -> None:
         self.chunk = chunk
@@ -34,16 +34,16 @@ class Timeline:
         self._per_second[1:, 0] = 1.0 / step_s, 1.0 / step_s**2
         last = chunk.horizon - 1
         self._run_out = min(RUN_OUT_S / step_s, _LARGEST_SHARE * last)
-        #: Time at which the last row is reached and there is nothing more to execute.
+        #: Time at which the setpoint reaches the last row and the chunk ends.
         self.end_ns = chunk.end_ns + round(self._run_out * chunk.step_ns)
 
     def step_at(self, now_ns: int) -> int:
-        """Step the time lies in, clamped to 0 .. H-1."""
+        """The step at a time, clamped to 0 .. H-1."""
         step = (now_ns - self.chunk.stamp_ns) // self.chunk.step_ns
         return min(max(step, 0), self.chunk.horizon - 1)
 
     def sample(self, now_ns: int) -> FloatArray:
-        """Motion (3, A) at a time; the first or last row, at rest, outside the chunk."""
+        """Motion (3, A) at a time; outside the chunk the first or the last row at rest."""
         steps = (now_ns - self.chunk.stamp_ns) / self.chunk.step_ns
         if steps < 0.0:
             steps, pace, slowed = 0.0, 0.0, 0.0

@@ -1,4 +1,4 @@
-"""The executor's few tuning parameters: what is no fact of the robot."""
+"""The tuning parameters of the executor, which are not properties of the robot."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Tuning:
     ``splice_s``: shortest time over which a new chunk is blended in.
     ``teleop_timeout_s``: silence of a teleoperation source after which the robot holds.
     ``teleop_smoothing_s``: time constant with which teleoperation commands are smoothed.
-    ``tick_gap_s``: longest time between two ticks after which the motion just goes on.
-    ``resync_tolerance``: distance from the commanded pose, in the unit of each dimension,
-    beyond which an arm that comes back is held where it is measured.
+    ``tick_gap_s``: longest time between two ticks after which the motion continues.
+    ``resync_tolerance``: distance from the commanded pose, in the unit of each dimension. After
+    an outage an arm that is farther away is held at its measured pose.
     ``homing_share``: share of the velocity limits that ``~/home`` uses, at most 1.
     """
 

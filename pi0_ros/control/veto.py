@@ -1,10 +1,10 @@
-"""The hook for what the limits do not know: workspace, self-collision, a scene.
+"""The veto hook, for constraints that are no limits: workspace, self-collision, obstacles.
 
 A veto is any callable ``(command, velocity) -> reason or None`` on arrays (A,) in embodiment
-order and units: the command about to be sent and its rate of change. It is asked every tick
-in which something drives the robot, before the command is sent, so it must be quick. After
-a veto the robot brakes within its limits and is not asked about that: refuse the command
-from which a stop would still end in free space, not the first one outside it.
+order and units: the next command and its rate of change. It is called before the command is sent,
+in every tick in which a driver moves the robot, so it must be quick. After a veto the robot brakes
+within its limits, and the veto is not called for the commands of the stop. Refuse a command while a
+stop from it still ends in free space, not only the first command outside.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 class Veto(Protocol):
-    """Says why a command must not be sent, or nothing."""
+    """Gives the reason why a command must not be sent, or None."""
 
     def __call__(
         self, command: NDArray[np.float64], velocity: NDArray[np.float64], /

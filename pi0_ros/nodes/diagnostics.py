@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-#: What a node says about itself: level, one-line message, values by key.
+#: The state of a node: level, one-line message, values by key.
 Reading = tuple[int, str, Mapping[str, str]]
 
 OK = int.from_bytes(DiagnosticStatus.OK, "little")
@@ -20,9 +20,9 @@ STALE = int.from_bytes(DiagnosticStatus.STALE, "little")
 class DiagnosticsPublisher:
     """Publishes what ``read`` returns as one DiagnosticStatus, at 1 Hz.
 
-    The topic is absolute, as REP 107 has it; two suites are told apart by the
-    node's full name, which precedes ``name``. The timer runs on the steady
-    clock, so a paused simulation still reports; stamps are ROS time.
+    The topic is absolute, as in REP 107. The full name of the node, which precedes ``name``, tells
+    two suites apart. The timer runs on the steady clock, so that nodes report in a paused
+    simulation too; stamps are ROS time.
 
     Create it in ``setup`` of a ManagedNode. ``read`` must be quick; what it raises is reported
     as an ERROR and never ends the node.
@@ -42,7 +42,7 @@ class DiagnosticsPublisher:
         """Publish one array now."""
         try:
             level, message, values = self._read()
-        except Exception as error:  # reporting must not be what ends a node
+        except Exception as error:  # an error in the report must not end the node
             level, message, values = ERROR, f"cannot read the diagnostics: {error}", {}
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()

@@ -1,4 +1,4 @@
-"""Memory of large messages stays with the process instead of going back and forth."""
+"""Keeps the freed memory of large messages in the process."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def keep_freed_memory(size_bytes: int = 32 * _MIB) -> bool:
         (_M_TRIM_THRESHOLD, size_bytes),
         (_M_TOP_PAD, 4 * _MIB),
     )
-    results = [mallopt(name, value) for name, value in settings]  # every one, whatever fails
+    results = [mallopt(name, value) for name, value in settings]  # every setting is tried
     return all(result == 1 for result in results)

@@ -71,8 +71,8 @@ class ManagedNode(LifecycleNode):
     start-up; a failure then ends the process with exit code 1.
     """
 
-    #: Whether :meth:`setup` declares parameters of its own, named by the values of others: then
-    #: what nobody reads is known after it.
+    #: Whether :meth:`setup` declares parameters whose names are the values of other parameters.
+    #: Unknown parameters are then refused after it instead of before it.
     declares_in_setup = False
     #: While setup or start runs, what releases the entities that it creates.
     _cleanups: ExitStack | None = None
@@ -103,13 +103,13 @@ class ManagedNode(LifecycleNode):
         return declared
 
     def fail(self, reason: str) -> None:
-        """End the process with exit code 1, from any thread: the node cannot go on."""
+        """End the process with exit code 1; may be called from any thread."""
         self.get_logger().fatal(reason)
         self.fatal = reason
         signal.raise_signal(signal.SIGTERM)
 
     def shut_down(self) -> None:
-        """Take the shutdown transition, unless an operator already did."""
+        """Take the shutdown transition, unless it has been taken."""
         if not self._finalised:
             self.trigger_shutdown()
 
@@ -188,7 +188,7 @@ class ManagedNode(LifecycleNode):
             self.stop()
 
     def _checked_setup(self) -> None:
-        """Set up, unless a parameter was given that nobody reads: a typing error, most likely."""
+        """Set up, and refuse a parameter that is not declared: most likely its name is mistyped."""
         if self.declares_in_setup:
             self.setup()
             self._refuse_unknown_parameters()
@@ -213,7 +213,7 @@ class ManagedNode(LifecycleNode):
     ) -> TransitionCallbackReturn:
         try:
             step()
-        except Exception as error:  # rclpy would swallow it: say it, then refuse
+        except Exception as error:  # rclpy would swallow it: log it, then refuse
             self.get_logger().error(f"cannot {what}: {error}")
             if not keep:
                 self.failure = str(error)
@@ -293,7 +293,7 @@ def serve(node: ManagedNode, executor: Executor, stop_requested: Future[Any]) ->
     """
     try:
         spin_until(executor, stop_requested)
-    except Exception as error:  # whatever it is, the shutdown in order must follow
+    except Exception as error:  # the orderly shutdown must follow any error
         node.get_logger().fatal(f"a callback failed, shutting down: {error!r}")
         return 1
     return 0 if node.fatal is None else 1

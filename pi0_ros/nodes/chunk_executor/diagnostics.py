@@ -1,4 +1,4 @@
-"""What chunk_executor says about itself on /diagnostics: its status message, in words."""
+"""The diagnostics of chunk_executor: its status message in words."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TROUBLE = {"missed_ticks": "ticks missed", "vetoed_ticks": "ticks vetoed"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorFacts:
-    """What the status message does not carry.
+    """Values for the diagnostics that the status message does not carry.
 
     ``observation_age_s``: of the newest observation, None before the first.
     ``off``: how far each action dimension is measured from its command, in its unit; NaN
     where that is unknown. ``refused``: refused chunks by rule. ``faults``: exceptions in a tick.
-    ``extra``: further values, taken as they are. ``warnings``: said beside the state.
+    ``extra``: further values. ``warnings``: added to the message after the state.
     """
 
     observation_age_s: float | None = None
@@ -34,7 +34,7 @@ class ExecutorFacts:
 
 
 class ExecutorDiagnostics:
-    """Reads status messages; warns of what was counted since the reading before."""
+    """Turns a status into a report, which warns of new missed and vetoed ticks."""
 
     def __init__(self) -> None:
         self._before = dict.fromkeys(_TROUBLE, 0)

@@ -1,4 +1,4 @@
-"""From the messages chunk_executor receives to what the control room takes, unchecked."""
+"""Converts the messages that chunk_executor receives to those of :mod:`pi0_ros.control`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pi0_ros.stamps import NS_PER_S, nanoseconds
 
 
 def to_incoming(message: ActionChunk) -> IncomingChunk:
-    """A chunk."""
+    """The chunk of a message, unchecked."""
     return IncomingChunk(
         stamp_ns=nanoseconds(message.header.stamp),
         step_ns=nanoseconds(message.step_duration),
@@ -29,7 +29,7 @@ def to_incoming(message: ActionChunk) -> IncomingChunk:
 
 
 def to_teleop(message: TeleopMessage) -> TeleopCommand:
-    """A teleoperation command."""
+    """The teleoperation command of a message, unchecked."""
     return TeleopCommand(
         stamp_ns=nanoseconds(message.header.stamp),
         source_id=message.source_id,
@@ -43,7 +43,7 @@ def to_teleop(message: TeleopMessage) -> TeleopCommand:
 def header_stamp_ns(data: bytes) -> int:
     """Stamp of a serialised message that begins with a header.
 
-    After the 4 bytes of CDR encapsulation, whose second tells the byte order, come
+    After the 4 bytes of CDR encapsulation, whose second byte gives the byte order, come
     int32 seconds and uint32 nanoseconds.
     """
     sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)

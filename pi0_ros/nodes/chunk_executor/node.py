@@ -1,13 +1,12 @@
-"""chunk_executor: the ROS edge of the control room.
+"""chunk_executor: the ROS node around the executor of :mod:`pi0_ros.control`.
 
-Chunks, teleoperation commands, observations and joint states in; limited commands out, once
-per control period. Everything that decides is in :mod:`pi0_ros.control`.
+It receives chunks, teleoperation commands, observations and joint states, and sends limited
+commands once per control period. It decides nothing itself.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -23,13 +22,13 @@ from pi0_ros.control import (
     ExecutorState,
     Operator,
     OperatorInterlock,
-    Refusal,
     Tick,
 )
 from pi0_ros.embodiment.packing import state_sources
 from pi0_ros.messages import message_class
 from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, ExecutorFacts
 from pi0_ros.nodes.chunk_executor.inputs import header_stamp_ns, to_incoming, to_teleop
+from pi0_ros.nodes.chunk_executor.log import ThrottledLog
 from pi0_ros.nodes.chunk_executor.operator_services import OperatorServices
 from pi0_ros.nodes.chunk_executor.outputs import Outputs, unheard_reason
 from pi0_ros.nodes.chunk_executor.realtime import (
@@ -47,10 +46,8 @@ from pi0_ros.nodes.heap import keep_freed_memory
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
 from pi0_ros.stamps import NS_PER_S, nanoseconds
 
-#: Longest controlled stop; limits that need more are cut off by the final command.
+#: Longest controlled stop; the final command cuts off a longer one.
 _STOP_TIMEOUT_S = 3.0
-#: Between two log lines about the same thing.
-_LOG_PERIOD_S = 2.0
 _DEACTIVATED = "the executor was deactivated"
 
 
@@ -65,7 +62,7 @@ class ChunkExecutor(ManagedNode):
         self._interlock = OperatorInterlock()  # an e-stop outlives an activation
         self._must_release: set[str] = set()  # and so does a deadman that was held
         self._joint_bytes: dict[str, bytes] = {}
-        self._said_s: dict[str, float] = {}
+        self._log = ThrottledLog(self.get_logger())
         self._punctuality: dict[str, str] = {}
         self._unheard: tuple[list[str], list[str]] = ([], [])
         self._faults = 0
@@ -76,11 +73,11 @@ class ChunkExecutor(ManagedNode):
         self._robot = self._settings.robot
         self._state_sources = state_sources(self._robot)
         self._measured = [d.state is not None for d in self._robot.action]
-        self._begin_anew()
+        self._create_executor()
         self._create_entities()
 
     def start(self) -> None:
-        self._begin_anew()
+        self._create_executor()
         if self._interlock.state is ExecutorState.STOPPED:
             self._interlock.start()
         if self._settings.start_stopped:
@@ -104,7 +101,7 @@ class ChunkExecutor(ManagedNode):
     def stop(self) -> None:
         """Brake within limits, repeat the final pose and zero, then say INACTIVE.
 
-        Each step is taken whatever became of the one before it.
+        A step that fails does not keep the next one from being taken.
         """
         if self._ticks is None:
             return
@@ -128,7 +125,7 @@ class ChunkExecutor(ManagedNode):
         self._status_publisher.publish(self._status.fill_inactive(_DEACTIVATED))
         self.outputs.flush(self._status_publisher)
 
-    def _begin_anew(self) -> None:
+    def _create_executor(self) -> None:
         settings = self._settings
         self.core = Executor(
             self._robot, settings.tuning, self._interlock, settings.veto, self._must_release
@@ -140,9 +137,9 @@ class ChunkExecutor(ManagedNode):
         self._faults = 0
 
     def _create_entities(self) -> None:
-        """Observations and joint states arrive as bytes: only arrival and stamp count.
+        """Observations and joint states are received as bytes: most ticks need only their stamps.
 
-        Best effort, so that a slow executor never holds back camera_sync.
+        These subscriptions are best effort, so that a slow executor never delays camera_sync.
         """
         self.outputs = Outputs(self, self._robot)
         self.add_cleanup(self.outputs.destroy)
@@ -176,7 +173,7 @@ class ChunkExecutor(ManagedNode):
         incoming = to_incoming(message)
         with self._lock:
             refusal = self.core.offer(incoming, self._now_ns())
-        self._say_refusal("a chunk", refusal)
+        self._log.refusal("a chunk", refusal)
 
     def _on_teleop(self, message: TeleopMessage) -> None:
         command = to_teleop(message)
@@ -185,7 +182,7 @@ class ChunkExecutor(ManagedNode):
                 self.core.teleop_admission.note_deadman(command)
                 return
             refusal = self.core.teleoperate(command, self._now_ns())
-        self._say_refusal("a teleoperation command", refusal)
+        self._log.refusal("a teleoperation command", refusal)
 
     def _on_observation(self, data: bytes) -> None:
         with self._lock:
@@ -197,7 +194,7 @@ class ChunkExecutor(ManagedNode):
             self.core.joints.heard(topic, self._now_ns(), header_stamp_ns(data))
 
     def _unpack_joints(self) -> None:
-        """Unpack what arrived since; most ticks do not need the numbers."""
+        """Unpack the joint states that arrived since the last call; most ticks do not need them."""
         while self._joint_bytes:
             topic, data = self._joint_bytes.popitem()
             source = self._state_sources[topic]
@@ -206,7 +203,7 @@ class ChunkExecutor(ManagedNode):
             self.core.joints.update(topic, *source.read(message), stamp_ns)
 
     def _ask(self, verb: str) -> Answer:
-        """An operator's verb, done between two ticks."""
+        """Carry out an operator's command between two ticks."""
         operator = self._operator
         with self._lock:
             if verb == "estop":
@@ -222,7 +219,7 @@ class ChunkExecutor(ManagedNode):
             return operator.home(now_ns) if verb == "home" else operator.start(now_ns)
 
     def _on_tick(self, deadline_ns: int, late_ns: int, missed: int) -> None:
-        """One tick; whatever fails in it, the next one holds."""
+        """One tick; after an exception the next tick holds."""
         try:
             with self._lock:
                 if self.core.needs_joints:
@@ -233,20 +230,18 @@ class ChunkExecutor(ManagedNode):
                 self._status.lateness.record(late_ns, missed)
                 status = self._status.fill(tick, self.core)
             self._status_publisher.publish(status)
-            self._say_change(tick)
-            if missed and self._may_say("missed"):
-                late = f"{late_ns * 1e-6:.1f} ms late"
-                self.get_logger().warning(f"missed {missed} ticks; the one after was {late}")
+            before, self._last = self._last, tick
+            self._log.state_change(before, tick)
+            self._log.missed_ticks(missed, late_ns)
             self._housekeep()
         except Exception as error:  # a robot in motion must not lose its executor
             self._faults += 1
             with self._lock:
                 self.core.hold(f"fault in the tick: {error}")
-            if self._may_say("fault"):
-                self.get_logger().error(f"fault in the tick, holding: {error!r}")
+            self._log.fault(error)
 
     def _housekeep(self) -> None:
-        """In the slack after a tick: once a second, and looking for listeners until there are."""
+        """After a tick: what is done once a second, and the search for missing controllers."""
         is_second = self.core.ticks % round(self._robot.rates.control_hz) == 0
         if is_second or self._unheard[0] or self.core.ticks == 1:
             self._look_for_controllers()
@@ -261,23 +256,6 @@ class ChunkExecutor(ManagedNode):
             with self._lock:
                 self.core.block(unheard_reason(self._unheard[0]))
 
-    def _say_change(self, tick: Tick) -> None:
-        before, self._last = self._last, tick
-        if (before is None or before.state is not tick.state) and self._may_say(tick.state.name):
-            detail = tick.reason or tick.source_id
-            self.get_logger().info(f"{tick.state.name.lower()}: {detail}")
-
-    def _say_refusal(self, what: str, refusal: Refusal | None) -> None:
-        if refusal is not None and self._may_say(refusal.rule.value):
-            self.get_logger().warning(f"refused {what}: {refusal.reason}")
-
-    def _may_say(self, what: str) -> bool:
-        now_s = time.monotonic()
-        if now_s - self._said_s.get(what, -np.inf) < _LOG_PERIOD_S:
-            return False
-        self._said_s[what] = now_s
-        return True
-
     def _read_diagnostics(self) -> Reading:
         last = self._last
         if self._ticks is not None and last is None:
@@ -288,7 +266,7 @@ class ChunkExecutor(ManagedNode):
             )
 
     def _facts(self, last: Tick | None) -> ExecutorFacts:
-        """What diagnostics say beside the status message."""
+        """The values that the diagnostics report and the status message does not carry."""
         off: tuple[float, ...] = ()
         if last is not None:
             self._unpack_joints()

@@ -14,7 +14,7 @@ VERBS = ("start", "stop", "estop", "reset", "home")
 
 
 class OperatorServices:
-    """Offers the verbs and logs what was asked and answered.
+    """Offers one service for each verb and logs every request with its answer.
 
     ``ask`` takes a verb and answers at once: no service waits for a tick.
     """

@@ -1,4 +1,4 @@
-"""What the operating system can do for a punctual thread, where it allows it."""
+"""Real-time scheduling and locked memory, where the operating system permits them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from pathlib import Path
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 # <linux/capability.h>
 _CAP_IPC_LOCK = 14
-#: Once set it may be kept by anybody and cleared only with CAP_SYS_NICE.
+#: Any process may keep this flag once it is set; clearing it needs CAP_SYS_NICE.
 _ON_FORK = os.SCHED_RESET_ON_FORK
 
 
 def raise_priority(priority: int) -> str:
     """Run every thread of this process under SCHED_FIFO, the calling one ahead of the others.
 
-    All of them, because a tick waits for what they hold: the interpreter, and the locks of
-    the middleware. ``priority``: 2 to 99, 0 to leave everything alone. Returns what came of
-    it, in words. Threads that start later are ordinary.
+    The other threads are included because a tick waits for what they hold: the interpreter and the
+    locks of the middleware. ``priority``: 2 to 99, or 0 for no change. Returns the result in
+    words. Threads that start later have ordinary scheduling.
     """
     if priority == 0:
         return "ordinary scheduling (priority is 0)"
     try:
-        _schedule(0, os.SCHED_FIFO | _ON_FORK, priority)  # the most that is asked for: all or none
+        # The highest priority first: if it is refused, nothing has been changed.
+        _schedule(0, os.SCHED_FIFO | _ON_FORK, priority)
         _schedule_threads(os.SCHED_FIFO | _ON_FORK, priority - 1)
         _schedule(0, os.SCHED_FIFO | _ON_FORK, priority)
     except PermissionError:
@@ -54,9 +55,9 @@ def _schedule(thread: int, policy: int, priority: int) -> None:
 
 
 def lock_memory() -> str:
-    """Keep what this process has touched in memory; what came of it, in words.
+    """Lock the pages that this process has touched in memory; returns the result in words.
 
-    Only where no limit on locked memory counts: with one, a later allocation would fail.
+    It is done only where locked memory is not limited: with a limit, a later allocation would fail.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     if limit != resource.RLIM_INFINITY and not _has_capability(_CAP_IPC_LOCK):

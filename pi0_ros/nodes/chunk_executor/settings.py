@@ -1,4 +1,4 @@
-"""The parameters of chunk_executor: read once, in configure, and refused with the fix."""
+"""The parameters of chunk_executor, which are read and checked in configure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pi0_ros.embodiment import Embodiment, available, load
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the parameters say; see docs/reference/chunk_executor.md."""
+    """The values of the parameters; see docs/reference/chunk_executor.md."""
 
     robot: Embodiment
     tuning: Tuning
