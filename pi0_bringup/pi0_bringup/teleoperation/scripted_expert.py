@@ -90,7 +90,7 @@ class ScriptedExpert(TeleopSource):
     def _plan(self, seed: int) -> Motion:
         """Raises ValueError with the reason why no demonstration can start now."""
         now_ns = self._now_ns()
-        if self._timer is None:
+        if not self.is_active:
             raise ValueError("scripted_expert is not active")
         if seed < 0:
             raise ValueError(f"seed is {seed}; give a whole number of at least 0")
