@@ -183,6 +183,9 @@ def test_allows_a_library_to_write_to_the_stream_it_was_given() -> None:
     assert list(rules.conduct_violations(made_up, may_print=False)) == []
 
 
-def test_finds_a_file_that_is_too_long() -> None:
-    assert list(rules.length_violations(source("control", "x = 1\n" * 401)))
-    assert not list(rules.length_violations(source("control", "x = 1\n" * 400)))
+def test_finds_a_file_that_is_too_long_and_does_not_say_why() -> None:
+    reason = '"""Rules. Over 300 lines: one table."""\n'
+    assert list(rules.length_violations(source("control", "x = 1\n" * 301)))
+    assert not list(rules.length_violations(source("control", "x = 1\n" * 300)))
+    assert not list(rules.length_violations(source("control", reason + "x = 1\n" * 399)))
+    assert list(rules.length_violations(source("control", reason + "x = 1\n" * 400)))

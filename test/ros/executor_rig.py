@@ -1,4 +1,7 @@
-"""A chunk_executor in simulated time: the test is the clock, the robot and the policy."""
+"""A chunk_executor in simulated time: the test is the clock, the robot and the policy.
+
+Over 300 lines: one rig, with every topic of the node.
+"""
 
 from __future__ import annotations
 

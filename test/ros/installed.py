@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin import install as install_package
 
 from pi0_ros.camera_encodings import CAMERA_ENCODINGS
 from pi0_ros.controllers import CONTROLLER_KINDS
@@ -26,16 +28,12 @@ Install = Callable[[str, str], None]
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Make ``name = module:attribute`` an entry point of a group, as pip would."""
     monkeypatch.syspath_prepend(Path(__file__).parent / "lab_driver")
-    site = tmp_path / "site-packages"
-    site.mkdir()
-    monkeypatch.syspath_prepend(site)
+    count = itertools.count()
     before = [dict(table._entries) for table in TABLES]
 
     def add(group: str, entry_point: str) -> None:
-        folder = site / f"lab_{len(list(site.iterdir()))}-1.0.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {folder.stem}\nVersion: 1")
-        (folder / "entry_points.txt").write_text(f"[{group}]\n{entry_point}\n")
+        number = next(count)
+        install_package(monkeypatch, tmp_path / f"package_{number}", {}, {group: entry_point})
         for table in TABLES:
             table.refresh()
 

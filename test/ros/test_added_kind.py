@@ -15,8 +15,8 @@ from std_msgs.msg import Float32MultiArray
 
 from pi0_bringup.mock_robot import MockRobot
 from pi0_ros.dataset import Dataset
-from pi0_ros.dataset.convert.options import ConvertOptions
 from pi0_ros.dataset.convert.convert_bags import convert_bags
+from pi0_ros.dataset.convert.options import ConvertOptions
 from pi0_ros.embodiment import EmbodimentError, load
 from pi0_ros.nodes.chunk_executor.node import ChunkExecutor
 from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS

@@ -1,6 +1,8 @@
 """Every fault that simulated time can show: what is seen, within limits, and what ends it.
 
 The table in docs/reference/chunk_executor.md names these tests.
+
+Over 300 lines: the table of faults of the reference, each with its test.
 """
 
 from __future__ import annotations

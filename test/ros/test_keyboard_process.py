@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pty
 import signal
 import termios
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from harness import Graph
-from rclpy.duration import Duration
 
 from pi0_msgs.msg import ExecutorStatus, TeleopCommand
 from pi0_ros.embodiment import load
 from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS
 
 TROSSEN = load("bimanual_trossen")
+HOLD_S = 1.0
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def test_a_key_drives_space_lets_go_and_the_terminal_comes_back(
     status = ros.publisher(ExecutorStatus, "executor_status", LATCHED_QOS)
     child = ros.process(
         "pi0_bringup.teleoperation.keyboard_teleop",
-        {"embodiment": "bimanual_trossen"},
+        {"embodiment": "bimanual_trossen", "hold_s": HOLD_S},
         stdin=program,
         stdout=program,
     )
@@ -61,14 +63,25 @@ def test_a_key_drives_space_lets_go_and_the_terminal_comes_back(
         os.write(keyboard, key)
         return bool(sent) and sent[-1].deadman is deadman
 
+    pressed_s = -math.inf
+
+    def press_and_release_until_driven() -> bool:
+        """Press a key once, wait for longer than a press counts as held, and press it again."""
+        nonlocal pressed_s
+        status.publish(message)
+        if time.monotonic() - pressed_s > 1.5 * HOLD_S:
+            os.write(keyboard, b"\x1b[A")
+            pressed_s = time.monotonic()
+        return any(command.deadman for command in sent)
+
     # A key that is held before the robot is known drives nothing until it is released.
     ros.spin_until(
         lambda: status.get_subscription_count() and ros.node.count_publishers("teleop_command"),
         what="the node is connected",
     )
-    status.publish(message)
-    assert status.wait_for_all_acked(Duration(seconds=20))
-    ros.spin_until(lambda: press_until(b"\x1b[A", True), what="the up key drives")
+    # A key that is down before the node knows the robot drives nothing until it is released.
+    ros.spin_until(press_and_release_until_driven, 60.0, what="the up key drives")
+    ros.spin_until(lambda: press_until(b"\x1b[A", True), what="the held up key drives")
     assert sent[-1].position[0] > TROSSEN.home[0]
     assert termios.tcgetattr(program) != before
     ros.spin_until(lambda: press_until(b" ", False), what="space lets go")

@@ -43,7 +43,9 @@ class ChunkSource:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        node.declare_parameter("strategy", "", _described(f"one of {', '.join(strategies())}"))
+        choices = (f"{name} ({kind.description})" for name, kind in strategies().items())
+        text = f"one of {', '.join(choices)}; empty: the best that the checkpoint can"
+        node.declare_parameter("strategy", "", _described(text))
         for name, (default, description) in option_defaults().items():
             node.declare_parameter(name, default, _described(description))
         self.source_id = f"{node.get_fully_qualified_name()}:{uuid.uuid4().hex[:8]}"
