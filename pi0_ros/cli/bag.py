@@ -43,13 +43,13 @@ def run_info(arguments: argparse.Namespace) -> int:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Print a line for each bag and problem. Exit code 1 unless all bags are accepted."""
-    from pi0_ros.recording.judge import judge_bag
+    from pi0_ros.recording.bag_check import check_bag
 
     refused = 0
 
     def check(path: Path) -> None:
         nonlocal refused
-        info, report = judge_bag(path)
+        info, report = check_bag(path)
         # Only the recorder knows that an episode is incomplete; reading the bag cannot show it.
         accepted = report.accepted and info.complete
         refused += not accepted

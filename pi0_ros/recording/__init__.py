@@ -1,1 +1,1 @@
-"""Episodes on disk: rosbag2 bags, what is known about them, and whether they are any good."""
+"""Episodes on disk: rosbag2 bags, their metadata and their quality."""

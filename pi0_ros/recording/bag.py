@@ -1,7 +1,7 @@
 """One rosbag2 bag being written: a folder with ``metadata.yaml`` and one .mcap.
 
-The folder carries the suffix ``.recording`` until it is whole. What is found under that
-name later belongs to a recorder that was killed, and is for :mod:`pi0_ros.recording.repair`.
+The folder carries the suffix ``.recording`` until the bag is complete. A killed recorder leaves
+such a folder behind; :mod:`pi0_ros.recording.repair` completes it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.mcap_file import Index, McapFile, Message
 from pi0_ros.recording.metadata import BagTopic, bag_information, information_text, metadata_text
 
-#: Of the folder of a bag that is not whole.
+#: Suffix of the folder of a bag that is not complete.
 UNFINISHED = ".recording"
-#: Freed before the end is written, so that there is room for it on a full disk.
+#: Deleted before the summary is written, so that the summary fits on a full disk.
 RESERVE_NAME = ".reserve"
 _RESERVE_BYTES = 1 << 20
 
 
 class BagWriter:
-    """Writes one bag. OSErrors are the disk's; then :meth:`finish` with what it holds."""
+    """Writes one bag. After an OSError of the disk, :meth:`finish` keeps what was written."""
 
     def __init__(
         self,
@@ -58,25 +58,25 @@ class BagWriter:
 
     @property
     def index(self) -> Index:
-        """What the .mcap holds so far; the channel of topic i is i + 1."""
+        """Index of the .mcap so far; topic i has channel i + 1."""
         return self._file.index
 
     def write(self, messages: Sequence[Message]) -> None:
-        """Write a chunk of messages, whose channels are 1 + the place of their topic."""
+        """Write a chunk of messages; the channel of a message is its topic index + 1."""
         self._file.add_chunk(messages)
 
     def annotate(self, info: EpisodeInfo) -> None:
-        """Note what has changed, so that it survives the death of this process."""
+        """Write the changed description now, so that it survives a kill of this process."""
         self._file.add_metadata(RECORD_NAME, info.to_map())
 
     def sync(self) -> None:
-        """Have the disk confirm what was written so far; another thread may write meanwhile."""
+        """Flush the written data to disk. Another thread may write meanwhile."""
         self._file.sync()
 
     def finish(self, info: EpisodeInfo, extra: dict[str, str] | None = None) -> Path:
-        """Write the end, have the disk confirm everything, give the folder its name.
+        """Write the summary, flush everything to disk and rename the folder.
 
-        ``extra``: further files of the folder, name to text.
+        ``extra`` maps the names of further files in the folder to their text.
         """
         (self.folder / RESERVE_NAME).unlink(missing_ok=True)
         finish_file(self._file, self.folder / self._file_name, self.topics, info)
@@ -88,7 +88,7 @@ class BagWriter:
         return self.path
 
     def abandon(self) -> None:
-        """Leave the folder as it is, unfinished and repairable."""
+        """Close the file. The folder stays unfinished and can be repaired."""
         self._file.close()
 
     def discard(self) -> None:
@@ -115,7 +115,7 @@ class BagWriter:
 
 
 def finish_file(file: McapFile, path: Path, topics: Sequence[BagTopic], info: EpisodeInfo) -> None:
-    """End an .mcap, whose channels are the topics in order, and write its metadata.yaml."""
+    """Finish an .mcap whose channels are ``topics`` in order, and write its metadata.yaml."""
     index = file.index
     counted = [(topic, index.counts.get(i + 1, 0)) for i, topic in enumerate(topics)]
     information = bag_information(path.name, counted, (index.start_ns, index.end_ns), info.to_map())
@@ -126,7 +126,7 @@ def finish_file(file: McapFile, path: Path, topics: Sequence[BagTopic], info: Ep
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Write a file that is either whole or not there, whatever happens."""
+    """Write a file atomically: after a crash it is either complete or absent."""
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w", encoding="utf-8") as stream:
         stream.write(text)
@@ -136,12 +136,12 @@ def write_durably(path: Path, text: str) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Have the disk confirm what a file holds."""
+    """Flush the content of a file to disk."""
     _sync(path, os.O_RDONLY)
 
 
 def sync_folder(path: Path) -> None:
-    """Have the disk confirm the names in a folder."""
+    """Flush the entries of a folder to disk."""
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
 
 

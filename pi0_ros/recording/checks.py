@@ -1,4 +1,4 @@
-"""The checks of the quality gate, one function each: evidence in, findings out."""
+"""The checks of the quality gate, one function each; they turn evidence into findings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Check = Callable[[Evidence, Embodiment, QualityLimits], Iterator[Finding]]
 def assess(
     evidence: Evidence, embodiment: Embodiment, limits: QualityLimits | None = None
 ) -> QualityReport:
-    """Judge an episode, or the last seconds of a running one."""
+    """Check an episode, or the last seconds of a running one."""
     limits = limits or QualityLimits()
     findings = [finding for check in CHECKS for finding in check(evidence, embodiment, limits)]
     return QualityReport(
@@ -46,7 +46,7 @@ def too_short(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> I
 
 
 def silent(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iterator[Finding]:
-    """A topic never spoke, or stopped speaking before the end."""
+    """A topic had no message, or its messages stopped before the end."""
     for stream in _expected(evidence):
         if len(stream.log_ns) == 0:
             if evidence.duration_s > limits.gap_periods / stream.expected_hz + limits.gap_s:
@@ -60,7 +60,7 @@ def silent(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iter
 
 
 def unreadable(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iterator[Finding]:
-    """A message is not what the embodiment says."""
+    """A message does not match the embodiment."""
     for stream in evidence.streams:
         if stream.refused:
             yield Finding(
@@ -71,7 +71,7 @@ def unreadable(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> 
 def rates_and_gaps(
     evidence: Evidence, robot: Embodiment, limits: QualityLimits
 ) -> Iterator[Finding]:
-    """Slower than the embodiment says, holes in the stream, or an unsteady beat."""
+    """A rate below that of the embodiment, gaps, or jitter."""
     for stream in _expected(evidence):
         stamps = stream.stamp_ns
         if len(stamps) < 3 or evidence.duration_s < limits.shortest_s:
@@ -94,7 +94,7 @@ def rates_and_gaps(
 
 
 def clocks(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iterator[Finding]:
-    """Stamps that run backwards, or belong to another clock."""
+    """Stamps that go back, or come from another clock."""
     for stream in evidence.streams:
         if stream.role not in _SENSED or len(stream.stamp_ns) < 2:
             continue
@@ -114,13 +114,13 @@ def clocks(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iter
 
 
 def skews(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iterator[Finding]:
-    """Frames without a frame of the other cameras, or joint states, near enough in time."""
+    """Frames without another camera's frame, or a joint state, close enough in time."""
     cameras = [s for s in evidence.streams if s.role is Role.CAMERA and len(s.stamp_ns)]
     joints = [s for s in evidence.streams if s.role is Role.JOINT_STATE and len(s.stamp_ns)]
     pairs = [(c, other, robot.sync.camera_skew_s) for c in cameras[:1] for other in cameras[1:]]
     pairs += [(c, joint, robot.sync.state_skew_s) for c in cameras[:1] for joint in joints]
     for camera, other, tolerance_s in pairs:
-        # The nearest of either rate; the first and last frames have no neighbour yet.
+        # The first and last frames are left out: their nearest message may lie outside the episode.
         distance_s = _nearest(camera.stamp_ns, other.stamp_ns)[1:-1] / NS_PER_S
         beyond = np.count_nonzero(distance_s > tolerance_s)
         if beyond > limits.skew_share * len(distance_s):
@@ -132,7 +132,7 @@ def skews(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Itera
 
 
 def pictures(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iterator[Finding]:
-    """A camera that shows nothing, or the same while the robot moves."""
+    """A camera whose frames are black, or do not change while the robot moves."""
     for stream in evidence.streams:
         if stream.role is not Role.CAMERA or len(stream.log_ns) < 2:
             continue
@@ -156,7 +156,7 @@ def pictures(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> It
 
 
 def joint_limits(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iterator[Finding]:
-    """A measured joint beyond what may be commanded: a wrong unit, sign or offset."""
+    """A joint measured beyond its command limits: a wrong unit, sign or offset."""
     bounds = {d.state: d.limits for d in robot.action if d.state is not None}
     for stream in evidence.streams:
         if stream.values is None or not len(stream.values):
@@ -180,7 +180,7 @@ def joint_limits(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -
 def standing_still(
     evidence: Evidence, robot: Embodiment, limits: QualityLimits
 ) -> Iterator[Finding]:
-    """Nothing moved from the first to the last message."""
+    """No joint moved from the first to the last message."""
     known = [s for s in evidence.streams if s.values is not None and len(s.values) > 1]
     if evidence.live or not known or evidence.duration_s < limits.shortest_s:
         return
@@ -190,7 +190,7 @@ def standing_still(
 
 
 def dropped(evidence: Evidence, robot: Embodiment, limits: QualityLimits) -> Iterator[Finding]:
-    """Messages that the disk or the network swallowed."""
+    """Messages that were not written, or never arrived."""
     for stream in evidence.streams:
         total = len(stream.log_ns) + stream.lost + stream.missed
         if stream.lost > limits.dropped_share * total:
@@ -239,7 +239,7 @@ def _longest_run(values: NDArray[np.generic]) -> tuple[int, int]:
 
 
 def _moved(evidence: Evidence, span_ns: tuple[int, int], limits: QualityLimits) -> bool:
-    """Whether a joint moved within a time; true if no joint is known."""
+    """Whether a joint moved within a time span; true if no joint was measured."""
     known = False
     for stream in evidence.streams:
         if stream.values is None or stream.values_ns is None:

@@ -1,8 +1,8 @@
-"""What is known about one episode, kept inside its bag.
+"""The description of one episode, stored in its bag.
 
-The same string map stands in ``metadata.yaml`` (``custom_data`` of rosbag2) and in the
+The same string map is stored in ``metadata.yaml`` (``custom_data`` of rosbag2) and in the
 ``.mcap`` itself (metadata records named :data:`RECORD_NAME`; the last one counts), so
-that neither file needs the other.
+that each file is sufficient alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VERSION = 1
 
 
 class Outcome(str, Enum):
-    """The operator's verdict."""
+    """How the operator marked the episode."""
 
     UNMARKED = "unmarked"
     SUCCEEDED = "succeeded"
@@ -35,7 +35,7 @@ class Outcome(str, Enum):
 class Termination(str, Enum):
     """How the recording ended."""
 
-    RECORDING = "recording"  # it did not: the recorder still writes, or was killed
+    RECORDING = "recording"  # not yet: the recorder still writes, or was killed
     STOPPED = "stopped"  # by request, or after its time
     INCOMPLETE = "incomplete"  # the recorder could not write everything
     REPAIRED = "repaired"  # killed; recovered by `pi0 bag repair`
@@ -43,7 +43,7 @@ class Termination(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instruction:
-    """From ``stamp_ns`` (ROS clock) on the robot was to do ``text``."""
+    """``text`` is what the robot is to do from ``stamp_ns`` (ROS clock) on."""
 
     stamp_ns: int
     text: str
@@ -53,9 +53,9 @@ class Instruction:
 class TopicCount:
     """One topic of the bag.
 
-    ``name``: absolute, as in the bag; ``source``: as the embodiment names it.
-    ``received`` = ``written`` + ``lost``. ``missed``: published and never received, by
-    the gaps in the publisher's numbering; not counted in the others.
+    ``name`` is absolute, as in the bag; ``source`` is the name in the embodiment.
+    ``received`` = ``written`` + ``lost``. ``missed`` counts messages that were published but never
+    received, by gaps in the publisher's sequence numbers; the other counts exclude them.
     """
 
     name: str
@@ -71,11 +71,11 @@ class TopicCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeInfo:
-    """Everything about one episode but the messages.
+    """Everything about one episode except its messages.
 
     Stamps are nanoseconds on the ROS clock. ``instructions`` starts with the task;
-    subtasks follow in order. ``complete``: nothing that arrived was lost. ``problems``:
-    what the quality gate says against it, one sentence each.
+    subtasks follow in order. ``complete`` means that every received message was written.
+    ``problems`` are the findings of the quality gate, one sentence each.
     """
 
     embodiment: str
@@ -96,7 +96,7 @@ class EpisodeInfo:
 
     @property
     def duration_s(self) -> float:
-        """Length of the episode [s]; 0 while it has no end."""
+        """Length of the episode [s]; 0 while it is recorded."""
         return max(0, self.end_ns - self.start_ns) / NS_PER_S
 
     def instruction_at(self, stamp_ns: int) -> str:
@@ -109,7 +109,7 @@ class EpisodeInfo:
         return text
 
     def topic(self, source: str) -> TopicCount:
-        """The topic that the embodiment names so. Raises :class:`RecordingError`."""
+        """The topic with this name in the embodiment. Raises :class:`RecordingError`."""
         for topic in self.topics:
             if topic.source == source:
                 return topic
@@ -117,7 +117,7 @@ class EpisodeInfo:
         raise RecordingError(f"the bag has no topic {source!r}; it has {known}")
 
     def to_map(self) -> dict[str, str]:
-        """The map that goes into the bag; plain text where a person may want to read it."""
+        """The map that is stored in the bag, with plain text where people may read it."""
         return {
             "pi0_episode_version": str(VERSION),
             "task": self.task,
@@ -143,12 +143,12 @@ class EpisodeInfo:
     def from_map(cls, values: Mapping[str, Any], where: str) -> EpisodeInfo:
         """Read the map back; ``where`` names the bag in errors.
 
-        Raises :class:`RecordingError` if the bag is not one of ours, or a newer one's.
+        Raises :class:`RecordingError` if the bag is not one of this suite, or of a newer version.
         """
         version = values.get("pi0_episode_version")
         if version is None:
             raise RecordingError(
-                f"{where}: no episode of this suite: its metadata have no pi0_episode_version;"
+                f"{where}: not an episode of this suite: its metadata have no pi0_episode_version;"
                 " record it with `pi0 record`"
             )
         try:

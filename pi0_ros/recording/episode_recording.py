@@ -1,4 +1,4 @@
-"""One episode from its start to its end: bag, queue, evidence and metadata together."""
+"""The recording of one episode: its bag, write queue, evidence and metadata."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.recording.bag import BagWriter
+from pi0_ros.recording.bag_check import REPORT_NAME
 from pi0_ros.recording.checks import assess
 from pi0_ros.recording.episode import (
     EpisodeInfo,
@@ -18,25 +19,24 @@ from pi0_ros.recording.episode import (
     TopicCount,
 )
 from pi0_ros.recording.evidence import EvidenceCollector
-from pi0_ros.recording.judge import REPORT_NAME
 from pi0_ros.recording.mcap_file import McapFile, Message
 from pi0_ros.recording.metadata import BagTopic
 from pi0_ros.recording.quality import QualityLimits, QualityReport
 from pi0_ros.recording.topics import EpisodeTopic
 from pi0_ros.recording.write_queue import WriteQueue
 
-# A warning during the episode covers so much of the past [ns].
+# A warning during the episode covers this time before now [ns].
 _LIVE_NS = 10_000_000_000
-# So much in the queue is more than the writer's pace explains.
+# A longer queue means that the writer is slower than the streams.
 _BEHIND_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingPlan:
-    """What all episodes of a recorder have in common.
+    """The settings that all episodes of a recorder share.
 
-    ``directory``: where they go; ``embodiment_yaml``: the text the embodiment was read from,
-    by default what its file says now; ``queue_bytes``: memory for what waits for the disk.
+    Episodes are written to ``directory``. ``embodiment_yaml`` is the text of the embodiment, by
+    default the present content of its file. ``queue_bytes`` limits the memory of the write queue.
     """
 
     embodiment: Embodiment
@@ -51,8 +51,8 @@ class RecordingPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedEpisode:
-    """How an episode ended. ``path``: its bag; of a bag that could not be finished, its
-    unfinished folder."""
+    """How an episode ended. ``path`` is its bag, or the unfinished folder if the bag could not be
+    finished."""
 
     path: Path
     info: EpisodeInfo
@@ -61,7 +61,7 @@ class FinishedEpisode:
 
 
 class EpisodeRecording:
-    """One episode being recorded. ``bag_topics`` stand in the order of the plan's topics."""
+    """One episode being recorded. ``bag_topics`` have the order of the plan's topics."""
 
     def __init__(
         self,
@@ -97,12 +97,12 @@ class EpisodeRecording:
 
     @property
     def path(self) -> Path:
-        """Where the bag will be."""
+        """Where the finished bag will be."""
         return self._bag.path
 
     @property
     def folder(self) -> Path:
-        """Where the bag is now."""
+        """Where the unfinished bag is."""
         return self._bag.folder
 
     @property
@@ -135,10 +135,10 @@ class EpisodeRecording:
             self.queue.annotate(self._info)
 
     def warnings(self, now_ns: int) -> tuple[str, ...]:
-        """What the quality gate says about the last seconds."""
+        """The findings of the quality gate about the last seconds, one sentence each."""
         waiting = self.queue.waiting_bytes
         behind = waiting > _BEHIND_BYTES
-        if behind:  # the gate sees written messages only: a late write is no silent stream
+        if behind:  # the gate sees only written messages; a late write is not a silent stream
             now_ns = self._collector.newest_ns or now_ns
         start_ns = max(self._info.start_ns, now_ns - _LIVE_NS)
         evidence = self._collector.evidence(
@@ -149,7 +149,7 @@ class EpisodeRecording:
         return (lag, *problems) if behind else problems
 
     def stop(self, outcome: Outcome, notes: str, end_ns: int, fault: str = "") -> FinishedEpisode:
-        """Write the queue, judge the episode and finish the bag. Offer nothing meanwhile.
+        """Write the queue, check the episode and finish the bag. Offer nothing meanwhile.
 
         ``fault``: why the recorder could not continue; the episode then counts as failed.
         """

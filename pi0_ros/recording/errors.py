@@ -1,4 +1,4 @@
-"""What this room raises."""
+"""The error of this package."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Collecting what the quality gate looks at, from serialised messages as they go by.
+"""Collect evidence for the quality gate from serialised messages.
 
-Of a frame a sample of its bytes is looked at, of a compressed one the picture now and
-then; of joint states the values at most :data:`_VALUES_HZ` times a second.
+To keep the cost low, only a sample of the bytes of a raw frame is read, a compressed frame is
+decoded every two seconds, and joint states are read at most :data:`_VALUES_HZ` times a second.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from pi0_ros.recording.quality import Evidence, StreamEvidence
 from pi0_ros.recording.topics import EpisodeTopic, Role
 from pi0_ros.stamps import NS_PER_S
 
-#: Encapsulation, seconds and nanoseconds: how a CDR message that starts with a header starts.
+#: Start of a CDR message with a header: encapsulation, seconds, nanoseconds.
 _STAMP = struct.Struct("<4xiI")
-# A prime number of bytes apart, so that all three channels are looked at.
+# A prime step, so that the samples cover all three channels.
 _SAMPLE_STEP = 61
 _VALUES_HZ = 50.0
 _PICTURE_PERIOD_NS = 2_000_000_000
 _COMPRESSED = "sensor_msgs/msg/CompressedImage"
-_HEAD_BYTES = 128  # of an Image, at least this much precedes no pixel of interest
+_HEAD_BYTES = 128  # the header and fields of an Image lie in about this many first bytes
 
 
 class EvidenceCollector:
-    """Fed by the thread that writes (or reads) the bag; judged from any other."""
+    """The thread that writes (or reads) the bag calls :meth:`observe`; any thread may call
+    :meth:`evidence`."""
 
     def __init__(self, embodiment: Embodiment, topics: Sequence[EpisodeTopic]) -> None:
         self._lock = threading.Lock()
@@ -45,18 +46,18 @@ class EvidenceCollector:
         self._streams = [_stream(topic, packer) for topic in topics]
 
     def observe(self, topic: int, log_ns: int, data: bytes) -> None:
-        """Look at one message of the topic with this place in ``topics``."""
+        """Read one message of the topic with this index in ``topics``."""
         with self._lock:
             self._newest_ns = max(self._newest_ns, log_ns)
             stream = self._streams[topic]
             try:
                 stream.observe(log_ns, data)
-            except Exception as error:  # whatever a driver sends, the writing goes on
+            except Exception as error:  # no message of a driver may stop the writing
                 stream.refused = f"a message of {len(data)} bytes cannot be read: {error!r}"
 
     @property
     def newest_ns(self) -> int:
-        """When the newest message looked at came in; 0 if none did."""
+        """Receipt time of the newest observed message; 0 without one."""
         return self._newest_ns
 
     def evidence(
@@ -68,7 +69,7 @@ class EvidenceCollector:
         lost: Sequence[int] = (),
         missed: Sequence[int] = (),
     ) -> Evidence:
-        """What was seen from ``start_ns`` on; counts of messages lost by topic."""
+        """The evidence from ``start_ns`` on; ``lost`` and ``missed`` count messages by topic."""
         zeros = [0] * len(self._streams)
         with self._lock:
             streams = tuple(
@@ -80,8 +81,8 @@ class EvidenceCollector:
         return Evidence(start_ns=start_ns, end_ns=end_ns, streams=streams, live=live)
 
 
-class _Stream:
-    """Times of one topic."""
+class _TopicEvidence:
+    """Receipt times and stamps of one topic."""
 
     def __init__(self, topic: EpisodeTopic) -> None:
         self.topic = topic
@@ -90,16 +91,16 @@ class _Stream:
         self.refused = ""
 
     def observe(self, log_ns: int, data: bytes) -> None:
-        stamp_ns = log_ns  # a command may be stamped for later, or not at all
+        stamp_ns = log_ns  # a command may carry a future stamp, or none
         if self.topic.sensed:
             sec, nanosec = _STAMP.unpack_from(data)
             stamp_ns = sec * NS_PER_S + nanosec
-            self.look(log_ns, data)
+            self.read_content(log_ns, data)
         self.log_ns.append(log_ns)
         self.stamp_ns.append(stamp_ns)
 
-    def look(self, log_ns: int, data: bytes) -> None:
-        """Look at the content, if this kind of topic has any."""
+    def read_content(self, log_ns: int, data: bytes) -> None:
+        """Read the content, for topics whose content is checked."""
 
     def evidence(self, since_ns: int, lost: int, missed: int, **more: Any) -> StreamEvidence:
         first = self.first(since_ns)
@@ -116,7 +117,7 @@ class _Stream:
         )
 
     def first(self, since_ns: int) -> int:
-        """Index of the first message at or after a time; times mostly ascend."""
+        """Index of the first message at or after a time; assumes that times ascend."""
         low, high = 0, len(self.log_ns)
         while low < high:
             middle = (low + high) // 2
@@ -124,8 +125,8 @@ class _Stream:
         return low
 
 
-class _CameraStream(_Stream):
-    """Times, fingerprints and brightness of frames."""
+class _CameraEvidence(_TopicEvidence):
+    """Times, checksums and brightness of frames."""
 
     def __init__(self, topic: EpisodeTopic) -> None:
         super().__init__(topic)
@@ -133,9 +134,9 @@ class _CameraStream(_Stream):
         self.brightness = array("d")
         self._next_picture_ns = 0
 
-    def look(self, log_ns: int, data: bytes) -> None:
+    def read_content(self, log_ns: int, data: bytes) -> None:
         if self.topic.type == _COMPRESSED:
-            # Two frames of the same picture differ in their stamps only, which come first.
+            # Two frames of the same picture differ only in their stamps, which come first.
             digest = zlib.crc32(memoryview(data)[_HEAD_BYTES:])
             brightness = self._decoded_brightness(log_ns, data)
         else:
@@ -152,7 +153,7 @@ class _CameraStream(_Stream):
         try:
             message: Any = _STORE.deserialize_cdr(data, _COMPRESSED)
             picture = Image.open(io.BytesIO(message.data.tobytes()))
-            picture.draft("L", (64, 64))  # a JPEG is then decoded at an eighth of its size
+            picture.draft("L", (64, 64))  # decodes a JPEG at an eighth of its size
             return float(np.asarray(picture.convert("L")).mean())
         except (OSError, SyntaxError, ValueError) as error:
             self.refused = f"a frame cannot be decoded: {error}"
@@ -170,7 +171,7 @@ class _CameraStream(_Stream):
         )
 
 
-class _JointStream(_Stream):
+class _JointEvidence(_TopicEvidence):
     """Times and values of joint states."""
 
     def __init__(self, topic: EpisodeTopic, packer: JointStatePacker) -> None:
@@ -181,7 +182,7 @@ class _JointStream(_Stream):
         self._rows_ns = array("q")
         self._next_ns = 0
 
-    def look(self, log_ns: int, data: bytes) -> None:
+    def read_content(self, log_ns: int, data: bytes) -> None:
         if log_ns < self._next_ns:
             return
         self._next_ns = log_ns + int(0.9e9 / _VALUES_HZ)
@@ -213,9 +214,9 @@ class _JointStream(_Stream):
 _STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
-def _stream(topic: EpisodeTopic, packer: JointStatePacker) -> _Stream:
+def _stream(topic: EpisodeTopic, packer: JointStatePacker) -> _TopicEvidence:
     if topic.role is Role.CAMERA:
-        return _CameraStream(topic)
+        return _CameraEvidence(topic)
     if topic.role is Role.JOINT_STATE:
-        return _JointStream(topic, packer)
-    return _Stream(topic)
+        return _JointEvidence(topic, packer)
+    return _TopicEvidence(topic)

@@ -1,9 +1,8 @@
-"""Writing one .mcap without copying what goes into it.
+"""Write one .mcap without copying the messages.
 
-A chunk is handed to the kernel as the list of its messages (``writev``), and nothing of it
-is kept: what was written survives the death of this process, and a chunk is all that can
-be lost. Measured against the writers of `rosbags` and `mcap`, which copy each message several
-times, this takes a tenth of the processor time. Format: https://mcap.dev/spec
+A chunk goes to the kernel as a list of its messages (``writev``) and is not kept in memory. If this
+process is killed, at most the current chunk is lost. The writers of `rosbags` and `mcap` copy each
+message several times; this one takes a tenth of their processor time. Format: https://mcap.dev/spec
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ from pi0_ros import __version__
 
 MAGIC = b"\x89MCAP0\r\n"
 LIBRARY = f"pi0_ros {__version__}"
-#: Opcode, length, channel, sequence, log time, publish time: what precedes a message's bytes.
+#: Before the bytes of a message: opcode, length, channel, sequence, log time, publish time.
 MESSAGE_HEAD = struct.Struct("<BQHIQQ")
-#: Opcode, length, first and last log time, size, checksum (none), length of the compression's
-#: name (none), size again: what precedes the records of a chunk.
+#: Before the records of a chunk: opcode, length, first and last log time, size, checksum (none),
+#: length of the compression's name (none), size again.
 CHUNK_HEAD = struct.Struct("<BQQQQIIQ")
 _RECORD_HEAD = 9  # opcode and length
 _MESSAGE_FIELDS = MESSAGE_HEAD.size - _RECORD_HEAD
-# The kernel takes this many pieces at once (IOV_MAX).
+# The kernel accepts this many buffers at once (IOV_MAX).
 _PIECES = 1024
 
 
@@ -59,7 +58,7 @@ class Message:
 
 @dataclass(slots=True)
 class Index:
-    """What a file holds so far; all that its summary needs."""
+    """The content of a file so far, as its summary needs it."""
 
     schemas: list[Schema] = field(default_factory=list)
     channels: list[Channel] = field(default_factory=list)
@@ -87,10 +86,10 @@ class Index:
 
 
 class McapFile:
-    """A file being written. Every method raises OSError as the disk does.
+    """A file being written. Every method raises the OSErrors of the disk.
 
-    ``size`` ends at the last whole record: a write that failed half-way is cut off again,
-    so that the file can be finished with what it holds.
+    ``size`` ends at the last complete record. A partial write is truncated, so that the file can
+    still be finished.
     """
 
     def __init__(self, descriptor: int, index: Index, size: int) -> None:
@@ -100,7 +99,7 @@ class McapFile:
 
     @classmethod
     def create(cls, path: Path) -> McapFile:
-        """Start a new file; refuses to overwrite one (FileExistsError)."""
+        """Start a new file. Raises FileExistsError instead of overwriting one."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         file = cls(descriptor, Index(), 0)
         file._write([MAGIC])
@@ -110,7 +109,7 @@ class McapFile:
     def add_channel(
         self, topic: str, type_name: str, definition: str, metadata: Mapping[str, str]
     ) -> int:
-        """Announce a topic; returns its channel."""
+        """Add a topic and return its channel."""
         index = self.index
         schema = next((s for s in index.schemas if s.name == type_name), None)
         if schema is None:
@@ -135,7 +134,7 @@ class McapFile:
         return channel.id
 
     def add_metadata(self, name: str, values: Mapping[str, str]) -> None:
-        """Add a named map; of several of one name the last counts."""
+        """Add a named map. If several have the same name, the last one counts."""
         offset = self.size
         self._write_records(Metadata(name=name, metadata=dict(values)))
         self.index.metadata.append(
@@ -143,7 +142,7 @@ class McapFile:
         )
 
     def add_chunk(self, messages: Sequence[Message]) -> None:
-        """Write messages as one chunk; none of them is copied."""
+        """Write messages as one chunk, without copying them."""
         pieces: list[bytes] = [b""]
         offsets: dict[int, list[tuple[int, int]]] = {}
         size = 0
@@ -189,11 +188,11 @@ class McapFile:
         )
 
     def sync(self) -> None:
-        """Have the disk confirm what was written so far; other threads may write meanwhile."""
+        """Flush the written data to disk. Other threads may write meanwhile."""
         os.fdatasync(self._fd)
 
     def finish(self) -> None:
-        """Write the summary, have the disk confirm it, close."""
+        """Write the summary, flush the file to disk and close it."""
         builder = RecordBuilder()
         DataEnd(0).write(builder)
         summary_start = self.size + builder.count
@@ -221,7 +220,7 @@ class McapFile:
         self.close()
 
     def close(self) -> None:
-        """Close without a summary; the file stays repairable. May be called twice."""
+        """Close without a summary; the file can be repaired. May be called twice."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -254,7 +253,7 @@ class McapFile:
         self._write([builder.end()])
 
     def _write(self, pieces: Sequence[bytes]) -> None:
-        """Write all of it, or cut off what was written of it and raise."""
+        """Write all buffers; on an error, truncate the partial write and raise."""
         try:
             for start in range(0, len(pieces), _PIECES):
                 self._write_some(pieces[start : start + _PIECES])
@@ -266,7 +265,7 @@ class McapFile:
 
     def _write_some(self, pieces: Sequence[bytes]) -> None:
         left = sum(map(len, pieces)) - os.writev(self._fd, pieces)
-        if left:  # a full disk or a signal: go on behind what was taken
+        if left:  # a full disk or a signal: continue after the accepted part
             rest = memoryview(b"".join(pieces))[-left:]
             while rest:
                 rest = rest[os.write(self._fd, rest) :]

@@ -8,21 +8,21 @@ from typing import Any
 
 import yaml
 
-#: Since 9, QoS profiles are lists of readable words.
+#: Since version 9, QoS profiles are lists of readable words.
 VERSION = 9
 _FOREVER = {"sec": 9223372036, "nsec": 854775807}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """QoS that a publisher offers, and that a player will offer again."""
+    """QoS that a publisher offers, and that `ros2 bag play` offers again."""
 
     reliable: bool = True
     latched: bool = False
     depth: int = 10
 
     def to_map(self) -> dict[str, Any]:
-        """As rosbag2 spells it."""
+        """The profile as rosbag2 spells it."""
         return {
             "history": "keep_last",
             "depth": self.depth,
@@ -38,7 +38,7 @@ class Offered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BagTopic:
-    """One topic of a bag: absolute name, type, hash of the type, what its publishers offer."""
+    """One topic of a bag: absolute name, type, hash of the type, QoS that its publishers offer."""
 
     name: str
     type: str
@@ -46,7 +46,7 @@ class BagTopic:
     offered: tuple[Offered, ...] = ()
 
     def offered_yaml(self) -> str:
-        """The profiles as the .mcap carries them, beside the channel."""
+        """The offered profiles as text, for the metadata of the channel in the .mcap."""
         return _dump([offered.to_map() for offered in self.offered]).strip()
 
 
@@ -56,7 +56,7 @@ def bag_information(
     span_ns: tuple[int, int],
     custom_data: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What rosbag2 wants to know of a bag of one file; topics with their message counts."""
+    """The rosbag2 metadata of a bag of one file; ``topics`` come with their message counts."""
     start_ns, end_ns = span_ns
     times = {
         "starting_time": {"nanoseconds_since_epoch": start_ns},
@@ -96,12 +96,12 @@ def metadata_text(information: Mapping[str, Any]) -> str:
 
 
 def information_text(information: Mapping[str, Any]) -> str:
-    """The same without its outer key, as rosbag2 keeps it inside the .mcap."""
+    """The same text without its outer key, as rosbag2 stores it in the .mcap."""
     return _dump(dict(information))
 
 
 class _Plain(yaml.SafeDumper):
-    """Repeats a value instead of writing an anchor; keeps text of several lines readable."""
+    """Repeats values instead of writing anchors, and writes multi-line text as blocks."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

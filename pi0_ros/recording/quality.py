@@ -1,7 +1,7 @@
-"""Is this episode any good? One judgement for the live screen, the report and the converter.
+"""The quality gate: one check of an episode for the live screen, the report and the converter.
 
-:func:`assess` looks at :class:`Evidence`, whoever collected it: the recorder during the
-take (then of its last seconds), the recorder after it, or the converter from the bag.
+:func:`~pi0_ros.recording.checks.assess` checks :class:`Evidence`. The recorder collects it during
+the episode (for its last seconds) and after it; the converter collects it from the bag.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Stamps = NDArray[np.int64]
 
 
 class Kind(str, Enum):
-    """What may be wrong with an episode."""
+    """The kinds of findings."""
 
     MISSING = "missing"
     DEAD = "dead"
@@ -41,31 +41,32 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityLimits:
-    """Where good ends. Shares are of the expected value, times in seconds."""
+    """Limits of the checks. Shares are relative to the expected value; times are in seconds."""
 
     shortest_s: float = 1.0
     rate_share: float = 0.9
     gap_periods: float = 5.0
-    gap_s: float = 0.1  # no gap shorter than this is one
+    gap_s: float = 0.1  # shorter pauses are no gap
     jitter_share: float = 0.5  # 95th percentile of |interval - period| over the period
     stamp_offset_s: float = 1.0  # between a header stamp and the receipt of the message
     frozen_s: float = 1.0
     black_level: float = 4.0  # mean of a frame, of 255
     black_share: float = 0.1
     limit_margin: float = 0.02  # of the range of a joint
-    motion: float = 0.01  # [rad], [m] or [opening]: less is standing still
-    skew_share: float = 0.05  # of the frames that may exceed the embodiment's tolerance
+    motion: float = 0.01  # [rad], [m] or [opening]: smaller motion counts as none
+    skew_share: float = 0.05  # of the frames; they may exceed the embodiment's tolerance
     dropped_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamEvidence:
-    """One topic over the time judged, N messages.
+    """N messages of one topic in the checked time span.
 
-    ``log_ns``, ``stamp_ns``: receipt and header stamp, (N,); no header: ``stamp_ns`` is
-    ``log_ns``. ``digest`` (N,): equal for equal frames. ``brightness`` (N,), NaN where not
-    looked at. ``values`` (M, K): joint positions in units of the embodiment, at ``values_ns``
-    (M,), of the state dimensions ``columns``. ``refused``: messages that could not be read.
+    ``log_ns`` and ``stamp_ns`` (N,) are receipt times and header stamps; without a header, both are
+    receipt times. ``digest`` (N,) is equal for equal frames. ``brightness`` (N,) is NaN where a
+    frame was not decoded. ``values`` (M, K) are joint positions in units of the embodiment at
+    ``values_ns`` (M,), of the state dimensions ``columns``. ``refused`` says why a message could
+    not be read.
     """
 
     source: str
@@ -87,7 +88,7 @@ class StreamEvidence:
 class Evidence:
     """All topics between ``start_ns`` and ``end_ns`` (ROS clock).
 
-    ``live``: the episode goes on, so that it may still be short or at rest.
+    ``live``: the episode is still recorded, so that it may be short or without motion.
     """
 
     start_ns: int
@@ -97,13 +98,13 @@ class Evidence:
 
     @property
     def duration_s(self) -> float:
-        """Time judged [s]."""
+        """Length of the checked time span [s]."""
         return max(0, self.end_ns - self.start_ns) / NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong; ``refuse``: enough to refuse the episode."""
+    """One problem; ``refuse`` says whether it alone refuses the episode."""
 
     kind: Kind
     source: str
@@ -113,7 +114,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSummary:
-    """Figures of one topic; intervals are of the header stamps."""
+    """Figures of one topic. Intervals are those of the header stamps."""
 
     source: str
     messages: int
@@ -127,7 +128,7 @@ class StreamSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
-    """The judgement: accepted unless one finding says refuse."""
+    """The result: the episode is accepted unless a finding refuses it."""
 
     duration_s: float
     findings: tuple[Finding, ...]
@@ -135,12 +136,12 @@ class QualityReport:
 
     @property
     def accepted(self) -> bool:
-        """Whether the episode may go into a dataset without anybody's override."""
+        """Whether the converter takes the episode without an override."""
         return not any(finding.refuse for finding in self.findings)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One sentence per finding, the worse ones first."""
+        """One sentence per finding; those that refuse come first."""
         worse = sorted(self.findings, key=lambda finding: not finding.refuse)
         return tuple(finding.text for finding in worse)
 

@@ -1,4 +1,4 @@
-"""Finding a bag and what it says about itself: a folder, or a lone .mcap."""
+"""Read the episode description of a bag, which is a folder or a single .mcap."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from pi0_ros.recording.errors import RecordingError
 
 
 def read_episode(path: Path) -> EpisodeInfo:
-    """What a bag says about itself. Raises :class:`RecordingError`.
+    """The episode description of a bag. Raises :class:`RecordingError`.
 
-    ``path`` is the folder of a bag, or its .mcap alone.
+    ``path`` is the folder of a bag, or its .mcap.
     """
     if path.is_file():
         return _from_mcap(path)
     metadata = path / "metadata.yaml"
     if not metadata.is_file():
         hint = "; it was not finished: `pi0 bag repair` it" if list(path.glob("*.mcap")) else ""
-        raise RecordingError(f"{path}: no bag: it has no metadata.yaml{hint}")
+        raise RecordingError(f"{path}: not a bag: it has no metadata.yaml{hint}")
     try:
         loaded: Any = yaml.safe_load(metadata.read_text(encoding="utf-8"))
         custom = dict(loaded["rosbag2_bagfile_information"].get("custom_data") or {})
@@ -42,7 +42,7 @@ def read_episode(path: Path) -> EpisodeInfo:
 
 
 def embodiment_of(info: EpisodeInfo, where: str) -> Embodiment:
-    """The embodiment as it was when the episode was recorded, from the text in the bag.
+    """The embodiment at the time of the recording, from the text in the bag.
 
     ``where`` becomes its path. Raises :class:`~pi0_ros.embodiment.EmbodimentError`.
     """

@@ -1,7 +1,7 @@
-"""Giving a bag back the end that its recorder could not write.
+"""Write the end of a bag whose recorder was killed.
 
-Whole chunks stay where they are. Of the chunk that was being written, the whole messages
-are kept. The counts and times are then those of what is in the file.
+Complete chunks stay where they are. The complete messages of the last, partial chunk are kept. The
+counts and times are updated to those of the messages in the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pi0_ros.recording.scan import Scan, scan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """What was done: where the bag is now, messages kept, bytes of broken ones dropped."""
+    """Where the bag is, the messages kept, and the bytes of partial messages dropped."""
 
     path: Path
     info: EpisodeInfo
@@ -33,7 +33,7 @@ class Repair:
     changed: bool
 
     def text(self) -> str:
-        """What to tell the operator."""
+        """One sentence for the operator."""
         if not self.changed:
             return f"{self.path}: whole; nothing to repair"
         return (
@@ -44,9 +44,9 @@ class Repair:
 
 
 def repair(path: Path) -> Repair:
-    """Finish an unfinished bag and give it its name; a whole one is left alone.
+    """Finish an unfinished bag and rename its folder; leave a complete bag as it is.
 
-    Raises :class:`RecordingError` if there is nothing to save.
+    Raises :class:`RecordingError` if the bag has no message.
     """
     mcap = mcap_of(path)
     found = scan(mcap)
@@ -62,7 +62,7 @@ def repair(path: Path) -> Repair:
         )
     if not found.index.messages and not found.saved:
         raise RecordingError(f"{path}: holds no message; remove it")
-    (mcap.parent / RESERVE_NAME).unlink(missing_ok=True)  # the end needs room on a full disk
+    (mcap.parent / RESERVE_NAME).unlink(missing_ok=True)  # the summary needs space on a full disk
     dropped = _cut(mcap, found)
     file = McapFile(os.open(mcap, os.O_WRONLY | os.O_APPEND), found.index, found.size)
     if found.saved:
@@ -80,7 +80,7 @@ def repair(path: Path) -> Repair:
 
 
 def _has_metadata(folder: Path) -> bool:
-    """Whether a bag has its name, and metadata that can be read."""
+    """Whether a bag has its final name and readable metadata."""
     if folder.name.endswith(UNFINISHED):
         return False
     try:
@@ -91,9 +91,9 @@ def _has_metadata(folder: Path) -> bool:
 
 
 def _cut(mcap: Path, found: Scan) -> int:
-    """Cut the file behind its whole part; bytes that are lost by it."""
+    """Truncate the file after its complete part; return the bytes that are lost."""
     os.truncate(mcap, found.size)
-    if found.ended:  # only the end goes, which is written again
+    if found.ended:  # only the summary is cut, which is written again
         return 0
     heads = CHUNK_HEAD.size + MESSAGE_HEAD.size * len(found.saved)
     kept = heads + sum(len(message.data) for message in found.saved)
@@ -101,7 +101,7 @@ def _cut(mcap: Path, found: Scan) -> int:
 
 
 def _with_counts(info: EpisodeInfo, file: McapFile) -> EpisodeInfo:
-    """The episode as far as it is in the file; what was lost is not known."""
+    """The description with the counts of the file; the losses are not known."""
     counts = {
         channel.topic: file.index.counts.get(channel.id, 0) for channel in file.index.channels
     }
@@ -109,7 +109,7 @@ def _with_counts(info: EpisodeInfo, file: McapFile) -> EpisodeInfo:
         replace(topic, received=counts.get(topic.name, 0), written=counts.get(topic.name, 0))
         for topic in info.topics
     )
-    if info.termination is not Termination.RECORDING:  # it had been ended by the recorder
+    if info.termination is not Termination.RECORDING:  # the recorder had stopped the episode
         return replace(info, topics=topics)
     return replace(
         info,

@@ -1,4 +1,4 @@
-"""Reading an .mcap that may have no end: what is whole, where that ends, what can be saved."""
+"""Read an .mcap that may be cut off: its complete part and the messages after it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _END = frozenset({Opcode.DATA_END, Opcode.FOOTER})
 
 @dataclass(slots=True)
 class Scan:
-    """What a file holds.
+    """The content of a file.
 
-    ``index`` and ``size`` [bytes] of its whole part, the metadata maps by name, the
-    messages of a chunk that broke off, and whether the file had its end.
+    ``index`` and ``size`` [bytes] describe its complete part, ``total`` is the size of the file.
+    ``metadata`` maps by name, ``saved`` are the complete messages of a partial chunk, and ``ended``
+    says whether the file has a summary.
     """
 
     index: Index = field(default_factory=Index)
@@ -41,7 +42,7 @@ class Scan:
 
 @dataclass(slots=True)
 class _Chunk:
-    """A chunk whose message indexes have not all been seen: count and index place by channel."""
+    """A chunk whose message indexes were not all read yet: message counts by channel."""
 
     record: ChunkIndex
     counts: dict[int, int]
@@ -52,14 +53,14 @@ class _Chunk:
 
 
 def scan(path: Path) -> Scan:
-    """Read a file up to its end, or to where it breaks off; of messages only the heads.
+    """Read a file up to its end or first partial record. Only the heads of messages are read.
 
-    Raises :class:`RecordingError` for what is no .mcap, or has compressed chunks.
+    Raises :class:`RecordingError` if it is no .mcap, or has compressed chunks.
     """
     with path.open("rb") as stream:
         found = Scan(total=path.stat().st_size, size=len(MAGIC))
         if stream.read(len(MAGIC)) != MAGIC:
-            raise RecordingError(f"{path}: no .mcap: it does not begin like one")
+            raise RecordingError(f"{path}: not an .mcap: it does not begin like one")
         chunk: _Chunk | None = None
         for opcode, offset, end in _records(stream, found.total):
             if opcode in _END:
@@ -90,9 +91,9 @@ def scan(path: Path) -> Scan:
 
 
 def _records(stream: BinaryIO, total: int) -> Iterator[tuple[int, int, int]]:
-    """Opcode, start and end of each record that is all there; the stream stands behind its head.
+    """Opcode, start and end of each complete record; the stream is positioned after its head.
 
-    Zeros are no record: a power cut leaves them where the disk had not written yet.
+    Zeros end the records: a power cut leaves them where the disk had not written yet.
     """
     offset = len(MAGIC)
     while offset + _HEAD <= total:
@@ -135,7 +136,7 @@ def _chunk(stream: BinaryIO, path: Path, offset: int, end: int) -> _Chunk:
 def _messages(
     stream: BinaryIO, offset: int, total: int, *, with_data: bool = True
 ) -> Iterator[tuple[int, Message]]:
-    """Channel and message of each whole message of the chunk at ``offset``, if there is one."""
+    """Channel and message of each complete message of the chunk at ``offset``, if there is one."""
     stream.seek(offset)
     head = stream.read(CHUNK_HEAD.size)
     if len(head) < CHUNK_HEAD.size or head[0] != Opcode.CHUNK:
@@ -169,7 +170,7 @@ def _read(kind: type[_RecordT], body: ReadDataStream, path: Path, offset: int) -
 def _note(
     found: Scan, opcode: int, body: ReadDataStream, path: Path, offset: int, end: int
 ) -> None:
-    """Remember a record that is neither chunk nor message index."""
+    """Keep a record that is neither a chunk nor a message index."""
     if opcode == Opcode.SCHEMA:
         found.index.schemas.append(_read(Schema, body, path, offset))
     elif opcode == Opcode.CHANNEL:

@@ -1,4 +1,4 @@
-"""The episodes of one recorder, one after the other: what may be asked when, and what follows."""
+"""The episodes of one recorder, one after the other, and the requests that each state accepts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pi0_ros.stamps import NS_PER_S
 
 
 class RecordingState(Enum):
-    """As in pi0_msgs/RecorderStatus."""
+    """The states of pi0_msgs/RecorderStatus."""
 
     IDLE = 0
     RECORDING = 1
@@ -29,33 +29,33 @@ class RecordingState(Enum):
     FAILED = 3
 
 
-class Source(Protocol):
-    """Where messages come from."""
+class MessageSource(Protocol):
+    """The source of the messages to record."""
 
     @property
     def states(self) -> Sequence[StreamState]:
-        """One per topic of the plan, in its order."""
+        """The state of each topic, in the order of the plan."""
 
     @property
     def fault(self) -> str:
-        """Why no message comes any more, or empty."""
+        """Why no more messages can be received; empty without a fault."""
 
     def deliver_to(self, recording: EpisodeRecording | None) -> None:
-        """Offer messages to this episode from now on; returns when no other gets any."""
+        """Offer messages to this episode from now on; on return, no other episode gets any."""
 
 
 class Session:
-    """Starts and ends episodes. Every method may be called from any thread, and raises
-    :class:`RecordingError` if it cannot be done now.
+    """Starts and ends episodes. Any thread may call every method. A method raises
+    :class:`RecordingError` if the present state does not allow it.
 
-    ``now_ns``: the ROS clock. ``reserve_bytes`` stay free on the disk: an episode is ended
-    before they are touched, and none starts with less than twice as much.
+    ``now_ns`` reads the ROS clock. ``reserve_bytes`` stay free on the disk: a running episode ends
+    before they are used, and no episode starts with less than twice as much.
     """
 
     def __init__(
         self,
         plan: RecordingPlan,
-        source: Source,
+        source: MessageSource,
         now_ns: Callable[[], int],
         *,
         reserve_bytes: int = 512 << 20,
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def bytes_free(self) -> int:
-        """Free space where the episodes go; 0 if the place is gone."""
+        """Free space in the directory of the episodes; 0 if the directory is gone."""
         try:
             return shutil.disk_usage(self.plan.directory).free
         except OSError:
@@ -91,7 +91,7 @@ class Session:
         )
 
     def obstacles(self) -> tuple[str, ...]:
-        """What keeps an episode from starting, one sentence each."""
+        """The reasons why no episode can start now, one sentence each."""
         if self._source.fault:
             return (self._source.fault,)
         found = not_ready(self._source.states)
@@ -128,7 +128,7 @@ class Session:
     def stop(
         self, outcome: Outcome = Outcome.UNMARKED, notes: str = "", fault: str = ""
     ) -> FinishedEpisode:
-        """End the episode and keep it; ``fault``: because the recorder cannot go on."""
+        """End the episode and keep it; ``fault`` says why the recorder could not continue."""
         with self._lock:
             recording = self._running()
             self.state = RecordingState.FINISHING
@@ -136,7 +136,7 @@ class Session:
             self._source.deliver_to(None)
             try:
                 ended = recording.stop(outcome, notes, end_ns, fault or self._source.fault)
-            except Exception as error:  # nothing may keep the next episode from starting
+            except Exception as error:  # no error may prevent the next episode
                 self.state = RecordingState.FAILED
                 self.reason = f"{recording.folder}: {error!r}; `pi0 bag repair` it"
                 raise RecordingError(self.reason) from error
@@ -152,7 +152,7 @@ class Session:
             return ended
 
     def discard(self) -> str:
-        """End the episode and remove it; its task."""
+        """End the episode and remove it; return its task."""
         with self._lock:
             recording = self._running()
             self._source.deliver_to(None)
@@ -160,7 +160,7 @@ class Session:
             self.last = recording, None
             try:
                 recording.discard()
-            except OSError as error:  # nothing may keep the next episode from starting
+            except OSError as error:  # no error may prevent the next episode
                 self.state = RecordingState.FAILED
                 self.reason = f"{recording.folder} cannot be removed: {error.strerror or error}"
                 raise RecordingError(self.reason) from error
@@ -174,14 +174,14 @@ class Session:
             return self.start(self.discard(), notes)
 
     def set_instruction(self, text: str) -> None:
-        """Change what the robot is to do, in the middle of the episode."""
+        """Change the instruction of the running episode."""
         if not text.strip():
             raise RecordingError("the instruction is empty; say what the robot is to do")
         with self._lock:
             self._running().set_instruction(text, self._now_ns())
 
     def watch(self) -> None:
-        """End an episode that cannot go on; call it a few times a second."""
+        """End an episode that cannot continue. Call this a few times a second."""
         recording = self.recording
         if recording is None:
             return
@@ -198,7 +198,7 @@ class Session:
                     self.stop(Outcome.FAILED, fault=fault)
 
     def close(self) -> FinishedEpisode | None:
-        """End whatever runs, keeping it unmarked; what was kept."""
+        """End a running episode, keep it unmarked and return it."""
         with self._lock:
             return None if self.recording is None else self.stop()
 
@@ -224,7 +224,7 @@ class Session:
 
 
 def prepare_directory(directory: str) -> tuple[str, list[str]]:
-    """Make the folder of the episodes; its path, and unfinished episodes found in it.
+    """Make the folder of the episodes; return its path and the unfinished episodes in it.
 
     Raises :class:`RecordingError` if it cannot be made or written to.
     """

@@ -1,4 +1,4 @@
-"""What the recorder knows of each stream at any time, and whether an episode may start."""
+"""The present state of each recorded topic, and whether an episode may start."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from pi0_ros.recording.metadata import Offered
 from pi0_ros.recording.topics import EpisodeTopic, Role
 
-# Rates are of this much of the past.
+# Rates are computed over this time.
 _WINDOW_S = 2.0
-# A stream is fresh if it spoke within this many periods, and this time.
+# A stream is fresh if its last message is at most this many periods, or this time, old.
 _FRESH_PERIODS = 5.0
 _FRESH_S = 0.5
 
 
 @dataclass(slots=True)
 class StreamState:
-    """One topic as it is heard now; written by the receiving thread, read by any other.
+    """One topic as it is received now. The receiving thread writes it; any thread may read it.
 
-    ``last_s``: steady-clock time of the last message. ``publishers``: how many there are;
-    ``offered``: what they offer, for the bag.
+    ``last_s`` is the steady-clock time of the last message. ``publishers`` counts the publishers;
+    ``offered`` is the QoS they offer, for the bag.
     """
 
     topic: EpisodeTopic
@@ -38,7 +38,7 @@ class StreamState:
         return None if self.last_s is None else max(0.0, now_s - self.last_s)
 
     def sample(self, now_s: float) -> None:
-        """Note the count; call a few times a second, with the time rates are to be of."""
+        """Sample the count. Call this a few times a second, with the clock that rates refer to."""
         if self._seen and now_s < self._seen[-1][0]:  # the clock was set back
             self._seen.clear()
         self._seen.append((now_s, self.count))
@@ -46,7 +46,7 @@ class StreamState:
             self._seen.popleft()
 
     def rate_hz(self) -> float:
-        """Messages per second of late."""
+        """Messages per second in the last seconds."""
         if len(self._seen) < 2:
             return 0.0
         (first_s, first), (last_s, last) = self._seen[0], self._seen[-1]
@@ -54,9 +54,9 @@ class StreamState:
 
 
 def not_ready(states: Sequence[StreamState], now_s: float | None = None) -> tuple[str, ...]:
-    """Which streams keep an episode from starting, one sentence each.
+    """The streams that prevent the start of an episode, one sentence each.
 
-    Those of which a rate is expected have to be fresh, and those that the operator added.
+    Streams with an expected rate have to be fresh. Streams that the operator added need a message.
     """
     now_s = time.monotonic() if now_s is None else now_s
     return tuple(
@@ -71,7 +71,7 @@ def _stale(state: StreamState, now_s: float) -> str:
     name, expected_hz = state.topic.name, state.topic.expected_hz
     age_s = state.age_s(now_s)
     if age_s is None:
-        return f"{name}: {'no message yet' if state.publishers else 'nobody publishes it'}"
+        return f"{name}: {'no message yet' if state.publishers else 'no publisher'}"
     if not state.offered:
         return f"{name}: its publisher is not known yet"
     stale = expected_hz and age_s > max(_FRESH_S, _FRESH_PERIODS / expected_hz)

@@ -1,4 +1,4 @@
-"""Which topics belong to an episode of an embodiment, and what is expected of each."""
+"""The topics of an episode of an embodiment, and the rate expected of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pi0_ros.embodiment import Embodiment, StopBehaviour
 
 
 class Role(str, Enum):
-    """What a topic is to an episode."""
+    """The role of a topic in an episode."""
 
     CAMERA = "camera"
     JOINT_STATE = "joint_state"
@@ -20,15 +20,15 @@ class Role(str, Enum):
     PROMPT = "prompt"
     INSTRUCTION = "instruction"
     DIAGNOSTICS = "diagnostics"
-    EXTRA = "extra"  # named by the operator, unknown to the embodiment
+    EXTRA = "extra"  # added by the operator, unknown to the embodiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeTopic:
     """One topic to record.
 
-    ``name`` is the embodiment's, relative to the robot's namespace unless it starts
-    with ``/``. ``expected_hz`` 0: it may be silent.
+    ``name`` is the name in the embodiment, relative to the robot's namespace unless it starts
+    with ``/``. A topic with ``expected_hz`` 0 may be silent.
     """
 
     name: str
@@ -45,12 +45,10 @@ class EpisodeTopic:
 def episode_topics(
     embodiment: Embodiment, *, with_commands: bool = True
 ) -> tuple[EpisodeTopic, ...]:
-    """Every topic of the embodiment in its order, then those of the suite.
+    """Every topic of the embodiment in its order, then the topics of the suite.
 
-    ``with_commands`` false: commands are recorded, but may be silent.
-
-    The aligned ``observation`` is left out: it repeats the cameras, and is made again
-    from them, by the same code, wherever it is needed.
+    With ``with_commands`` false, commands are recorded but may be silent. The aligned
+    ``observation`` is left out, because the same code can make it again from the recorded topics.
     """
     topics = [
         EpisodeTopic(
@@ -75,7 +73,7 @@ def episode_topics(
             name=controller.topic,
             type=controller.message_type,
             role=Role.COMMAND,
-            # At rest only what holds is commanded: not a base, nor a gripper that keeps its last.
+            # At rest only arms are commanded, to hold their pose; the others may be silent.
             expected_hz=embodiment.rates.control_hz
             if with_commands and controller.stop is StopBehaviour.HOLD
             else 0.0,

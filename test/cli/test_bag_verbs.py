@@ -44,7 +44,7 @@ def test_check_tells_good_from_bad_by_exit_code(
     assert main(["bag", "check", str(episodes)]) == 1
     said = capsys.readouterr()
     assert "good: accepted" in said.out
-    assert "killed.recording: no bag: it has no metadata.yaml" in said.err
+    assert "killed.recording: not a bag: it has no metadata.yaml" in said.err
     assert "`pi0 bag repair` it" in said.err
 
 
@@ -64,4 +64,4 @@ def test_a_bag_of_another_program_is_named(
 ) -> None:
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {custom_data: ~}\n")
     assert main(["bag", "info", str(tmp_path)]) == 1
-    assert "no episode of this suite" in capsys.readouterr().err
+    assert "not an episode of this suite" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_finds_a_topic_by_the_embodiments_name() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pi0_episode_version": None}, "no episode of this suite"),
+        ({"pi0_episode_version": None}, "not an episode of this suite"),
         ({"pi0_episode_version": "2"}, "written as version 2, this release reads up to 1"),
         ({"outcome": "great"}, "'great' is not a valid Outcome"),
         ({"topics": "[{"}, "damaged episode metadata"),
@@ -80,11 +80,11 @@ def test_refuses_what_it_does_not_understand(change: dict[str, str | None], mess
 def test_an_episode_holds_every_topic_of_the_embodiment_once() -> None:
     robot = load("mobile_trossen")
     topics = {topic.name: topic for topic in episode_topics(robot)}
-    assert len(topics) == len(episode_topics(robot)) == 3 + 2 + 5 + 5
+    assert len(topics) == len(episode_topics(robot)) == 3 + 2 + 5 + 6
     assert topics["cam_high/camera/color/image_rect_raw"].expected_hz == 30.0
     assert topics["follower_left/joint_states"].role is Role.JOINT_STATE
     assert topics["follower_left/arm_controller/joint_trajectory"].expected_hz == 50.0
     assert topics["follower_left/gripper_controller/commands"].expected_hz == 0.0
     assert topics["mobile_base/cmd_vel"].expected_hz == 0.0
-    assert "/diagnostics" in topics
+    assert {"instruction", "/diagnostics"} <= topics.keys()
     assert "observation" not in topics

@@ -18,10 +18,10 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from pi0_ros.embodiment import load
+from pi0_ros.recording.bag_check import check_bag
 from pi0_ros.recording.definitions import definition
 from pi0_ros.recording.episode import Outcome, Termination
 from pi0_ros.recording.episode_recording import EpisodeRecording, RecordingPlan
-from pi0_ros.recording.judge import judge_bag
 from pi0_ros.recording.mcap_file import McapFile, Message
 from pi0_ros.recording.metadata import BagTopic
 from pi0_ros.recording.read import read_episode
@@ -100,7 +100,7 @@ def test_a_good_take_is_judged_alike_live_and_from_the_bag(tmp_path: Path) -> No
     end_ns = START_NS + 2 * SECOND
     ended = recording.stop(Outcome.SUCCEEDED, "clean", end_ns)
     assert ended.report.findings == ()
-    info, report = judge_bag(ended.path)
+    info, report = check_bag(ended.path)
     assert info == ended.info == read_episode(ended.path)
     assert report == ended.report
     assert (ended.path / "quality.json").read_text(encoding="utf-8") == report.to_json()

@@ -11,9 +11,9 @@ from bags import INFO, chunk, open_bag
 from rosbags.rosbag2 import Reader
 
 from pi0_ros.recording.bag import RESERVE_NAME
+from pi0_ros.recording.bag_check import check_bag
 from pi0_ros.recording.episode import Termination
 from pi0_ros.recording.errors import RecordingError
-from pi0_ros.recording.judge import judge_bag
 from pi0_ros.recording.read import read_episode
 from pi0_ros.recording.repair import repair
 
@@ -139,7 +139,7 @@ def test_a_bag_that_its_reader_stumbles_over_is_refused_with_its_name(broken: Pa
     with (path / "episode_0.mcap").open("r+b") as stream:
         stream.truncate(8)
     with pytest.raises(RecordingError, match=r"episode: cannot be read: .*pi0 bag repair"):
-        judge_bag(path)
+        check_bag(path)
 
 
 def test_refuses_what_holds_nothing(tmp_path: Path) -> None:

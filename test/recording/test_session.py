@@ -55,7 +55,7 @@ def test_names_what_is_not_fresh(streams: Streams) -> None:
     camera.last_s = None
     wrist.offered = ()
     first, second = not_ready(streams.states, now_s + 0.1)
-    assert first == f"{camera.topic.name}: nobody publishes it"
+    assert first == f"{camera.topic.name}: no publisher"
     assert second == f"{wrist.topic.name}: its publisher is not known yet"
     camera.publishers = 1
     assert not_ready(streams.states, now_s)[0].endswith(": no message yet")

@@ -327,7 +327,7 @@ def test_waits_for_extra_topics_and_records_them_in_its_namespace(
     names = [state.name for state in node._streams.states]
     assert names[0] == f"/cell/{CAMERA}"
     assert names[-2:] == ["/cell/depth/image", "/tf_static"]
-    assert "depth/image: nobody publishes it" in node.session.obstacles()
+    assert "depth/image: no publisher" in node.session.obstacles()
 
 
 def test_without_commands_being_required_their_silence_is_no_fault(

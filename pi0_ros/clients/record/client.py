@@ -1,4 +1,4 @@
-"""``pi0 record``: finds or starts a recorder, and drives it."""
+"""``pi0 record``: find or start a recorder, and control it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _record(
         wanted = load(str(process.parameters["embodiment"])).name
         if found != wanted:
             raise RecordingError(
-                f"the recorder that runs is of {found}, not of {wanted}; end it, or give the"
+                f"the running recorder is of {found}, not of {wanted}; end it, or give the"
                 " --namespace of another robot"
             )
         if request.episodes:

@@ -1,4 +1,4 @@
-"""``pi0 record`` at a terminal: keys in, verbs of the recorder out, a live screen."""
+"""``pi0 record`` at a terminal: keys become requests to the recorder; the screen is live."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OUTCOMES = {
 
 
 class Console:
-    """One sitting of an operator."""
+    """One session of an operator."""
 
     def __init__(self, link: RecorderLink, own: OwnRecorder, task: str, notes: str) -> None:
         self._link = link
@@ -43,7 +43,7 @@ class Console:
         self._asked: tuple[Future[Any], bool | None, int | None] | None = None
         self._answered_s = 0.0
         self._expected: bool | None = None  # whether an episode runs, by the last answer
-        self._ahead = ""
+        self._typed_ahead = ""
         self._whole = True
         self._leaving = False
         self._done = False
@@ -55,21 +55,21 @@ class Console:
         return status is not None and status.state == status.RECORDING
 
     def run(self) -> int:
-        """Until q; exit code 1 if an episode could not be recorded whole."""
+        """Run until q; return exit code 1 if an episode could not be recorded completely."""
         with KeyReader(sys.stdin.fileno()) as keys, Live(screen=True, auto_refresh=False) as live:
             drawn_s = 0.0
             while not self._done:
                 self._link.spin(_SPIN_S)
                 self._take_answer()
                 pressed = without_special_keys(keys.read())
-                self._ahead += pressed
-                self._work_off()
+                self._typed_ahead += pressed
+                self._handle_typed()
                 if self._own.ended:
                     break
                 if pressed or time.monotonic() - drawn_s > _DRAW_S:
                     drawn_s = time.monotonic()
                     live.update(draw(self._link.status, self.view()), refresh=True)
-        return self._farewell()
+        return self._print_result()
 
     def view(self) -> ConsoleView:
         """What the screen shows beside the status."""
@@ -81,24 +81,24 @@ class Console:
             silent_s=time.monotonic() - self._link.heard_s,
         )
 
-    def _work_off(self) -> None:
-        """Press what was typed, as long as it is known in which state it is meant."""
+    def _handle_typed(self) -> None:
+        """Handle typed keys, as soon as the state that they refer to is known."""
         if self._asked is not None and time.monotonic() - self._link.heard_s > _SILENT_S:
             self._asked = None
             self._say("the recorder does not answer; q quits")
-        while self._ahead and not self._done:
+        while self._typed_ahead and not self._done:
             if self._asked is not None or not self._up_to_date():
                 return
-            key, self._ahead = self._ahead[0], self._ahead[1:]
+            key, self._typed_ahead = self._typed_ahead[0], self._typed_ahead[1:]
             self.press(key)
 
     def _up_to_date(self) -> bool:
-        """Whether the status shows what the last answer said, or has had its time to."""
+        """Whether the status agrees with the last answer, or had enough time to."""
         late = time.monotonic() - self._answered_s > _SILENT_S
         return self._expected is None or self.recording == self._expected or late
 
     def press(self, key: str) -> None:
-        """Do what a key says."""
+        """Handle one key."""
         if self._typing is not None:
             self._type(key)
             return
@@ -110,9 +110,9 @@ class Console:
                 self._ask(self._link.start(self._task, self._notes), True)
         elif key == "i":
             self._typing = ""
-        elif key in _VERBS:
-            verb, runs_then, outcome = _VERBS[key]
-            self._ask(verb(self._link), runs_then, outcome)
+        elif key in _REQUESTS:
+            request, runs_then, outcome = _REQUESTS[key]
+            self._ask(request(self._link), runs_then, outcome)
 
     def _quit(self, again: bool) -> None:
         if self.recording and not again:
@@ -140,7 +140,7 @@ class Console:
             self._typing += key
 
     def _ask(self, asked: Future[Any], runs_then: bool | None, outcome: int | None = None) -> None:
-        """Wait for an answer; ``runs_then``: whether an episode runs if it says yes."""
+        """Wait for an answer; ``runs_then`` says whether an episode runs after a success."""
         self._asked = asked, runs_then, outcome
 
     def _take_answer(self) -> None:
@@ -163,8 +163,8 @@ class Console:
             self._log.append(text)
         del self._log[:-100]
 
-    def _farewell(self) -> int:
-        """After the screen is gone: what was recorded, on the plain terminal."""
+    def _print_result(self) -> int:
+        """Print what was recorded, after the screen is closed; return the exit code."""
         from rich.console import Console as Terminal
 
         terminal = Terminal(highlight=False)
@@ -176,15 +176,15 @@ class Console:
         return 0 if self._whole else 1
 
 
-_Verb = tuple[Callable[[RecorderLink], Any], bool, int | None]
+_Request = tuple[Callable[[RecorderLink], Any], bool, int | None]
 
 
-def _stop(outcome: int) -> _Verb:
+def _stop(outcome: int) -> _Request:
     return lambda link: link.stop(outcome), False, outcome
 
 
-#: Of the keys while recording: question, whether an episode runs then, mark.
-_VERBS: dict[str, _Verb] = {
+#: Keys while recording: the request, whether an episode runs afterwards, the outcome.
+_REQUESTS: dict[str, _Request] = {
     **dict.fromkeys((" ", "\n", "\r"), _stop(StopEpisode.Request.UNMARKED)),
     "s": _stop(StopEpisode.Request.SUCCEEDED),
     "f": _stop(StopEpisode.Request.FAILED),

@@ -1,4 +1,4 @@
-"""The client's side of a recorder: its newest status, and its verbs as questions."""
+"""The client's side of a recorder: its newest status and its services."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pi0_msgs.msg import RecorderStatus
 from pi0_msgs.srv import SetInstruction, StartEpisode, StopEpisode
 from pi0_ros.nodes.managed import LATCHED_QOS
 
-#: Ending an episode takes as long as the disk wants.
+#: Time limit of an answer [s]; ending an episode can take long on a slow disk.
 ANSWER_S = 120.0
 
 
 class RecorderLink:
-    """Talks to the recorder called ``name`` (absolute). Nothing happens but in :meth:`spin`.
+    """Talks to the recorder ``name`` (absolute). Callbacks run only in :meth:`spin`.
 
-    ``check`` is called between callbacks, and may raise.
+    ``check`` is called between callbacks and may raise.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class RecorderLink:
         self._check = check
         node.create_subscription(RecorderStatus, f"{name}/status", self._on_status, LATCHED_QOS)
         self._clients = {
-            verb: node.create_client(kind, f"{name}/{verb}")
-            for verb, kind in (
+            service: node.create_client(kind, f"{name}/{service}")
+            for service, kind in (
                 ("start_episode", StartEpisode),
                 ("stop_episode", StopEpisode),
                 ("discard_episode", Trigger),
@@ -50,13 +50,13 @@ class RecorderLink:
 
     @property
     def connected(self) -> bool:
-        """Whether a recorder is there and has spoken."""
+        """Whether the recorder offers its services and has published a status."""
         return self.status is not None and all(
             client.service_is_ready() for client in self._clients.values()
         )
 
     def spin(self, timeout_s: float) -> None:
-        """Let things happen for so long, at most."""
+        """Run one callback, or wait at most this long."""
         self._executor.spin_once(timeout_sec=timeout_s)
         self._check()
 
@@ -89,8 +89,8 @@ class RecorderLink:
         """Ask to change the instruction."""
         return self._ask("set_instruction", SetInstruction.Request(instruction=text))
 
-    def _ask(self, verb: str, request: Any) -> Future[Any]:
-        asked: Future[Any] = self._clients[verb].call_async(request)
+    def _ask(self, service: str, request: Any) -> Future[Any]:
+        asked: Future[Any] = self._clients[service].call_async(request)
         return asked
 
     def _on_status(self, status: RecorderStatus) -> None:

@@ -16,9 +16,9 @@ _LINES = 20
 
 
 class OwnRecorder:
-    """Starts nothing until :meth:`start`; leaving the context stops what was started.
+    """Starts the process in :meth:`start`; leaving the context stops it.
 
-    ``signals`` are the program's own, which is in charge of them.
+    The calling program owns ``signals``.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class OwnRecorder:
         self._started = True
 
     def poll(self) -> None:
-        """Take in its output and its end. Call this often: a full pipe would block it."""
+        """Read its output and notice its end. Call this often: a full pipe would block it."""
         if self._started:
             self._supervisor.step(0.0)
 

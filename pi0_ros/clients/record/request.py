@@ -10,9 +10,9 @@ from pi0_ros.recording.errors import RecordingError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingRequest:
-    """What to record. ``episodes`` 0 leaves it to the operator's keys.
+    """What to record. With ``episodes`` 0, the operator starts and stops episodes by keys.
 
-    ``duration_s`` and ``outcome`` are of each episode that is recorded without keys.
+    ``duration_s`` and ``outcome`` apply to each episode that is recorded without keys.
     """
 
     task: str
@@ -22,7 +22,7 @@ class RecordingRequest:
     outcome: str = "unmarked"
 
     def check(self) -> None:
-        """Raise :class:`RecordingError` for what cannot be recorded from here."""
+        """Raise :class:`RecordingError` if the request cannot be fulfilled."""
         if not self.episodes and not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise RecordingError("this is no terminal: give --episodes N and --duration S")
         if self.episodes < 0 or not self.duration_s > 0:

@@ -1,4 +1,4 @@
-"""The recording screen: one status in, one picture of the terminal out."""
+"""The recording screen, drawn from the status of the recorder."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _LOG_LINES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleView:
-    """What the screen shows beside the status (pi0_msgs/RecorderStatus).
+    """What the screen shows in addition to the status (pi0_msgs/RecorderStatus).
 
-    ``log``: the last lines, newest last; ``typing``: the text being typed, or None;
-    ``tally``: episodes kept by outcome; ``silent_s``: since the last status.
+    ``log`` holds the last lines, newest last. ``typing`` is the text being typed, or None.
+    ``tally`` counts the kept episodes by outcome. ``silent_s`` is the age of the last status.
     """
 
     task: str
@@ -64,7 +64,7 @@ def _headline(status: Any, view: ConsoleView) -> RenderableType:
     word, style = _state(status, view)
     minutes, seconds = divmod(status.elapsed_s, 60.0)
     top = Text.assemble((f" {word} ", style), f"  {int(minutes):02d}:{seconds:04.1f}")
-    top.append(f"   {_room(status)}", "dim")
+    top.append(f"   {_disk_space(status)}", "dim")
     text = Text.assemble(("task         ", "dim"), status.task or view.task)
     if status.state == status.RECORDING and status.instruction != status.task:
         text.append_text(Text.assemble(("\ninstruction  ", "dim"), (status.instruction, "cyan")))
@@ -87,7 +87,7 @@ def _state(status: Any, view: ConsoleView) -> tuple[str, str]:
     return _STATES[status.state]
 
 
-def _room(status: Any) -> str:
+def _disk_space(status: Any) -> str:
     text = f"{_size(status.bytes_written)} written, {_size(status.bytes_free)} free"
     if status.state == status.RECORDING and status.elapsed_s > 2.0 and status.bytes_written:
         left_s = status.bytes_free / (status.bytes_written / status.elapsed_s)

@@ -27,7 +27,7 @@ class Script:
         self._output = output
 
     def run(self) -> int:
-        """0 if every episode is whole; the first that is not ends the script."""
+        """Return 0 if every episode is complete; stop at the first one that is not."""
         for i in range(self._request.episodes):
             if not self._episode(i + 1):
                 return 1
@@ -64,7 +64,7 @@ class Script:
         return asked.result() if asked.done() else None
 
     def _say(self, number: int, text: str) -> bool:
-        """Print one line; false, for those who then give up."""
+        """Print one line and return False, so that a failing caller can return it."""
         self._output.write(f"episode {number} of {self._request.episodes}: {text}\n")
         self._output.flush()
         return False

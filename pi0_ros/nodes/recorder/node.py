@@ -1,7 +1,6 @@
 """recorder: every topic of an embodiment into one rosbag2 bag per episode.
 
-What is asked for and when it can be had is in :mod:`pi0_ros.recording.session`; this is
-its ROS edge. See docs/reference/recorder.md.
+This is the ROS side of :mod:`pi0_ros.recording.session`. See docs/reference/recorder.md.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ from pi0_ros.recording.topics import EpisodeTopic, Role, episode_topics
 from pi0_ros.stamps import NS_PER_S
 
 _STATUS_S = 0.5
-# The quality gate looks at the episode so often.
-_LOOK_S = 1.0
+# Period at which the quality gate checks the running episode.
+_CHECK_S = 1.0
 _MIB = 1 << 20
 
 
@@ -50,11 +49,11 @@ class Recorder(ManagedNode):
         self.session: Session | None = None
         self._streams: RawStreams | None = None
         self._warnings: tuple[str, ...] = ()
-        self._looked_s = 0.0
-        self._publishing = threading.Lock()  # the desk's threads publish as well
+        self._checked_s = 0.0
+        self._publishing = threading.Lock()  # the threads of the operator services publish as well
 
     def setup(self) -> None:
-        """Read the parameters, and look at the disk."""
+        """Read the parameters and check the directory."""
         robot = embodiment.load(self.get_parameter("embodiment").value)
         commands = bool(self.get_parameter("require_commands").value)
         topics = episode_topics(robot, with_commands=commands)
@@ -79,7 +78,7 @@ class Recorder(ManagedNode):
         keep_freed_memory()
 
     def start(self) -> None:
-        """Listen, and serve operators."""
+        """Subscribe to the topics and offer the operator services."""
         self.add_cleanup(self._forget_session)
         self._streams = RawStreams(self, self._plan.topics)
         self.add_cleanup(self._streams.close)
@@ -95,7 +94,7 @@ class Recorder(ManagedNode):
         self.create_timer(_STATUS_S, self._on_timer, clock=steady)
 
     def stop(self) -> None:
-        """Keep the episode that runs, unmarked, and listen no more."""
+        """Keep a running episode unmarked, and stop receiving."""
         if self.session is not None:
             ended = self.session.close()
             if ended is not None:
@@ -106,7 +105,7 @@ class Recorder(ManagedNode):
         self.session = self._streams = None
 
     def publish_status(self) -> None:
-        """Publish the status now; from any thread."""
+        """Publish the status now. Any thread may call this."""
         with self._publishing:
             status = self._status()
             if status is not None:
@@ -122,19 +121,19 @@ class Recorder(ManagedNode):
             state.sample(ros_s)
         session.watch()
         streams.match_publishers()
-        if now_s - self._looked_s >= _LOOK_S:
-            self._looked_s = now_s
-            self._judge_running_episode(session)
+        if now_s - self._checked_s >= _CHECK_S:
+            self._checked_s = now_s
+            self._check_running_episode(session)
         self.publish_status()
 
-    def _judge_running_episode(self, session: Session) -> None:
+    def _check_running_episode(self, session: Session) -> None:
         recording = session.recording
         try:
             warnings = (
                 () if recording is None else recording.warnings(self.get_clock().now().nanoseconds)
             )
-        except Exception as error:  # judging must not be what ends a recording
-            warnings = (f"the episode cannot be judged: {error!r}",)
+        except Exception as error:  # an error in a check must not end the recording
+            warnings = (f"the episode cannot be checked: {error!r}",)
         for text in warnings:
             self.get_logger().warning(text, throttle_duration_sec=10.0)
         self._warnings = warnings

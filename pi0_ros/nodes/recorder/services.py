@@ -1,8 +1,8 @@
-"""Where operators are served: services and the action of the recorder.
+"""The operator services and the action of the recorder.
 
-Ending an episode takes as long as the disk wants, and the EventsExecutor runs callbacks one
-after the other. So a small node of this process answers from threads of its own, and the
-status goes out meanwhile.
+Ending an episode can take long on a slow disk, and the EventsExecutor runs one callback at a time.
+A second node in this process therefore answers requests from its own threads, so that the status
+is published meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pi0_ros.recording.episode_recording import EpisodeRecording, FinishedEpisod
 from pi0_ros.recording.errors import RecordingError
 from pi0_ros.recording.session import Session
 
-# An action runs as long as its episode; services are answered meanwhile.
+# An action occupies a thread until its episode ends; the others answer services.
 _THREADS = 4
 _JOIN_S = 10.0
 _FEEDBACK_S = 0.5
@@ -37,8 +37,8 @@ _OUTCOMES = {
 
 
 class RecorderServices:
-    """Offers the verbs of a session. ``changed`` is called after each; ``fill(feedback)``
-    writes rates and losses into an action's feedback."""
+    """Offers the methods of a session as services. ``changed`` is called after each request;
+    ``fill(feedback)`` writes rates and losses into the feedback of the action."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class RecorderServices:
         self._changed = changed
         self._fill = fill
         self._closing = threading.Event()
-        # Hidden (the underscore), and deaf to remappings meant for the recorder.
+        # The underscore hides it. It ignores remappings, which are meant for the recorder.
         self._side = Node(
             f"_{node.get_name()}_services",
             namespace=node.get_namespace(),
@@ -81,11 +81,13 @@ class RecorderServices:
         )
         self._executor = MultiThreadedExecutor(_THREADS, context=node.context)
         self._executor.add_node(self._side)
-        self._thread = threading.Thread(target=self._executor.spin, name="desk", daemon=True)
+        self._thread = threading.Thread(
+            target=self._executor.spin, name="operator-services", daemon=True
+        )
         self._thread.start()
 
     def destroy(self) -> None:
-        """Withdraw everything; an action that runs ends with its episode."""
+        """Remove the services; a running action ends with its episode."""
         self._closing.set()
         self._executor.shutdown(timeout_sec=_JOIN_S)
         self._thread.join(_JOIN_S)
@@ -102,7 +104,7 @@ class RecorderServices:
                 response.success = False
                 response.message = str(error)
                 self._logger.warning(response.message)
-            except Exception as error:  # raised through, it would end the desk's only thread
+            except Exception as error:  # an uncaught error would end the executor's thread
                 response.success = False
                 response.message = f"the recorder failed: {error!r}"
                 self._logger.error(response.message)
@@ -142,7 +144,7 @@ class RecorderServices:
         response.message = f"instruction from now on: {request.instruction}"
 
     def _record(self, goal: Any) -> Any:
-        """Run one episode for an action's client."""
+        """Record one episode for a client of the action."""
         wanted = goal.request
         result = RecordEpisode.Result()
         try:
@@ -157,7 +159,7 @@ class RecorderServices:
             try:
                 self._session.stop()
             except RecordingError:
-                self._logger.info("the episode of an action was ended by somebody else")
+                self._logger.info("the episode of an action was ended by another request")
         self._changed()
         self._fill_result(result, recording)
         if goal.is_cancel_requested:
@@ -169,7 +171,7 @@ class RecorderServices:
         return result
 
     def _follow(self, goal: Any, recording: EpisodeRecording, max_duration_s: float) -> None:
-        """Give feedback until the episode is over, its time is up, or it is cancelled."""
+        """Publish feedback until the episode ends, reaches its duration, or is cancelled."""
         while self._session.recording is recording and not goal.is_cancel_requested:
             left_s = max_duration_s - self._session.elapsed_s
             if max_duration_s > 0 and left_s <= 0:

@@ -1,10 +1,10 @@
-"""Hearing every topic of an episode as raw bytes.
+"""Receive every topic of an episode as raw bytes.
 
-The subscriptions belong to a node that no executor spins; a thread of its own empties them
-a few times per frame. That costs less than an executor's wake-up per message, and gives
-what the EventsExecutor of Jazzy cannot (it raises SystemError where a callback wants the
-message's info): when the message came in, when it was sent, and which number the publisher
-gave it, so that messages that never arrived are counted.
+No executor spins the node of the subscriptions; a separate thread polls them a few times per frame.
+This costs less than waking an executor for each message. It also provides the receipt time, the
+publish time and the publisher's sequence number of each message, which reveals messages that never
+arrived. The EventsExecutor of Jazzy cannot provide these (it raises SystemError if a callback takes
+the message info).
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from pi0_ros.recording.streams import StreamState
 from pi0_ros.recording.topics import EpisodeTopic, Role
 
 _PERIOD_S = 0.005
-# Room in the middleware for this much of a stream, should this process be kept from running.
+# The middleware buffers this much of a stream while this process cannot run.
 _BUFFERED_S = 2.0
-# At least so many messages of a kind that may be large, and of the small ones of the suite.
+# Minimum queue depth for topics with large messages, and the depth for all other topics.
 _LEAST_DEPTH = 60
 _SMALL_DEPTH = 2000
-# Taken of one topic before the next has its turn.
-_TURN = 100
-# A larger step in the publisher's numbering is another publisher.
+# Messages taken from one topic before the next topic is polled.
+_BATCH = 100
+# A larger step in the sequence numbers means another publisher.
 _LARGEST_GAP = 100_000
 
 
 class RawStreams:
-    """Subscribes to ``topics``, by the names that ``node`` knows them under.
+    """Subscribes to ``topics``, whose names ``node`` resolves.
 
-    QoS follows the publishers: reliable and latched only where all of them are. Call
-    :meth:`match_publishers` now and then; publishers come and go. ``fault``: why nothing is
-    heard any more, or empty.
+    QoS follows the publishers: a subscription is reliable or latched only if all publishers are.
+    Call :meth:`match_publishers` regularly, because publishers come and go. ``fault`` says why no
+    more messages can be received; it is empty without a fault.
     """
 
     def __init__(self, node: Node, topics: Sequence[EpisodeTopic]) -> None:
@@ -70,9 +70,9 @@ class RawStreams:
         self._thread.start()
 
     def deliver_to(self, recording: EpisodeRecording | None) -> None:
-        """Offer messages to this episode from now on; what is latched comes first."""
+        """Offer messages to this episode from now on, starting with the latched ones."""
         with self._lock:
-            self._drain()  # what came in before belongs to before
+            self._drain()  # messages received before now belong to the previous episode
             self._recording = recording
             self._sequence = [None] * len(self.states)
             if recording is not None:
@@ -82,7 +82,7 @@ class RawStreams:
                         recording.offer(i, start_ns, start_ns, 0, data)
 
     def match_publishers(self) -> None:
-        """Look at who publishes, and subscribe again where the QoS has to change."""
+        """Read the publishers of each topic, and subscribe again where the QoS has to change."""
         for i, state in enumerate(self.states):
             profiles = [
                 info.qos_profile for info in self._node.get_publishers_info_by_topic(state.name)
@@ -99,7 +99,7 @@ class RawStreams:
                     self._subscriptions[i] = self._subscribe(state)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop receiving."""
         self._open = False
         self._thread.join()
         self._node.destroy_node()
@@ -120,7 +120,9 @@ class RawStreams:
             return
         try:
             self._take_all()
-        except Exception as error:  # whatever it is, the episode must not go on without messages
+        except (
+            Exception
+        ) as error:  # after any error, the episode must not continue without messages
             self.fault = f"receiving failed: {error!r}; deactivate and activate the recorder"
             self._logger.error(self.fault)
 
@@ -128,7 +130,7 @@ class RawStreams:
         for i, subscription in enumerate(self._subscriptions):
             handle, kind = subscription.handle, subscription.msg_type
             state = self.states[i]
-            for _ in range(_TURN):
+            for _ in range(_BATCH):
                 taken = handle.take_message(kind, True)
                 if taken is None:
                     break
@@ -144,7 +146,7 @@ class RawStreams:
         if recording is None:
             return
         received_ns, sent_ns = info["received_timestamp"], info["source_timestamp"]
-        if self._on_sim_time or not received_ns:  # the middleware knows the wall clock only
+        if self._on_sim_time or not received_ns:  # the middleware stamps with the wall clock
             received_ns = sent_ns = self._clock.now().nanoseconds
         sequence = info["publication_sequence_number"] or 0
         last = self._sequence[i]
@@ -155,7 +157,7 @@ class RawStreams:
 
 
 def subscription_is_latched(state: StreamState) -> bool:
-    """Whether a late subscriber gets the last message of every publisher."""
+    """Whether all publishers are latched, so that a late subscriber gets their last messages."""
     return bool(state.offered) and all(offered.latched for offered in state.offered)
 
 
@@ -181,4 +183,4 @@ def _offered(profile: QoSProfile) -> Offered:
 
 
 def _unused(message: bytes) -> None:
-    """No executor spins the node, so that no callback is ever called."""
+    """A callback that is never called, because no executor spins the node."""

@@ -1,4 +1,4 @@
-"""Judging a bag that is already on disk, by the checks that judge a running episode."""
+"""Check a bag on disk by the checks that the recorder applies to a running episode."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pi0_ros.recording.topics import EpisodeTopic
 REPORT_NAME = "quality.json"
 
 
-def judge_bag(
+def check_bag(
     path: Path, limits: QualityLimits | None = None, embodiment: Embodiment | None = None
 ) -> tuple[EpisodeInfo, QualityReport]:
-    """Read a bag from beginning to end and judge it; nothing is written.
+    """Read a whole bag and check it, without writing anything.
 
-    ``embodiment``: instead of the one in the bag. Raises :class:`RecordingError`.
+    ``embodiment`` replaces the one in the bag. Raises :class:`RecordingError`.
     """
     info = read_episode(path)
     robot = embodiment or embodiment_of(info, str(path))
@@ -37,7 +37,7 @@ def judge_bag(
             for connection, log_ns, data in reader.messages():
                 if connection.topic in places:
                     collector.observe(places[connection.topic], log_ns, data)
-    except Exception as error:  # there is no telling what a reader makes of damaged bytes
+    except Exception as error:  # on damaged bytes the reader raises many kinds of errors
         raise RecordingError(f"{path}: cannot be read: {error!r}; try `pi0 bag repair`") from error
     evidence = collector.evidence(
         info.start_ns,
@@ -49,7 +49,7 @@ def judge_bag(
 
 
 def expected_topics(info: EpisodeInfo) -> Sequence[EpisodeTopic]:
-    """The topics of an episode with what was expected of them when it was recorded."""
+    """The topics of an episode, with the rates that were expected when it was recorded."""
     return [
         EpisodeTopic(
             name=topic.source, type=topic.type, role=topic.role, expected_hz=topic.expected_hz
