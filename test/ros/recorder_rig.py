@@ -32,27 +32,27 @@ ARM = UR5E.controllers[0].topic
 class Sensors:
     """Publishes every expected topic of the ur5e until closed; ``silent``: topics left out.
 
-    ``sent`` counts by topic. ``simulated``: on a clock of their own, which starts at 100 s.
+    ``sent`` counts by topic. ``simulated``: on a clock of their own, which starts at 100 s and
+    advances with the schedule of their messages, so that a busy machine delays everything alike.
     Frames are noise, small, and of the embodiment's aspect.
     """
 
     def __init__(self, ros: Graph, *, simulated: bool = False) -> None:
         self._time = ros.publisher(Clock, "/clock", SENSOR_QOS) if simulated else None
-        self._began_s = time.monotonic()
         self.silent: set[str] = set()
         self.sent: dict[str, int] = {}
         self._clock = ros.node.get_clock()
         noise = np.random.default_rng(3).integers(50, 200, (16, 48 * 192), np.uint8)
         self._frames = [array.array("B", frame.tobytes()) for frame in noise]
         self._due: list[list[Any]] = []
-        start_s = time.monotonic()
+        self._start_s = self._schedule_s = time.monotonic()
         for kind, topic, rate_hz, qos in (
             *((Image, c.topic, c.rate_hz, SENSOR_QOS) for c in UR5E.cameras),
             *((JointState, topic, 100.0, SENSOR_QOS) for topic in {d.topic for d in UR5E.state}),
             *((Float64MultiArray, c.topic, 50.0, COMMAND_QOS) for c in UR5E.controllers),
         ):
             publisher = ros.publisher(kind, topic, qos)
-            self._due.append([start_s, 1.0 / rate_hz, kind, topic, publisher])
+            self._due.append([self._start_s, 1.0 / rate_hz, kind, topic, publisher])
         self._open = True
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -73,6 +73,7 @@ class Sensors:
         while self._open:
             entry = min(self._due, key=lambda due: due[0])
             time.sleep(max(0.0, entry[0] - time.monotonic()))
+            self._schedule_s = entry[0]
             entry[0] += entry[1]
             _, _, kind, topic, publisher = entry
             if self._time is not None:
@@ -85,7 +86,7 @@ class Sensors:
     def _now(self) -> Any:
         if self._time is None:
             return self._clock.now().to_msg()
-        return time_message(100 * 10**9 + int((time.monotonic() - self._began_s) * 1e9))
+        return time_message(100 * 10**9 + int((self._schedule_s - self._start_s) * 1e9))
 
     def _message(self, kind: type, topic: str, count: int) -> Any:
         angle = 0.2 + 0.2 * math.sin(time.monotonic())

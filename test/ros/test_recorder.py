@@ -8,19 +8,17 @@ from typing import Any
 
 import pytest
 from harness import Graph
-from rclpy.action import ActionClient
 from rclpy.serialization import deserialize_message
 from recorder_rig import ARM, CAMERA, JOINTS, UR5E, WRIST, Operator, Sensors
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import String
 
-from pi0_msgs.action import RecordEpisode
 from pi0_msgs.msg import Instruction as InstructionMessage
 from pi0_msgs.srv import StopEpisode
 from pi0_ros.nodes.managed import LATCHED_QOS
 from pi0_ros.nodes.observations import time_message
 from pi0_ros.nodes.recorder.node import Recorder
-from pi0_ros.recording.episode import Outcome, Termination
+from pi0_ros.recording.episode import Outcome
 from pi0_ros.recording.read import read_episode
 
 
@@ -190,65 +188,6 @@ def test_refuses_what_cannot_be_done_now(operator: Operator) -> None:
     assert operator.start().message.startswith("an episode is being recorded")
     assert "outcome is 7" in operator.stop(7).message
     assert operator.stop().success
-
-
-class Client:
-    """An action's client: sends a goal, keeps the feedback, waits for the result."""
-
-    def __init__(self, ros: Graph) -> None:
-        self.ros = ros
-        self.feedback: list[Any] = []
-        self._client = ActionClient(ros.node, RecordEpisode, "recorder/record_episode")
-        ros.spin_until(self._client.server_is_ready, what="the action")
-
-    def send(self, **goal: Any) -> Any:
-        sent = self._client.send_goal_async(
-            RecordEpisode.Goal(**goal), lambda m: self.feedback.append(m.feedback)
-        )
-        self.ros.spin_until(sent.done, what="the goal taken")
-        return sent.result()
-
-    def result(self, handle: Any) -> Any:
-        asked = handle.get_result_async()
-        self.ros.spin_until(asked.done, what="the result")
-        return asked.result().result
-
-
-def test_the_action_records_for_its_time_with_feedback(ros: Graph, operator: Operator) -> None:
-    operator.await_ready()
-    client = Client(ros)
-    result = client.result(client.send(task="fold", max_duration_s=0.8))
-    assert result.termination in (result.KEPT, result.DOUBTFUL), result.message
-    assert result.duration_s >= 0.8
-    assert topics_of(Path(result.path))[f"/{JOINTS}"] > 20
-    assert client.feedback
-    rates = dict(zip(client.feedback[-1].topics, client.feedback[-1].rates_hz, strict=True))
-    assert rates[JOINTS] > 0.0
-
-
-def test_a_cancelled_action_keeps_the_episode_unmarked(ros: Graph, operator: Operator) -> None:
-    operator.await_ready()
-    client = Client(ros)
-    handle = client.send(task="fold")
-    operator.await_messages(20)
-    cancelled = handle.cancel_goal_async()
-    ros.spin_until(cancelled.done, what="the cancellation")
-    result = client.result(handle)
-    assert result.termination in (result.KEPT, result.DOUBTFUL), result.message
-    info = read_episode(Path(result.path))
-    assert info.outcome is Outcome.UNMARKED and info.termination is Termination.STOPPED
-
-
-def test_an_action_tells_of_refusal_and_of_being_discarded(ros: Graph, operator: Operator) -> None:
-    operator.await_ready()
-    client = Client(ros)
-    handle = client.send(task="fold")
-    operator.await_messages(20)
-    refused = client.result(client.send(task="another"))
-    assert refused.termination == refused.REFUSED
-    assert refused.message.startswith("an episode is being recorded")
-    operator.trigger("discard_episode")
-    assert client.result(handle).termination == RecordEpisode.Result.DISCARDED
 
 
 def test_deactivating_keeps_the_episode_that_runs(ros: Graph, operator: Operator) -> None:

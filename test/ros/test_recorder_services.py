@@ -1,4 +1,4 @@
-"""The desk answers whatever happens behind it."""
+"""The recorder's services answer, whatever the session does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pi0_ros.nodes.recorder.services import RecorderServices
 from pi0_ros.recording.session import Session
 
 
-def test_a_fault_behind_the_desk_is_an_answer_and_the_next_one_is_served(ros: Graph) -> None:
+def test_a_fault_of_the_session_is_an_answer_and_the_next_request_is_served(ros: Graph) -> None:
     said: list[str] = []
 
     def set_instruction(text: str) -> None:
@@ -21,7 +21,7 @@ def test_a_fault_behind_the_desk_is_an_answer_and_the_next_one_is_served(ros: Gr
             raise RuntimeError("nobody thought of this")
 
     session = cast(Session, SimpleNamespace(set_instruction=set_instruction))
-    desk = RecorderServices(ros.node, session, lambda: None, lambda _: None)
+    services = RecorderServices(ros.node, session, lambda: None, lambda _: None)
 
     def ask() -> Any:
         request = SetInstruction.Request(instruction="fold")
@@ -30,7 +30,7 @@ def test_a_fault_behind_the_desk_is_an_answer_and_the_next_one_is_served(ros: Gr
     try:
         failed, served = ask(), ask()
     finally:
-        desk.destroy()
+        services.destroy()
     assert not failed.success
     assert "nobody thought of this" in failed.message
     assert served.success
