@@ -13,7 +13,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.signals import SignalHandlerOptions
 
 from pi0_ros.nodes.chunk_executor import node as chunk_executor
-from pi0_ros.nodes.managed import autostart
+from pi0_ros.nodes.process import autostart
 
 
 class TimerTicks:

@@ -25,7 +25,8 @@ from pi0_bringup.mock.pattern import PatternCamera
 from pi0_msgs.srv import ResetSimulation
 from pi0_ros.embodiment import Camera, Embodiment, load
 from pi0_ros.nodes.diagnostics import OK, WARN, DiagnosticsPublisher, Reading
-from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode
+from pi0_ros.nodes.process import run
 from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.stamps import S_PER_NS
 

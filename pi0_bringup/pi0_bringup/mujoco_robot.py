@@ -32,7 +32,8 @@ from pi0_ros.arrays import FloatArray
 from pi0_ros.camera_encodings import CAMERA_ENCODINGS
 from pi0_ros.embodiment import Embodiment, load
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode
+from pi0_ros.nodes.process import run
 from pi0_ros.nodes.time_messages import time_message
 from pi0_ros.stamps import NS_PER_S, S_PER_NS, nanoseconds
 from pi0_ros.state_sources import JointReading

@@ -20,8 +20,9 @@ from pi0_ros.embodiment import Camera
 from pi0_ros.embodiment.packing import state_sources
 from pi0_ros.messages import message_class
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
-from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import COMMAND_QOS, SENSOR_QOS, ManagedNode
 from pi0_ros.nodes.observations import ObservationWriter
+from pi0_ros.nodes.process import run
 from pi0_ros.stamps import S_PER_NS
 from pi0_ros.sync import AlignedObservation, ObservationBuilder, SyncSummary
 

@@ -22,7 +22,8 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 
-from pi0_ros.nodes.managed import ManagedNode, autostart
+from pi0_ros.nodes.managed import ManagedNode
+from pi0_ros.nodes.process import autostart
 
 ROOT = Path(__file__).resolve().parents[2]
 DDS_PROFILE = ROOT / "pi0_bringup" / "config" / "fastdds.xml"

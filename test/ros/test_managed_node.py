@@ -11,7 +11,8 @@ from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode, ParameterTypeError, serve
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, ManagedNode, ParameterTypeError
+from pi0_ros.nodes.process import serve
 
 
 class Recorder(ManagedNode):

@@ -12,7 +12,8 @@ from sensor_msgs.msg import Joy
 
 from pi0_bringup.teleoperation.jog_source import JogSource
 from pi0_bringup.teleoperation.layers import Gamepad, Layer
-from pi0_ros.nodes.managed import SENSOR_QOS, run
+from pi0_ros.nodes.managed import SENSOR_QOS
+from pi0_ros.nodes.process import run
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 _LOG_PERIOD_S = 2.0

@@ -15,7 +15,7 @@ from pi0_bringup.teleoperation.jog_source import JogSource
 from pi0_bringup.teleoperation.keyboard_screen import screen
 from pi0_bringup.teleoperation.keys import Keys, check_key, key_names
 from pi0_bringup.teleoperation.layers import Layer
-from pi0_ros.nodes.managed import run
+from pi0_ros.nodes.process import run
 from pi0_ros.system.keys import KeyReader
 
 _SCREEN_PERIOD_S = 0.1

@@ -16,7 +16,8 @@ from std_srvs.srv import Trigger
 from pi0_bringup.teleoperation.leaders import Approach, GestureSwitch, LeaderArms, check_start
 from pi0_bringup.teleoperation.source import Setpoint, TeleopSource
 from pi0_ros.arrays import FloatArray
-from pi0_ros.nodes.managed import SENSOR_QOS, run
+from pi0_ros.nodes.managed import SENSOR_QOS
+from pi0_ros.nodes.process import run
 from pi0_ros.stamps import NS_PER_S, S_PER_NS
 
 _SWITCHES = ("gesture", "topic")

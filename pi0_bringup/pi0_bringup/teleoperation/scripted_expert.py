@@ -18,7 +18,8 @@ from pi0_bringup.simulation.transfer_cube import TransferCube
 from pi0_bringup.teleoperation.expert.motion import Motion, TransferExpert
 from pi0_bringup.teleoperation.source import Setpoint, TeleopSource
 from pi0_ros.arrays import FloatArray
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, run
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS
+from pi0_ros.nodes.process import run
 from pi0_ros.stamps import S_PER_NS, nanoseconds
 
 #: An older cube pose is not used [s].

@@ -43,7 +43,8 @@ from pi0_ros.nodes.chunk_executor.ticking import ClockTicks, QuietCollector, Ste
 from pi0_ros.nodes.diagnostics import WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.executor_status import ExecutorView
 from pi0_ros.nodes.heap import keep_freed_memory
-from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import COMMAND_QOS, LATCHED_QOS, SENSOR_QOS, ManagedNode
+from pi0_ros.nodes.process import run
 from pi0_ros.stamps import NS_PER_S, nanoseconds
 
 #: Longest controlled stop; the final command cuts off a longer one.

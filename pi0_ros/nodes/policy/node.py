@@ -18,12 +18,13 @@ from pi0_msgs.msg import Observation as ObservationMessage
 from pi0_ros import embodiment as embodiments
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
-from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import COMMAND_QOS, ManagedNode
 from pi0_ros.nodes.observations import ObservationReader
 from pi0_ros.nodes.policy.checkpoint_swap import CheckpointSwap
 from pi0_ros.nodes.policy.chunk_source import ChunkSource
 from pi0_ros.nodes.policy.instruction_input import InstructionInput
 from pi0_ros.nodes.policy.remote_policy import RemoteSource
+from pi0_ros.nodes.process import run
 from pi0_ros.policy.errors import PolicyError
 from pi0_ros.policy.options import INFERENCE_DEFAULTS, InferenceOptions
 from pi0_ros.policy.policy import Policy

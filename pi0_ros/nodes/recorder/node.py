@@ -21,7 +21,8 @@ from pi0_ros import __version__, embodiment
 from pi0_ros.instruction import Instruction
 from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, DiagnosticsPublisher, Reading
 from pi0_ros.nodes.heap import keep_freed_memory
-from pi0_ros.nodes.managed import LATCHED_QOS, ManagedNode, run
+from pi0_ros.nodes.managed import LATCHED_QOS, ManagedNode
+from pi0_ros.nodes.process import run
 from pi0_ros.nodes.recorder.services import RecorderServices, describe
 from pi0_ros.nodes.recorder.streams import RawStreams
 from pi0_ros.recording.episode_recording import EpisodeRecording, RecordingPlan
