@@ -1,14 +1,14 @@
 """Limits of position, velocity and acceleration, exact in discrete time.
 
-Each tick picks one velocity v_k that all three limits allow, now and in future. Braking
-from v with a per tick covers, the tick itself included and counted in units of a dt^2,
-with x = v / (a dt) and n = floor(x):
+Each tick picks one velocity v_k that all three limits allow, now and in future. Let
+x = v / (a dt) and n = floor(x). Braking from v, this tick included, covers the distance, in
+units of a dt^2,
 
     D(x) = x + (x - 1) + ... + (x - n) = (n + 1) x - n (n + 1) / 2
 
-so the fastest velocity that can still stop within a distance is the inverse of D.
-Because D(x) - x = D(x - 1), a stream that obeyed this bound last tick can always obey
-it again by braking: the allowed interval is never empty.
+The fastest velocity that can still stop within a distance is the inverse of D. Because
+D(x) - x = D(x - 1), a stream that obeyed this bound in the last tick can always obey it in the
+next tick by braking. So the allowed interval is never empty.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pi0_ros.embodiment import LimitArrays
 
 BoolArray = NDArray[np.bool_]
 
-#: Relative change of a velocity that is rounding and no hit.
+#: A smaller relative change of a velocity is rounding and does not count as a hit.
 _HIT_TOLERANCE = 1e-6
 
 
@@ -34,9 +34,9 @@ def stopping_speed(distance: FloatArray) -> FloatArray:
 
 
 class AccelerationLimiter:
-    """Commanded position, velocity and acceleration of A dimensions, moved tick by tick.
+    """Commanded position, velocity and acceleration of A dimensions, advanced tick by tick.
 
-    Velocity and acceleration are those of the last tick, means over its period.
+    Velocity and acceleration are means over the period of the last tick.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class AccelerationLimiter:
     def motion(self) -> FloatArray:
         """Position, velocity and acceleration (3, A) at the time of the last tick.
 
-        The velocity of a tick is the mean over its period; at its end it is half a
-        period of acceleration further.
+        The velocity of a tick is the mean over its period. At the end of the tick, the velocity
+        differs from the mean by half a period of acceleration.
         """
         return np.stack((self.position, self.slope, self.acceleration))
 
@@ -74,7 +74,7 @@ class AccelerationLimiter:
     def track(
         self, target: FloatArray, rate: FloatArray, _acceleration: FloatArray
     ) -> BoolArray | None:
-        """Advance towards a target within the bounds; which limits bound, (4, A), if any."""
+        """Advance towards a target; returns which limits applied (4, A), or None."""
         limit, dt = self._limits.velocity, self._period_s
         pace = np.minimum(np.maximum(rate, self._slowest), limit)
         behind = target - pace * dt - self.position
@@ -87,7 +87,7 @@ class AccelerationLimiter:
         return bound
 
     def brake(self, to_zero: BoolArray) -> None:
-        """Advance one tick of the stop: to standstill, or to value 0 where ``to_zero``."""
+        """Advance one tick of the stop: to standstill, or to the value 0 where ``to_zero``."""
         distance = np.abs(self.position)
         speed, up, down = self._speeds(distance)
         wanted = np.where(to_zero, np.copysign(speed, -self.position), 0.0)
@@ -96,7 +96,7 @@ class AccelerationLimiter:
         self.position[arrived] = 0.0
 
     def _speeds(self, distance: FloatArray) -> FloatArray:
-        """Stopping speeds [unit/s] for a distance and for the room above and below, (3, A)."""
+        """Stopping speeds (3, A) [unit/s] for ``distance`` and the distances to both bounds."""
         self._distances[0] = distance
         np.subtract(self._limits.upper, self.position, out=self._distances[1])
         np.subtract(self.position, self._limits.lower, out=self._distances[2])
@@ -119,7 +119,7 @@ class AccelerationLimiter:
     def _bound(
         self, wanted: FloatArray, velocity: FloatArray, up: FloatArray, down: FloatArray
     ) -> BoolArray:
-        """The limit that binds in each dimension whose wish was cut, (4, A)."""
+        """Which limit applied in each dimension whose wanted velocity was reduced, (4, A)."""
         limit = self._limits.velocity
         slack = _HIT_TOLERANCE * self._dv
         cut = np.abs(velocity - wanted) > slack

@@ -1,22 +1,21 @@
-"""From one chunk into the next, and from standstill into the first.
+"""Blends one chunk into the next, and a standstill into the first chunk.
 
-What is followed is a chain of sources x_0, x_1 ... x_n, each a motion of its own: chunks,
-oldest first, and where there was no chunk to go on with, the arm coasting to rest. Every
-source fades into what comes after it,
+The setpoint is made from a chain of sources x_0, x_1 ... x_n, oldest first. Each source is a
+motion: a chunk, or the arm that coasts to rest if there was no chunk. Each source fades into the
+sources after it:
 
     y_n = x_n,    y_i = x_i + f_{i+1} (y_{i+1} - x_i),    setpoint = y_0
 
-with f the quintic smoothstep, whose first and second derivatives vanish at both ends. So
+f is the quintic smoothstep, whose first and second derivatives are 0 at both ends. Therefore
 
-- a splice changes neither position nor velocity nor acceleration of the setpoint;
-- the setpoint lies between its sources at all times: chunks that contradict each other,
-  however often, cannot throw the arm wider than they reach themselves;
-- a chunk that agrees with the one before it is followed exactly, from the splice on;
-- a fade under way is not begun anew by the next chunk, which takes the place of its goal.
+- a splice does not change position, velocity or acceleration of the setpoint;
+- the setpoint is always between its sources, so contradictory chunks cannot move the arm further
+  than the chunks themselves reach;
+- a chunk that agrees with the previous one is followed exactly from the splice on;
+- the next chunk replaces the goal of a running fade and does not restart it.
 
-A literal continuation, the cubic spline that starts with the commanded position, velocity
-and acceleration and runs through every row, is unstable: its error grows by -(2 + sqrt 3)
-per row.
+A cubic spline that starts with the commanded position, velocity and acceleration and passes
+through every row would be unstable: its error grows by -(2 + sqrt 3) per row.
 """
 
 from __future__ import annotations
@@ -33,16 +32,16 @@ from pi0_ros.control.timeline import Timeline
 from pi0_ros.embodiment import LimitArrays
 from pi0_ros.stamps import S_PER_NS
 
-#: Share of a limit that a fade may use; the rest is left to the chunks' own motion.
+#: Share of a limit that a fade may use. The remaining share is for the motion of the chunks.
 SHARE = 0.8
 #: Peak of the quintic smoothstep's derivatives, for a change of 1 in a time of 1.
 _PEAK_VELOCITY, _PEAK_ACCELERATION, _PEAK_JERK = 1.875, 10.0 / 3.0**0.5, 60.0
 #: Peak acceleration of s f(s), the fade between velocities that differ by 1.
 _PEAK_PER_VELOCITY = 4.61
-#: Longest that a difference in velocity makes a fade, in shortest fades: a noisy chunk's
-#: velocity says little about where it goes.
+#: A difference in velocity extends a fade to at most this multiple of the shortest fade, because
+#: the velocity of a noisy chunk does not predict its motion.
 _LONGEST_FOR_VELOCITY = 2.0
-#: Fades under way at once; one more, and the setpoint begins anew where the arm is.
+#: Largest number of fades at once. One more fade restarts the setpoint at the commanded motion.
 MOST_FADES = 24
 
 
@@ -54,7 +53,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fade:
-    """f of each dimension: ``begun`` (A,) of it at ``start_ns``, ``rate`` (A,) more a second."""
+    """f of each dimension: its progress is ``begun`` (A,) at ``start_ns`` and grows at ``rate``."""
 
     start_ns: int
     begun: FloatArray
@@ -62,18 +61,18 @@ class Fade:
 
     @classmethod
     def over(cls, start_ns: int, durations_s: FloatArray) -> Fade:
-        """From 0 to 1 in ``durations_s`` (A,); a duration of 0 is a fade that is over."""
+        """From 0 to 1 in ``durations_s`` (A,); a fade of duration 0 has ended."""
         over = durations_s <= 0.0
         rate = np.where(over, 0.0, 1.0 / np.where(over, 1.0, durations_s))
         return cls(start_ns, over.astype(np.float64), rate)
 
     def ended(self, which: NDArray[np.bool_]) -> Fade:
-        """This fade, over where ``which`` (A,)."""
+        """This fade, ended in the dimensions ``which`` (A,)."""
         begun, rate = np.where(which, 1.0, self.begun), np.where(which, 0.0, self.rate)
         return Fade(self.start_ns, begun, rate)
 
     def progress(self, now_ns: int) -> FloatArray:
-        """Share of the fade's time that has passed, (A,)."""
+        """Elapsed share of the duration, (A,)."""
         return np.minimum(self.begun + (now_ns - self.start_ns) * S_PER_NS * self.rate, 1.0)
 
     def mix(self, old: FloatArray, new: FloatArray, s: FloatArray) -> FloatArray:
@@ -91,10 +90,10 @@ class Fade:
 
 
 class Coast:
-    """From a motion (3, A) to rest in ``durations_s`` (A,), where nothing better is known.
+    """Brings a motion (3, A) to rest in ``durations_s`` (A,), when no chunk says more.
 
     With s from 0 to 1 the velocity is v (1 - 3 s^2 + 2 s^3) + a T s (1 - s)^2: velocity and
-    acceleration begin as commanded and end at 0.
+    acceleration start at the commanded values and end at 0.
     """
 
     def __init__(self, start_ns: int, motion: FloatArray, durations_s: FloatArray) -> None:
@@ -120,14 +119,14 @@ class Coast:
 
 
 class Path:
-    """The setpoint from a splice on: the newest chunk, and what fades into it."""
+    """The setpoint after a splice: the newest chunk, and the sources that fade into it."""
 
     def __init__(
         self, timeline: Timeline, sources: tuple[Source, ...], fades: tuple[Fade, ...]
     ) -> None:
         self.timeline = timeline
         self.sources = sources  # oldest first, the timeline last
-        self.fades = fades  # fades[i]: from sources[i] into what follows
+        self.fades = fades  # fades[i]: from sources[i] into the sources after it
 
     @property
     def chunk(self) -> ActionChunk:
@@ -136,11 +135,11 @@ class Path:
 
     @property
     def end_ns(self) -> int:
-        """Time from which there is nothing to execute."""
+        """Time after which there is nothing to execute."""
         return self.timeline.end_ns
 
     def sample(self, now_ns: int) -> FloatArray:
-        """Motion (3, A) at a time from the splice on. Forgets fades that are over."""
+        """Motion (3, A) at a time after the splice. Removes fades that have ended."""
         motion = self.timeline.sample(now_ns)
         for i in range(len(self.fades) - 1, -1, -1):
             s = self.fades[i].progress(now_ns)
@@ -155,9 +154,9 @@ class Path:
 class Blender:
     """Begins a path, and splices new chunks into it.
 
-    A fade takes ``shortest_s``, or longer where it would ask for more than a share of a
-    dimension's limits: over a distance d and a difference w in velocity the quintic takes
-    a velocity of 1.9 d/T, an acceleration of 5.8 d/T^2 + 4.6 w/T and a jerk of 60 d/T^3.
+    A fade takes ``shortest_s``. It takes longer if it would exceed its share of a limit: over a
+    distance d and a difference w in velocity, the quintic needs a velocity of 1.9 d/T, an
+    acceleration of 5.8 d/T^2 + 4.6 w/T and a jerk of 60 d/T^3.
     """
 
     def __init__(self, limits: LimitArrays, shortest_s: float, period_s: float) -> None:
@@ -181,17 +180,17 @@ class Blender:
         return np.maximum(slower, self._shortest_s)
 
     def begin(self, timeline: Timeline, now_ns: int, commanded: FloatArray) -> Path:
-        """A path from ``commanded`` (3, A), as of the last tick, into a chunk."""
+        """A path into a chunk from ``commanded`` (3, A), the motion at the last tick."""
         coast = self.coast(now_ns, commanded)
         apart = timeline.sample(now_ns) - commanded
         fade = Fade.over(now_ns - self._period_ns, self.durations_s(apart))
         return Path(timeline, (coast, timeline), (fade,))
 
     def splice(self, path: Path, timeline: Timeline, now_ns: int, commanded: FloatArray) -> Path:
-        """``path``, from now on with a new chunk for its goal.
+        """``path`` with a new chunk as its goal from ``now_ns`` on.
 
-        Where the arm has lost the path, because the path left the limits, the setpoint
-        begins anew from ``commanded`` (3, A), as of the last tick.
+        A dimension has lost the path if the path exceeded its limits and the command is too far
+        away. Its setpoint restarts from ``commanded`` (3, A), the motion at the last tick.
         """
         before_ns = now_ns - self._period_ns
         lost = np.abs(commanded[0] - path.sample(before_ns)[0]) > self.shortest_reach
@@ -202,18 +201,18 @@ class Blender:
         if not lost.any():
             fade = Fade.over(now_ns, durations_s)
             return Path(timeline, (*path.sources, timeline), (*path.fades, fade))
-        # What is lost has left every source behind it and coasts into the chunk.
-        anew = self.durations_s(goal - commanded)
+        # A lost dimension leaves every earlier source and coasts into the chunk.
+        restart_s = self.durations_s(goal - commanded)
         fades = (
             *(fade.ended(lost) for fade in path.fades),
             Fade.over(now_ns, np.where(lost, 0.0, durations_s)),
-            Fade.over(before_ns, np.where(lost, anew, 0.0)),
+            Fade.over(before_ns, np.where(lost, restart_s, 0.0)),
         )
         coast = self.coast(now_ns, commanded)
         return Path(timeline, (*path.sources, coast, timeline), fades)
 
     def coast(self, now_ns: int, commanded: FloatArray) -> Coast:
-        """To rest in the time the limits take for it, 1.5 v/a, and half a fade at least."""
+        """Coast to rest in the time that the limits need, 1.5 v/a, and at least half a fade."""
         braking_s = 1.5 * np.abs(commanded[1]) / self._acceleration
         durations_s = np.maximum(braking_s, 0.5 * self._shortest_s)
         return Coast(now_ns - self._period_ns, commanded, durations_s)

@@ -1,10 +1,10 @@
 """The shortest stop under limits of acceleration and jerk, in closed form.
 
-From velocity v and acceleration a the fastest way to rest is: jerk -J until the
-acceleration is -b, wait, jerk +J until it is 0 (everything mirrored where that helps). If
-the limit A is not reached, b^2 = J v + a^2 / 2 and there is no waiting; else b = A and
-waiting takes what velocity is left. What remains of the stop after any part of it is the
-shortest stop from there, so the policy needs no memory.
+The fastest stop from velocity v and acceleration a has three phases: jerk -J until the
+acceleration is -b, constant acceleration -b, then jerk +J until the acceleration is 0. All signs
+are mirrored if v + a |a| / 2J is negative. If the limit A is not reached, b^2 = J v + a^2 / 2
+and the second phase is empty. Otherwise b = A and the second phase removes the remaining velocity.
+Every later part of a shortest stop is itself a shortest stop, so no state is kept between ticks.
 
 Arrays have the shape (..., A); ``jerk`` and ``acceleration`` are the limits, shape (A,).
 """
@@ -20,7 +20,7 @@ from pi0_ros.arrays import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A stop: the sign that mirrors it, and in mirrored terms v, a, b and three durations."""
+    """A stop: its sign, and with that sign applied v, a, b and the durations of three phases."""
 
     sign: FloatArray
     v: FloatArray
@@ -35,8 +35,8 @@ def plan_stop(v: FloatArray, a: FloatArray, acceleration: FloatArray, jerk: Floa
     """The shortest stop from velocity ``v`` and acceleration ``a``."""
     sign = np.where(v + a * np.abs(a) / (2.0 * jerk) >= 0.0, 1.0, -1.0)
     v, a = sign * v, sign * a
-    unbounded = jerk * v + 0.5 * a * a  # b^2, were there no limit A
-    # Never less than what already brakes, were that beyond the limit.
+    unbounded = jerk * v + 0.5 * a * a  # b^2 without the limit A
+    # Not less than the present deceleration, even if that is above the limit.
     b = np.maximum(np.minimum(np.sqrt(np.maximum(unbounded, 0.0)), acceleration), -a)
     waits = np.maximum(unbounded - b * b, 0.0) / (jerk * acceleration)
     return Stop(
@@ -53,18 +53,18 @@ def plan_stop(v: FloatArray, a: FloatArray, acceleration: FloatArray, jerk: Floa
 def reach(
     v: FloatArray, a: FloatArray, acceleration: FloatArray, jerk: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Bounds, quickly, of the speed and the distance of a stop."""
+    """Upper bounds of the speed and the distance of a stop, cheaper than :func:`extent`."""
     speed = np.abs(v) + a * a / (2.0 * jerk)
     return speed, speed * (speed / acceleration + 2.0 * acceleration / jerk)
 
 
 def extent(stop: Stop, jerk: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """How far a stop goes down (<= 0) and up (>= 0), and its highest speed."""
+    """The lowest (<= 0) and highest (>= 0) displacement of a stop, and its highest speed."""
     v, a, b, t1, t2 = stop.v, stop.a, stop.b, stop.onset_s, stop.wait_s
     v1 = v + t1 * (a - 0.5 * jerk * t1)
     end = t1 * (v + t1 * (0.5 * a - jerk * t1 / 6.0)) + t2 * (v1 - 0.5 * b * t2)
     end += b * stop.release_s * stop.release_s / 6.0
-    # Moving the other way at first, until the velocity passes 0.
+    # The motion may first go the other way, until the velocity passes 0.
     back = np.minimum(v, 0.0)
     turn_s = (a - np.sqrt(np.maximum(a * a + 2.0 * jerk * back, 0.0))) / jerk
     turn_s = np.where(back < 0.0, turn_s, 0.0)
@@ -79,14 +79,14 @@ def extent(stop: Stop, jerk: FloatArray) -> tuple[FloatArray, FloatArray, FloatA
 def follow(stop: Stop, duration_s: float, jerk: FloatArray) -> FloatArray:
     """Displacement, velocity and acceleration (3, ..., A) after ``duration_s`` of a stop."""
     d, v, a = np.zeros_like(stop.v), stop.v, stop.a
-    left = np.full_like(v, duration_s)
+    remaining_s = np.full_like(v, duration_s)
     phases = ((stop.onset_s, -jerk), (stop.wait_s, 0.0 * jerk), (stop.release_s, jerk))
     for length_s, j in phases:
-        t = np.minimum(length_s, left)
+        t = np.minimum(length_s, remaining_s)
         d = d + t * (v + t * (0.5 * a + j * t / 6.0))
         v = v + t * (a + 0.5 * j * t)
         a = a + j * t
-        left = left - t
+        remaining_s = remaining_s - t
     over = stop.onset_s + stop.wait_s + stop.release_s <= duration_s
     v, a = np.where(over, 0.0, v), np.where(over, 0.0, a)
     motion: FloatArray = stop.sign * np.stack((d, v, a))

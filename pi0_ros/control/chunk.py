@@ -47,5 +47,5 @@ class ActionChunk:
 
     @property
     def end_ns(self) -> int:
-        """Time of the last row; one step is the least a chunk lasts."""
+        """Time of the last row; a chunk lasts at least one step."""
         return self.stamp_ns + max(self.horizon - 1, 1) * self.step_ns

@@ -47,7 +47,7 @@ class CommandedMotion:
 
     @property
     def velocity(self) -> FloatArray:
-        """Its rate of change [unit/s]."""
+        """Rate of change of the last command [unit/s]."""
         return self._limiter.velocity
 
     @property
@@ -59,9 +59,9 @@ class CommandedMotion:
     def tangent(self) -> FloatArray:
         """Rate of change (A,) at the time of the last command, for controllers that interpolate.
 
-        A cubic through the commands with their mean velocities as slopes would swing between
-        4 and -2 times the acceleration in every period; with the tangent it has the acceleration.
-        The tangent never points back, so that a robot at rest is not sent past its pose.
+        With mean velocities as slopes, a cubic through the commands would swing between 4 and -2
+        times the acceleration in every period. With tangents it has the commanded acceleration.
+        The tangent never points back, so that a robot that stops does not pass its pose.
         """
         twice, bound = 2.0 * self._limiter.velocity, self._limits.velocity
         low, high = np.minimum(0.0, twice), np.maximum(0.0, twice)
@@ -76,7 +76,7 @@ class CommandedMotion:
 
     @property
     def publish_quietly(self) -> tuple[bool, ...]:
-        """As ``publish``, but poses at rest are not repeated; zero velocities are."""
+        """As ``publish``, but without poses at rest; zero velocities are still repeated."""
         pairs = zip(self.publish, self._stop.is_ramp, strict=True)
         return tuple(publishes and is_ramp for publishes, is_ramp in pairs)
 
@@ -87,7 +87,7 @@ class CommandedMotion:
 
     @property
     def is_still(self) -> bool:
-        """Whether nothing moves; a base at zero is still."""
+        """Whether nothing moves, with base velocities at zero."""
         return self._limiter.is_still(self._stop.to_zero)
 
     @property

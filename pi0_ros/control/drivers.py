@@ -93,9 +93,9 @@ class HomingDriver:
     def setpoint(self, now_ns: int) -> FloatArray | str:
         """The next setpoint, until the robot has been commanded to the home pose."""
         self._elapsed_ns += self._period_ns
-        late_s = self._elapsed_ns * S_PER_NS - self.duration_s
-        if late_s > 0.0 and np.abs(self._commanded.position - self._home[0]).max() < _ARRIVED:
+        overtime_s = self._elapsed_ns * S_PER_NS - self.duration_s
+        if overtime_s > 0.0 and np.abs(self._commanded.position - self._home[0]).max() < _ARRIVED:
             return "at the home pose"
-        if late_s > _ARRIVAL_S:
+        if overtime_s > _ARRIVAL_S:
             return "the home pose cannot be reached within the limits"
         return self._fade.mix(self._start, self._home, self._fade.progress(self._elapsed_ns))

@@ -1,14 +1,14 @@
-"""Limits of position, velocity, acceleration and jerk, for ticks short enough to feel them.
+"""Limits of position, velocity, acceleration and jerk, for ticks so short that jerk matters.
 
-The commanded motion is continuous: position, velocity and acceleration, moved through
-each tick with a jerk that is constant by parts. Differences of what is emitted are means
-of its derivatives, so bounds on these bound those.
+The commanded motion has a continuous position, velocity and acceleration; within each tick the
+jerk is piecewise constant. Differences of the emitted positions are means of the derivatives, so
+bounds on the derivatives also bound the differences.
 
-Where the motion may go is decided by the shortest stop (:mod:`pi0_ros.control.braking`):
-a wanted motion is taken only if the arm could still stop from it within velocity and
-position bounds. Else the tick goes as far towards it as that holds, at the least along
-the shortest stop from where the arm is, which the tick before made sure of. So there
-always is an allowed motion.
+The shortest stop (:mod:`pi0_ros.control.braking`) decides which motion is allowed. A wanted motion
+is taken only if the arm could still stop from it within the velocity and position bounds.
+Otherwise the tick goes as far towards it as this condition holds, and at least along the shortest
+stop from the present motion. The previous tick made sure that this stop is within the bounds, so
+an allowed motion always exists.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from pi0_ros.embodiment import LimitArrays
 
 BoolArray = NDArray[np.bool_]
 
-#: Ticks in which a reference that cannot be met in one is to be met. The first tick of
-#: three and more lies in the first of three parts.
+#: Numbers of ticks in which to meet a reference that cannot be met in one tick. With three or more
+#: ticks, the first tick lies in the first of the three parts.
 _ONE, _SEVERAL = np.array([[1.0]]), np.array([[3.0], [6.0], [12.0], [24.0], [48.0]])
-#: Jerks of three equal parts of a time 3 h, from the change of acceleration, velocity and
-#: position they have to make, in units of h, h^2 and h^3.
+#: Computes the jerks of three equal parts of a time 3 h from the changes of acceleration, velocity
+#: and position that they have to make, in units of h, h^2 and h^3.
 _PARTS = np.linalg.inv(
     np.array([[1.0, 1.0, 1.0], [2.5, 1.5, 0.5], [19.0 / 6.0, 7.0 / 6.0, 1.0 / 6.0]])
 )
-#: Share of the jerk that is planned with, towards full speed and for a stop as seen from the
-#: reference: the rest is left to follow the plan while the reference changes its own way.
+#: Share of the jerk limit that plans towards full speed and plans relative to the reference use.
+#: The remaining jerk follows the plan while the reference itself changes.
 _PLANNED_JERK = 0.7
-#: How far a tick may go from the shortest stop towards the wanted motion.
+#: Candidate shares of the way from the shortest stop to the wanted motion.
 _TOWARDS = np.linspace(0.0, 1.0, 17)[:, None]
-#: Multiple of the acceleration limit from which on a reference counts as noise.
+#: A reference above this multiple of the acceleration limit counts as noise.
 _NOISE = 2.0
-#: Share of a limit from which on it counts as reached.
+#: A limit counts as reached from this share of it.
 _AT_LIMIT = 0.999
-#: Bounds are met with this much relative room, for the rounding of what is emitted.
+#: Relative margin to the limits, for the rounding of the emitted positions.
 _ROOM = 1e-9
 
 
 class JerkLimiter:
-    """Commanded motion of A dimensions, moved one tick at a time.
+    """Commanded motion of A dimensions, advanced one tick at a time.
 
-    A start outside the position bounds, or too fast to stop within them, may move back in
-    and goes no further out than the shortest stop takes it.
+    A dimension that starts outside its position bounds, or too fast to stop within them, may move
+    back inside. It goes no further out than the shortest stop takes it.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class JerkLimiter:
     def track(
         self, target: FloatArray, rate: FloatArray, acceleration: FloatArray
     ) -> BoolArray | None:
-        """Advance towards a target within the bounds; which limits bound, (4, A), if any."""
+        """Advance towards a target; returns which limits applied (4, A), or None."""
         held_back = self._move(self._towards(np.stack((target, rate, acceleration))))
         missed = self.position != target
         return self._bound(missed, held_back) if missed.any() else None
 
     def brake(self, to_zero: BoolArray) -> None:
-        """Advance one tick of the stop: to standstill, or to value 0 where ``to_zero``."""
+        """Advance one tick of the stop: to standstill, or to the value 0 where ``to_zero``."""
         stopping = self._stopping()
         if to_zero.any():
             zero = self._towards(np.zeros((3, len(to_zero))))
@@ -98,13 +98,13 @@ class JerkLimiter:
             self._set(stopping)
 
     def _towards(self, reference: FloatArray) -> FloatArray:
-        """The motion wanted after this tick (3, A): on the reference, or soon, or nearer."""
+        """The wanted motion after this tick (3, A): on the reference, or on the way to it."""
         met, motions = self._reaching(_ONE, reference)
         wanted: FloatArray = np.where(met[0], reference, motions[:, 0])
         if met.all():
             return wanted
-        # What no arm comes near to following is noise: its velocity says nothing of where
-        # it goes, and is not carried on.
+        # A reference that no arm can follow is noise. Its velocity does not predict its motion,
+        # so it is not extrapolated.
         steady = np.abs(reference[2]) <= _NOISE * self._acceleration
         reference = np.stack((reference[0], *np.where(steady, reference[1:], 0.0)))
         nearer = self._chasing(reference)
@@ -116,9 +116,9 @@ class JerkLimiter:
         return np.where(met[0], wanted, self._not_beyond(nearer, reference))
 
     def _reaching(self, ticks: FloatArray, reference: FloatArray) -> tuple[BoolArray, FloatArray]:
-        """Whether the reference can be met after ``ticks`` (N, 1), and the first tick of it.
+        """Whether the reference can be met after ``ticks`` (N, 1), and the first tick's motion.
 
-        Shapes (N, A) and (3, N, A). It is expected to go on at its acceleration.
+        Shapes (N, A) and (3, N, A). The reference is extrapolated at its acceleration.
         """
         dt, (p, v, a) = self._period_s, (self.position, self.velocity, self.acceleration)
         total, h, ahead = ticks * dt, ticks * (dt / 3.0), (ticks - 1.0) * dt
@@ -143,21 +143,21 @@ class JerkLimiter:
         return possible, self._moved(jerks[0])
 
     def _chasing(self, reference: FloatArray) -> FloatArray:
-        """One tick of the way to full speed towards the reference, (3, A)."""
+        """The motion (3, A) after one tick of acceleration to full speed towards the reference."""
         dt, a = self._period_s, self.acceleration
         speed = np.copysign(self._velocity, reference[0] - self.position)
         missing = speed - self.velocity - 0.5 * dt * a
         strength = np.sqrt(2.0 * _PLANNED_JERK * self._jerk * np.abs(missing))
-        # Half of what is missing in one tick at most, or it would swing about the speed.
+        # Correct at most half of the missing speed per tick; more would oscillate.
         strength = np.minimum(strength, np.abs(missing) * (0.5 / dt))
         strength = np.copysign(np.minimum(strength, self._acceleration), missing)
         jerk = (strength - a) / dt
         return self._moved(np.minimum(np.maximum(jerk, -self._jerk), self._jerk))
 
     def _not_beyond(self, wanted: FloatArray, reference: FloatArray) -> FloatArray:
-        """``wanted`` (3, A), or as near to it as does not overshoot the reference.
+        """``wanted`` (3, A), or the nearest motion that does not overshoot the reference.
 
-        As seen from the reference: from there the arm can stop before it gets to it.
+        A motion does not overshoot if, relative to the reference, the arm can stop before it.
         """
         r_p = reference[0]
         r_v = np.minimum(np.maximum(reference[1], -self._velocity), self._velocity)
@@ -208,7 +208,7 @@ class JerkLimiter:
         return motion
 
     def _move(self, wanted: FloatArray) -> BoolArray:
-        """Go to ``wanted`` (3, A), or as near as leaves room for the stop; where it was near."""
+        """Go to ``wanted`` (3, A), or as near as a stop allows; returns where it was held back."""
         held_back: BoolArray = self._nowhere
         if not self._surely_leaves_room(wanted):
             held_back = ~self._leaves_room(wanted)
@@ -222,7 +222,7 @@ class JerkLimiter:
         return held_back
 
     def _surely_leaves_room(self, motion: FloatArray) -> bool:
-        """Whether :meth:`_leaves_room` holds everywhere, by bounds that are quick to see."""
+        """Whether :meth:`_leaves_room` holds in every dimension, by a cheap sufficient test."""
         position, velocity, acceleration = motion
         speed, distance = reach(velocity, acceleration, self._acceleration, self._jerk)
         moved = np.abs(position - self.position)
@@ -231,7 +231,7 @@ class JerkLimiter:
         return not (fast | (np.abs(acceleration) > self._acceleration) | (distance > room)).any()
 
     def _leaves_room(self, motion: FloatArray) -> BoolArray:
-        """Whether the arm can stop from a motion (3, ..., A) within its bounds, (..., A)."""
+        """Whether the arm can stop within its bounds (..., A) from a motion (3, ..., A)."""
         position, velocity, acceleration = motion
         stop = plan_stop(velocity, acceleration, self._acceleration, self._jerk)
         down, up, speed = extent(stop, self._jerk)
@@ -246,7 +246,7 @@ class JerkLimiter:
         return room
 
     def _bound(self, missed: BoolArray, held_back: BoolArray) -> BoolArray:
-        """The limit that binds in each dimension whose reference is not met, (4, A)."""
+        """Which limit applied in each dimension whose reference was not met, (4, A)."""
         a = self.acceleration
         speed = np.abs(self.velocity + a * np.abs(a) / (2.0 * self._jerk))
         at_speed = speed >= _AT_LIMIT * self._velocity
@@ -262,7 +262,7 @@ class JerkLimiter:
             self._make_room()
 
     def _make_room(self) -> None:
-        """The position bounds, wider only as far as the stop from here leaves them."""
+        """Widen the position bounds only as far as the shortest stop from here exceeds them."""
         lower, upper = self._bounds
         stop = plan_stop(self.velocity, self.acceleration, self._acceleration, self._jerk)
         down, up, _ = extent(stop, self._jerk)
@@ -272,7 +272,7 @@ class JerkLimiter:
 
 
 def _last(allowed: BoolArray) -> NDArray[np.intp]:
-    """Last allowed row of (N, A), the first where none is, (A,)."""
+    """Index (A,) of the last allowed row of (N, A), or 0 if no row is allowed."""
     allowed[0] = True
     last: NDArray[np.intp] = len(allowed) - 1 - np.argmax(allowed[::-1], axis=0)
     return last

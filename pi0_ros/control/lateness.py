@@ -1,4 +1,4 @@
-"""How late ticks were, over the last seconds."""
+"""The lateness of ticks over the last seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LatenessSummary:
 
 
 class Lateness:
-    """A ring of the latest tick latenesses and a count of ticks that never ran."""
+    """A ring buffer of the latest tick latenesses, and the number of missed ticks."""
 
     def __init__(self, rate_hz: float, window_s: float = 10.0) -> None:
         self._late_ns = np.zeros(max(1, math.ceil(rate_hz * window_s)), dtype=np.int64)
@@ -26,7 +26,7 @@ class Lateness:
         self.missed = 0
 
     def record(self, late_ns: int, missed: int = 0) -> None:
-        """Note one tick: nanoseconds after its deadline, and deadlines skipped before it."""
+        """Record one tick: its lateness [ns], and the number of deadlines missed before it."""
         self._late_ns[self._count % len(self._late_ns)] = late_ns
         self._count += 1
         self.missed += missed

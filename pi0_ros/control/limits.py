@@ -1,14 +1,14 @@
 """Position, velocity, acceleration and jerk limits of the emitted stream, in discrete time.
 
 Positions p_k are emitted once per period dt. The velocity of a tick is
-v_k = (p_k - p_{k-1}) / dt, its acceleration (v_k - v_{k-1}) / dt and its jerk the
-difference of that, all against what was *commanded* before, never against what was
-measured. For a base, whose dimensions are velocities, the same holds one derivative up:
-its velocity bound is on its acceleration, its acceleration bound on its jerk.
+v_k = (p_k - p_{k-1}) / dt. Its acceleration is (v_k - v_{k-1}) / dt, and its jerk is the
+difference of accelerations divided by dt. All of them refer to *commanded* positions, never to
+measured ones. The dimensions of a base are velocities, so there each limit applies one derivative
+higher: the velocity limit bounds the acceleration, and the acceleration limit bounds the jerk.
 
-A dimension whose acceleration may go from one bound to the other within one tick,
-J dt >= 2 A, cannot exceed its jerk limit: at 50 Hz that is every arm's. Only where ticks
-are shorter, or a jerk limit low, does the costlier :class:`JerkLimiter` take over.
+A dimension cannot exceed its jerk limit if its acceleration may change from one bound to the other
+within one tick, J dt >= 2 A. At 50 Hz this holds for every arm. The slower :class:`JerkLimiter` is
+used only for the other dimensions: with shorter ticks or a low jerk limit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pi0_ros.embodiment import LimitArrays
 
 BoolArray = NDArray[np.bool_]
 
-#: A target this far outside its bounds counts as inside [unit]: chunks are float32.
+#: A target this far outside its bounds counts as inside [unit], because chunks are float32.
 _POSITION_TOLERANCE = 1e-6
 
 #: Rows of :attr:`Limiter.hits`.
@@ -33,14 +33,13 @@ POSITION, VELOCITY, ACCELERATION, JERK = range(4)
 
 
 class Limiter:
-    """The commanded motion of A dimensions, moved one tick at a time.
+    """The commanded motion of A dimensions, advanced one tick at a time.
 
-    ``period_s`` is the nominal tick period. A tick that was missed is not made up
-    for: the next one advances by one nominal period, which is slower in real time
-    and so within the limits too.
+    ``period_s`` is the nominal tick period. Missed ticks are not caught up: the next tick advances
+    by one nominal period, which is slower in real time and so within the limits too.
 
-    A start outside the position bounds may move back in and never further out; one in
-    motion, at ``velocity``, begins at what its limit allows of it.
+    A dimension that starts outside its position bounds may move back inside, but never further
+    out. The start velocity is clipped to its limit.
     """
 
     def __init__(
@@ -53,9 +52,9 @@ class Limiter:
         self._limits = limits
         start = np.zeros(len(position)) if velocity is None else velocity
         start = np.clip(start, -limits.velocity, limits.velocity)
-        felt = limits.jerk * period_s < 2.0 * limits.acceleration
+        needs_jerk = limits.jerk * period_s < 2.0 * limits.acceleration
         self._parts: list[tuple[BoolArray | slice, AccelerationLimiter | JerkLimiter]] = []
-        for kind, which in ((AccelerationLimiter, ~felt), (JerkLimiter, felt)):
+        for kind, which in ((AccelerationLimiter, ~needs_jerk), (JerkLimiter, needs_jerk)):
             if which.any():
                 where = slice(None) if which.all() else which
                 own = _of(limits, where)
@@ -76,7 +75,7 @@ class Limiter:
 
     @property
     def slope(self) -> FloatArray:
-        """Velocity (A,) at the time of the last tick, where :attr:`velocity` is its mean."""
+        """Velocity (A,) at the time of the last tick; :attr:`velocity` is the mean over it."""
         return self._of_parts("slope")
 
     def track(
@@ -84,8 +83,8 @@ class Limiter:
     ) -> None:
         """Advance towards a target (A,) that moves at ``rate`` (A,) and is due this tick.
 
-        A reference within the limits is met exactly; one that is not is approached
-        as fast as allowed, braking so that a target at rest is not overshot.
+        A reference within the limits is met exactly. Any other reference is approached as fast as
+        allowed, with braking in time so that a target at rest is not overshot.
         """
         aim = np.minimum(np.maximum(target, self._limits.lower), self._limits.upper)
         clipped = np.abs(aim - target) > _POSITION_TOLERANCE
@@ -102,18 +101,18 @@ class Limiter:
         self._gather()
 
     def brake(self, to_zero: BoolArray) -> None:
-        """Advance one tick of the stop: to standstill, or to value 0 where ``to_zero``."""
+        """Advance one tick of the stop: to standstill, or to the value 0 where ``to_zero``."""
         for where, part in self._parts:
             part.brake(to_zero[where])
         self._gather()
 
     def is_still(self, to_zero: BoolArray) -> bool:
-        """Whether a brake has ended: no motion, and 0 where ``to_zero``."""
+        """Whether braking has ended: nothing moves, and the value is 0 where ``to_zero``."""
         moving = self.velocity.any() or self.acceleration.any()
         return not (moving or self.position[to_zero].any())
 
     def _count(self, where: BoolArray | slice, bound: BoolArray, clipped: BoolArray) -> None:
-        """Add the limits that bound this tick, (4, n); a clipped target counts once."""
+        """Add the limits (4, n) that applied in this tick; a clipped target counts once."""
         bound[POSITION] &= ~clipped[where]
         self.hits[:, where] += bound
 

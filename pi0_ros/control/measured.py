@@ -67,7 +67,7 @@ class JointWatch:
         effort: Sequence[float],
         stamp_ns: int = 0,
     ) -> None:
-        """Unpack a message. One that lacks a joint is a fault until a complete one follows."""
+        """Unpack a message. A missing joint is a fault until a complete message arrives."""
         try:
             indices, values = self._packer.pack(topic, names, position, velocity, effort)
         except EmbodimentError as error:
@@ -161,7 +161,7 @@ class JointWatch:
 
 
 class ObservationWatch:
-    """How old the newest observation is; a chunk needs eyes that are open."""
+    """The age of the newest observation: stale observations stop the chunks."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -174,11 +174,11 @@ class ObservationWatch:
             self._seen_ns = fresh_ns
 
     def forget(self) -> None:
-        """As before the first."""
+        """Forget every observation."""
         self._seen_ns = None
 
     def age_s(self, now_ns: int) -> float | None:
-        """Age of the newest one, or None before the first."""
+        """Age of the newest observation, or None before the first."""
         return None if self._seen_ns is None else (now_ns - self._seen_ns) * S_PER_NS
 
     def problem(self, now_ns: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The operator's commands to the executor. Each acts at once; the next tick obeys."""
+"""The operator's commands to the executor. Each returns at once; the next tick carries it out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pi0_ros.control.state import ExecutorState
 
 
 class Operator:
-    """The five commands. Each returns whether it was done and one sentence."""
+    """The five commands. Each returns whether it was done, and one sentence for the operator."""
 
     def __init__(self, executor: Executor, homing_share: float) -> None:
         self._executor = executor
         self._homing_share = homing_share
 
     def start(self, now_ns: int) -> Answer:
-        """Let the robot be driven from where it is, by chunks and commands newer than this."""
+        """Allow chunks and commands newer than this call to drive the robot from where it is."""
         executor = self._executor
         if isinstance(executor.driver, HomingDriver):
             return Answer(False, "on the way home; wait for its end, or call ~/stop first")
@@ -33,16 +33,16 @@ class Operator:
         return self._hold(self._executor.interlock.stop("stopped by ~/stop"))
 
     def estop(self) -> Answer:
-        """Brake within limits and stay until :meth:`reset` and then :meth:`start`."""
+        """Brake within limits and stay stopped until :meth:`reset` and then :meth:`start`."""
         return self._hold(self._executor.interlock.estop("e-stopped by ~/estop"))
 
     def reset(self) -> Answer:
-        """Leave the e-stop for the stop."""
+        """Change from e-stopped to stopped."""
         answer = self._executor.interlock.reset()
         return self._hold(answer) if answer.done else answer
 
     def home(self, now_ns: int) -> Answer:
-        """Move to the home pose and be stopped there; only from standstill."""
+        """Move from standstill to the home pose and stay stopped there."""
         executor = self._executor
         refusal = self._not_home_now(now_ns)
         if refusal is not None or executor.commanded is None:

@@ -9,7 +9,7 @@ from pi0_ros.control.state import ExecutorState
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer to an operator: whether it was done, and one sentence."""
+    """Answer to the operator: whether the command was done, and one sentence."""
 
     done: bool
     message: str
@@ -40,7 +40,7 @@ class OperatorInterlock:
         return self.state is not None
 
     def start(self) -> Answer:
-        """Let the robot be driven."""
+        """Allow the robot to be driven."""
         if self.state is ExecutorState.ESTOPPED:
             return Answer(False, f"{self.reason}: call ~/reset first, then ~/start")
         was_locked = self.locked

@@ -50,7 +50,7 @@ class PoseResync:
 
     @property
     def is_pending(self) -> bool:
-        """Whether the arm may be elsewhere."""
+        """Whether the arm may be away from its commanded pose."""
         return self._doubt is not None
 
     @property
@@ -59,12 +59,12 @@ class PoseResync:
         return None if self._doubt is None else self._doubt.what
 
     def mark_unknown(self, what: str, now_ns: int, *, entirely: bool = False) -> None:
-        """The pose is unknown from ``now_ns`` on; ``entirely``: no difference is tolerated."""
+        """Note that the pose is unknown since ``now_ns``; ``entirely`` sets the tolerance to 0."""
         entirely = entirely or (self._doubt is not None and self._doubt.tolerance == 0.0)
         self._doubt = _Doubt(what, now_ns, 0.0 if entirely else self._tolerance)
 
     def resynchronise(self, now_ns: int, commanded: CommandedMotion) -> str | None:
-        """Compare if that is possible now; the result as a sentence, once there is one."""
+        """Compare the poses if possible now; returns the result as a sentence, or None."""
         doubt = self._doubt
         if doubt is None or not commanded.is_still:
             return None

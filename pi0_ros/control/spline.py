@@ -1,18 +1,18 @@
 """Cubic splines through equally spaced rows, continuous up to the second derivative.
 
-With unit spacing, rows y_i and second derivatives M_i, continuity of the first derivative
-asks at every inner row for
+With unit spacing, rows y_i and second derivatives M_i, the first derivative is continuous if at
+every inner row
 
     M_{i-1} + 4 M_i + M_{i+1} = 6 (y_{i-1} - 2 y_i + y_{i+1})
 
-and two ends are free to choose. The first row is *not a knot* (M_0 - 2 M_1 + M_2 = 0):
-nothing is assumed of what came before, so chunks cut from one motion agree with it from
-their first row on. The last row is *natural* (M_{H-1} = 0): it is left without
-acceleration, and the noise of the last rows is not extrapolated. Either choice is felt
-by a factor 0.27 less with every row further inside.
+Each end needs one more condition. The first row is *not a knot* (M_0 - 2 M_1 + M_2 = 0). This
+assumes nothing about the motion before it, so chunks cut from one motion agree with that motion
+from their first row on. The last row is *natural* (M_{H-1} = 0): its acceleration is 0, and the
+noise of the last rows is not extrapolated. The effect of an end condition shrinks by a factor of
+0.27 with every row towards the middle.
 
-The system depends on the number of rows only, so its inverse is computed once per horizon
-and a chunk costs one matrix product.
+The system depends only on the number of rows, so its inverse is computed once per horizon and a
+chunk costs one matrix product.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Spline:
 
     def __init__(self, rows: FloatArray) -> None:
         self.last = len(rows) - 1
-        # Row and curvature side by side: two neighbouring rows are one (4, A) block.
+        # Each row is stored beside its curvature, so two adjacent rows are one (4, A) block.
         self._knots = np.empty((len(rows), 2, rows.shape[1]))
         self._knots[:, 0] = rows
         np.matmul(curvature_operator(len(rows)), rows, out=self._knots[:, 1])
@@ -74,12 +74,12 @@ class Spline:
 
 
 def slowing(steps: float, last: int, run_out: float) -> tuple[float, float, float]:
-    """Time along the rows at time ``steps``, with its first two derivatives.
+    """Time along the rows at time ``steps``, and its first two derivatives.
 
-    Time runs evenly until ``run_out`` steps before the last row; from there it slows down
-    smoothly and stands still at the last row, ``run_out`` steps after that row's own time:
-    with u from 0 to 1 over 2 ``run_out`` steps its pace is the smoothstep 1 - 3 u^2 + 2 u^3.
-    The path is kept and not left, and its end is not overshot.
+    Time runs at its normal pace until ``run_out`` steps before the last row. From there it slows
+    down and stops at the last row, ``run_out`` steps after that row's own time. With u from 0 to 1
+    over 2 ``run_out`` steps, the pace is the smoothstep 1 - 3 u^2 + 2 u^3. The setpoint stays on
+    the path and does not overshoot its end.
     """
     begin = last - run_out
     if steps <= begin:

@@ -12,7 +12,7 @@ from pi0_ros.control.chunk import ActionChunk
 
 
 class ExecutorState(IntEnum):
-    """As in pi0_msgs/msg/ExecutorStatus."""
+    """The states of pi0_msgs/msg/ExecutorStatus."""
 
     INACTIVE = 0
     WAITING = 1
@@ -48,7 +48,7 @@ class Tick:
 
     @classmethod
     def waiting(cls, now_ns: int, reason: str, dimensions: int, controllers: int) -> Tick:
-        """The tick of a robot whose pose is unknown: no command, nothing sent."""
+        """The tick of a robot whose pose is unknown: no command is sent."""
         unknown = np.full(dimensions, np.nan)
         return cls(
             now_ns=now_ns,

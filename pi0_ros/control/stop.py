@@ -1,4 +1,4 @@
-"""What each controller does when there is nothing to execute."""
+"""The stop behaviour of each controller when there is nothing to execute."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from numpy.typing import NDArray
 from pi0_ros.control.limits import Limiter
 from pi0_ros.embodiment import Embodiment, StopBehaviour
 
-#: Zeros a ramped controller is sent before it is left to its own timeout.
+#: Zeros sent to a ramped controller before its own timeout takes over.
 ZEROS_SENT = 3
 
 
 class StopPlan:
-    """Which controllers publish in a stop, and where their dimensions go.
+    """Decides which controllers publish during a stop, and to which values they brake.
 
     - ``hold``: brake to standstill, then repeat the commanded pose.
-    - ``ramp_to_zero``: bring the value to 0, send that :data:`ZEROS_SENT` times, then
-      publish nothing, so that the controller's own timeout can work and another
-      source may drive.
-    - ``keep_last``: brake to standstill and repeat the last command; publish nothing
-      if there was none, because repeating a gripper's *measured* opening would drop
-      what it grips.
+    - ``ramp_to_zero``: bring the value to 0, send 0 :data:`ZEROS_SENT` times, then publish nothing,
+      so that the controller's own timeout can act and another source may drive.
+    - ``keep_last``: brake to standstill and repeat the last command. Before the first command,
+      publish nothing: a command of the *measured* opening of a gripper would release its object.
     """
 
     def __init__(self, embodiment: Embodiment) -> None:
@@ -41,13 +39,13 @@ class StopPlan:
         self._zeros = [ZEROS_SENT] * len(self._behaviours)
 
     def executing(self) -> tuple[bool, ...]:
-        """Note that a chunk is commanded this tick; every controller publishes."""
+        """Note that this tick is commanded by a driver; every controller publishes."""
         self._commanded = True
         self._zeros = [0] * len(self._behaviours)
         return self._everything
 
     def holding(self, limiter: Limiter) -> tuple[bool, ...]:
-        """Advance the stop by one tick; which controllers publish the result."""
+        """Advance the stop by one tick; returns which controllers publish the result."""
         limiter.brake(self.to_zero)
         return tuple(self._publishes(i, limiter) for i in range(len(self._behaviours)))
 

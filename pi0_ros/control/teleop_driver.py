@@ -1,4 +1,4 @@
-"""The driver of teleoperation: 30 to 60 uneven commands a second become a smooth reference.
+"""The driver of teleoperation: turns 30 to 60 uneven commands a second into a smooth reference.
 
 Between two commands the target moves on at its rate. The reference follows the target as a
 critically damped third-order system. So position, velocity and acceleration are continuous for any
@@ -85,7 +85,7 @@ class TeleopDriver:
         self._fade: Fade | None = None
 
     def follow(self, command: TeleopCommand, now_ns: int) -> None:
-        """Take a command that was admitted."""
+        """Follow an admitted command."""
         named = [self._places[name] for name in command.names]
         spacing_s = (command.stamp_ns - self._stamp_ns) * S_PER_NS
         rate = np.zeros_like(self._rate)
