@@ -1,4 +1,4 @@
-"""Which steps are done, and for which inputs."""
+"""Records which steps are done, and for which inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-#: Written by Python itself beside the sources.
+#: Files that Python writes next to the sources.
 _BY_PRODUCTS = ("__pycache__", ".egg-info")
 
 
@@ -33,7 +33,7 @@ def _is_by_product(file: Path) -> bool:
 
 
 class Stamps:
-    """Hashes of the finished steps, kept inside the environment so that they vanish with it."""
+    """Hashes of the finished steps, kept in the environment so that they are deleted with it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -43,11 +43,11 @@ class Stamps:
         return self._read().get(step) == key
 
     def set(self, step: str, key: str) -> None:
-        """Note that the step is finished."""
+        """Mark the step as finished for these inputs."""
         self._write({**self._read(), step: key})
 
     def drop(self, step: str) -> None:
-        """Note that the step is under way: an interruption leaves it undone."""
+        """Mark the step as not finished. Called before it runs, in case it is interrupted."""
         self._write({name: key for name, key in self._read().items() if name != step})
 
     def _read(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The steps of the set-up, in order; each looks first whether it is done."""
+"""The steps of the set-up, in order. A step that is already done is skipped."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def main() -> int:
         print(f"setup: {error}\n  fix: {error.fix}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("setup: interrupted; run again to go on", file=sys.stderr)
+        print("setup: interrupted; run again to continue", file=sys.stderr)
         return 130
     return 0
 
 
 @contextmanager
 def only_one(lock: Path) -> Iterator[None]:
-    """Wait for another set-up of this checkout to end."""
+    """Hold the lock of this checkout; wait while another set-up holds it."""
     lock.parent.mkdir(exist_ok=True)
     with lock.open("w", encoding="utf-8") as file:
         try:
@@ -56,7 +56,7 @@ def only_one(lock: Path) -> Iterator[None]:
 
 
 def prepare_system(host: Host, log: Log) -> None:
-    """Install what the operating system lacks."""
+    """Install the missing packages of the operating system."""
     missing = [need for need in system.needs(host, os.environ) if not need.present()]
     if missing:
         names = " ".join(sorted({need.package for need in missing}))
@@ -65,7 +65,7 @@ def prepare_system(host: Host, log: Log) -> None:
 
 
 def prepare_venv(venv: Path, host: Host, log: Log) -> Host:
-    """Make the environment unless there is one that works; returns the host with its Python."""
+    """Create the environment if there is no usable one. Returns the host with its Python."""
     python = environment.usable(venv, host.mode)
     if python is not None:
         return replace(host, python=python)
@@ -75,7 +75,7 @@ def prepare_venv(venv: Path, host: Host, log: Log) -> Host:
 
 
 def prepare_packages(venv: Path, host: Host, stamps: Stamps, log: Log) -> str:
-    """Install the pinned requirements if they changed; returns the key they are known by."""
+    """Install the pinned requirements if they changed. Returns the hash that identifies them."""
     folder = ROOT / "bootstrap"
     files = [
         *environment.requirement_files(host.mode, folder),

@@ -1,4 +1,4 @@
-"""Packages of the operating system: found by what they provide, installed through apt."""
+"""Packages of the operating system: checked by what they provide, installed with apt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DRIVER_PATTERNS = ("dri/swrast_dri.so", "libgallium-*.so", "libEGL_nvidia.so.0"
 
 @dataclass(frozen=True)
 class Need:
-    """Something the suite cannot do without and the Debian package that has it."""
+    """Something that the suite requires, and the Debian package that provides it."""
 
     what: str
     package: str
@@ -42,7 +42,7 @@ def has_library(*names: str) -> bool:
 
 
 def has_gl_driver(folders: Sequence[Path] | None = None) -> bool:
-    """Whether there is a driver behind EGL: Mesa's software one or a vendor's."""
+    """Whether EGL has a driver: Mesa's software renderer or a vendor's driver."""
     if folders is None:
         folders = (Path("/usr/lib/x86_64-linux-gnu"), Path("/usr/lib/aarch64-linux-gnu"))
         folders += (Path("/usr/lib64"), Path("/usr/lib"))
@@ -52,7 +52,7 @@ def has_gl_driver(folders: Sequence[Path] | None = None) -> bool:
 
 
 def needs(host: Host, environment: Mapping[str, str]) -> Iterator[Need]:
-    """What building the messages, the environment and headless rendering ask for."""
+    """Requirements of building the messages, of the environment and of headless rendering."""
     python = host.python
     yield Need("venv module", f"{python.name}-venv", lambda: python.has_venv)
     yield Need("Python.h", f"{python.name}-dev", (python.include / "Python.h").exists)
@@ -83,9 +83,9 @@ def _ros_package(package: str, prefixes: Sequence[Path]) -> Need:
 
 
 def install_missing(missing: Sequence[Need], log: Log) -> None:
-    """Install the packages through apt, with sudo unless root.
+    """Install the packages with apt, using sudo if the user is not root.
 
-    Raises SetupError with the line to run where that is not possible.
+    Raises SetupError with the command to run if that is not possible.
     """
     packages = sorted({need.package for need in missing})
     line = "apt-get install --yes --no-install-recommends " + " ".join(packages)
@@ -104,7 +104,7 @@ def install_missing(missing: Sequence[Need], log: Log) -> None:
 
 
 def privilege() -> list[str] | None:
-    """The words before a command to run it as root; None if there is no way."""
+    """The prefix that runs a command as root; None if there is no way to do so."""
     if os.geteuid() == 0:
         return []
     if has_command("sudo"):

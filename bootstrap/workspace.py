@@ -15,7 +15,7 @@ from bootstrap.report import Log
 
 @dataclass(frozen=True)
 class Package:
-    """A ROS package of this repository and the paths that make it up, relative to the root."""
+    """A ROS package of this repository and the paths of its sources, relative to the root."""
 
     name: str
     folder: str
@@ -37,7 +37,7 @@ PACKAGES = (
 
 
 def installed_paths(venv: Path, package: str) -> list[Path]:
-    """Everything an earlier build of the package left in the environment."""
+    """All paths that an earlier build of the package installed in the environment."""
     patterns = (
         f"lib/python3.*/site-packages/{package}",
         f"lib/python3.*/site-packages/{package}-*.egg-info",
@@ -50,7 +50,7 @@ def installed_paths(venv: Path, package: str) -> list[Path]:
 
 
 def build(root: Path, venv: Path, mode: Mode, packages: Sequence[Package], log: Log) -> None:
-    """Build the packages from nothing, so that no file of a removed module survives."""
+    """Build the packages from scratch, so that no file of a removed module remains."""
     build_base = root / "build" / "setup"
     for package in packages:
         stale = [*installed_paths(venv, package.name), build_base / package.name]
@@ -73,7 +73,7 @@ def build(root: Path, venv: Path, mode: Mode, packages: Sequence[Package], log: 
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder; an absent one is fine."""
+    """Remove a file or a folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,1 +1,1 @@
-"""What the demonstration watches, and the pictures and figures it makes of that."""
+"""The demonstration: runs a robot without hardware, records the run and reports the result."""

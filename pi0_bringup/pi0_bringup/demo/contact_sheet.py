@@ -54,7 +54,7 @@ def draw_contact_sheet(recording: Recording, robot: Embodiment, title: str, path
 
 
 def _crop(view: NDArray[np.uint8], camera: Camera) -> NDArray[np.uint8]:
-    """The part of a padded view (H, W, 3) that the camera's image fills."""
+    """The camera's image without the padding of its view (H, W, 3)."""
     height, width = view.shape[:2]
     scale = min(width / camera.width, height / camera.height)
     rows = round(camera.height * scale)

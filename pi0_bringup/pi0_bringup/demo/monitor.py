@@ -1,4 +1,4 @@
-"""A node that watches the suite from outside and fills a :class:`Recording`."""
+"""A node that subscribes to the topics of the suite and fills a :class:`Recording`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ from pi0_ros.state_sources import JointReading, StateSource
 
 #: Columns of the contact sheet.
 FRAMES = 8
-# Joint states may come at several hundred hertz; a plot does not need them all.
+# Joint states may arrive at several hundred hertz; the plot does not need all of them.
 _JOINT_PERIOD_S = 0.015
 
 
 class Monitor(Node):
-    """Begins to record at the first executed step.
+    """Records from the first executed step on.
 
-    Chunks that were refused before the executor knew where the robot is are not counted: the
-    policy may well be ready first.
-
-    ``state`` and ``reason`` are the executor's newest, empty before it spoke.
+    The policy may be ready before the executor knows the robot's pose. Chunks that were refused
+    until then are not counted. ``state`` and ``reason`` are those of the executor's newest status,
+    and empty before the first.
     """
 
     def __init__(self, embodiment: Embodiment, duration_s: float) -> None:
@@ -47,7 +46,7 @@ class Monitor(Node):
         self._refused_before: int | None = None
         self._wall_zero_s = 0.0
         self._next_joints_s: dict[str, float] = {}
-        # The first chunk precedes the first executed step: kept until zero is known.
+        # The first chunk precedes the first executed step, so it is kept until that time is known.
         self._chunks: list[ActionChunk] = []
         self.create_subscription(ExecutorStatus, "executor_status", self._on_status, LATCHED_QOS)
         self.create_subscription(ActionChunk, "action_chunk", self._on_chunk, COMMAND_QOS)
@@ -57,9 +56,9 @@ class Monitor(Node):
         for dimension in embodiment.state:
             by_topic.setdefault(dimension.topic, []).append(dimension)
         for topic, source in state_sources(embodiment).items():
-            self._listen_to_joints(topic, source, by_topic[topic])
+            self._subscribe_joints(topic, source, by_topic[topic])
 
-    def _listen_to_joints(
+    def _subscribe_joints(
         self, topic: str, source: StateSource, dimensions: list[StateDimension]
     ) -> None:
         kind = message_class(source.message_type)

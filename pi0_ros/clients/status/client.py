@@ -1,4 +1,4 @@
-"""Listens to a running suite: the program behind ``pi0 status``."""
+"""The ROS client of ``pi0 status``: subscribes to the topics of a running suite."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from pi0_ros.nodes.managed import LATCHED_QOS
 from pi0_ros.system.stop_signals import StopSignals
 
 _FRAMES_HZ = 4.0
-#: A single look goes on for so long after everyone spoke: the tick rate needs time.
+#: ``--once`` listens for this long after every node has reported, to measure the tick rate.
 _SETTLE_S = 0.5
 _OK, _NOT_OK, _NOTHING_HEARD = 0, 1, 2
 
 
 class Listener:
-    """One suite's topics into a :class:`SuiteMonitor`, and the limits of its robot.
+    """Passes one suite's messages to a :class:`SuiteMonitor` and loads its robot's limits.
 
-    The executor's status comes with every tick; it arrives as bytes and only the newest
-    is read, when a frame is drawn. ``check`` is called between callbacks, and may raise.
+    The executor publishes its status in every tick. It is received as bytes, and only the newest
+    message is deserialised when a frame is drawn. ``check`` is called between callbacks and may raise.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Listener:
             self._executor.spin_once(timeout_sec=left_s)
             self._check()
         self._take_status()
-        self._learn_the_robot()
+        self._load_robot()
         names = self.node.get_node_names_and_namespaces()
         self.monitor.present([f"{space.rstrip('/')}/{name}" for name, space in names])
 
@@ -110,8 +110,8 @@ class Listener:
         message = deserialize_message(data, ExecutorStatus)
         self.monitor.control(ExecutorView.from_message(message), heard_s)
 
-    def _learn_the_robot(self) -> None:
-        """The executor's parameter may be a file of the user's own; else go by the name."""
+    def _load_robot(self) -> None:
+        """Load the embodiment that the executor's parameter names: a file or a built-in name."""
         name = self.monitor.embodiment
         if self._robot is not None or name is None:
             return
@@ -123,7 +123,7 @@ class Listener:
         for source in (given, name):
             try:
                 robot = load(source)
-            except EmbodimentError:  # not on this machine: then without limits
+            except EmbodimentError:  # the file is not on this machine: show no limits
                 continue
             if robot.name == name:
                 self._robot = robot
@@ -154,7 +154,7 @@ def _once(listener: Listener, timeout_s: float, *, as_json: bool) -> int:
         listener.listen(0.25)
     listener.listen(_SETTLE_S)
     snapshot = listener.snapshot()
-    # A pipe has no width of its own: the one that the screen is laid out for.
+    # A pipe has no width: use the width that the screen is laid out for.
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100)
     if as_json:
         sys.stdout.write(snapshot.to_json() + "\n")

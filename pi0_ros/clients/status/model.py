@@ -1,4 +1,4 @@
-"""One look at a running suite, as frozen data."""
+"""The state of a running suite at one time, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ class Loop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joint:
-    """One commanded dimension: value and rate against their limits, where those are known.
+    """One commanded dimension: its value and rate, and their limits if they are known.
 
-    ``hits``: position, velocity, acceleration, jerk since activation; ``recent``: which of
-    them rose within the last seconds. ``off``: measured minus commanded, up to a second old.
+    ``hits`` counts position, velocity, acceleration and jerk limits since activation. ``recent``
+    says which counters rose within the last seconds. ``off`` is measured minus commanded and up
+    to one second old.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Joint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStatus:
-    """One camera or joint-state topic as camera_sync reports it; None without a value."""
+    """One camera or joint-state topic as camera_sync reports it; an unknown value is None."""
 
     name: str
     level: Level
@@ -81,7 +82,7 @@ class StreamStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The last report of the policy; ``values`` are its diagnostics."""
+    """The last report of the policy. ``values`` are the values of its diagnostic status."""
 
     checkpoint: str
     trained: bool
@@ -89,7 +90,7 @@ class Policy:
     values: Mapping[str, str]
 
     def number(self, key: str) -> float | None:
-        """One of its values as a number, None where it is none."""
+        """One value as a number; None if it is missing or not a number."""
         return number(self.values, key)
 
 
@@ -125,7 +126,7 @@ class Snapshot:
     nodes: tuple[Node, ...]
 
     def to_json(self) -> str:
-        """One line; levels by name, what is unknown as null, vectors only under ``joints``."""
+        """One line of JSON. Levels are names, unknown values null, vectors only under ``joints``."""
         plain = _plain(self)
         for vector in ("action_names", "command", "command_velocity", "limit_hits"):
             if plain["control"]:

@@ -1,7 +1,7 @@
 """Collects the reports of the nodes with their times of arrival, and makes one snapshot of them.
 
-The caller passes times in seconds on a steady clock. A paused simulation therefore does not count
-as silent, and a node that died does, whatever its stamps are.
+The caller passes times in seconds on a steady clock, so the stamps of messages do not matter: a
+paused simulation is not silent, and a node that has died is.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from pi0_ros.control import ExecutorState
 from pi0_ros.embodiment import Embodiment
 from pi0_ros.nodes.executor_status import ExecutorView, LimitHits
 
-#: Every suite has these nodes, here in the order of the data flow. Silence of one is a fault.
+#: The nodes of every suite, in the order of the data flow. A silent one is a fault.
 CORE = ("camera_sync", "policy", "chunk_executor")
-#: Names of nodes of a suite. They tell the nodes of another suite from drivers.
+#: Node names of a suite, used to distinguish the nodes of another suite from drivers.
 _SUITE = {*CORE, "mock_robot", "mujoco_robot", "recorder", "planner"}
-#: Diagnostics come at 1 Hz.
+#: Nodes publish diagnostics at 1 Hz.
 SILENT_AFTER_S = 3.0
-#: The executor's status comes with every tick.
+#: The executor publishes its status in every tick.
 NO_TICK_AFTER_S = 1.0
-#: A driver that is silent for longer is not shown any more.
+#: A driver that has been silent for longer is not shown.
 _FORGET_S = 10.0
 #: Time over which the tick rate is measured, and in which a counter counts as rising.
 _WINDOW_S = 5.0
 _SLOW = 0.8
 _SHORTEST_S = 0.2
-#: Counters that do not rise while all is well.
+#: Counters that do not rise in normal operation.
 _COUNTERS = ("missed_ticks", "vetoed_ticks", "chunks_refused", "underruns")
 _NO_HITS = LimitHits()
 
@@ -59,12 +59,12 @@ class SuiteMonitor:
         return self._controls[-1][1].embodiment if self._controls else None
 
     def report(self, report: Report, now_s: float) -> None:
-        """Take a diagnostic status of a node."""
+        """Store a diagnostic status of a node."""
         if not self._is_of_another_suite(report.name):
             self._reports[report.name] = (report, now_s)
 
     def control(self, control: ExecutorView, heard_s: float) -> None:
-        """Take the newest status of the executor, which arrived at ``heard_s``."""
+        """Store the newest status of the executor, which arrived at ``heard_s``."""
         if self._controls and control.ticks < self._controls[-1][1].ticks:
             self._controls.clear()  # a new activation counts from 0
         self._controls.append((heard_s, control))
@@ -72,7 +72,7 @@ class SuiteMonitor:
             self._controls.popleft()
 
     def present(self, nodes: Collection[str]) -> None:
-        """Take the full names of the nodes in the graph, whether they report or not."""
+        """Store the full names of all nodes in the graph, including those that do not report."""
         self._present = frozenset(name.strip("/") for name in nodes)
 
     def complete(self) -> bool:
@@ -81,7 +81,7 @@ class SuiteMonitor:
         return bool(self._controls) and all(self._full(name) in reported for name in CORE)
 
     def snapshot(self, now_s: float, robot: Embodiment | None) -> Snapshot:
-        """The suite at ``now_s``, with the limits of ``robot`` unless it is None."""
+        """The state of the suite at ``now_s``, with the limits of ``robot`` if it is known."""
         nodes = self._nodes(now_s)
         control = self._controls[-1][1] if self._controls else None
         worst = max(nodes, key=lambda node: node.level)
