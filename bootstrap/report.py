@@ -36,7 +36,7 @@ class Log:
         environment: Mapping[str, str],
         folder: Path | None = None,
     ) -> None:
-        """Run a command and write its output to the log. Raises SetupError with its last lines if it fails."""
+        """Run a command into the log. Raises SetupError with its last lines if it fails."""
         self._write("$ " + " ".join(command) + "\n")
         start = self._file.tell()
         code = subprocess.run(
