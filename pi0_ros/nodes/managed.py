@@ -1,8 +1,8 @@
-"""What every node of the suite shares: lifecycle, autostart, errors, orderly shutdown.
+"""The base of every node of the suite: lifecycle, autostart, errors, orderly shutdown.
 
 A node subclasses :class:`ManagedNode` and implements ``setup`` (read parameters,
 create entities), ``start`` and ``stop``. It raises to refuse a transition. rclpy would
-swallow the exception, so it is caught here, logged with its message and turned into FAILURE.
+swallow the exception, so this class catches it, logs its message and returns FAILURE.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _DOUBLE_AS_INTEGER = (Parameter.Type.DOUBLE, Parameter.Type.INTEGER)
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-#: Sensors: newest only, loss allowed.
+#: Sensors: only the newest message; loss is allowed.
 SENSOR_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-#: Commands and chunks: newest only, delivered.
+#: Commands and chunks: only the newest message; delivery is reliable.
 COMMAND_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
 )
-#: Status and prompt: a late subscriber gets the last one.
+#: Status and prompt: a late subscriber gets the last message.
 LATCHED_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
@@ -56,7 +56,7 @@ LATCHED_QOS = QoSProfile(
 
 
 class ParameterTypeError(ValueError):
-    """A parameter was given a value of another type than it is declared with."""
+    """The value of a parameter does not have its declared type."""
 
 
 class ManagedNode(LifecycleNode):
@@ -64,17 +64,17 @@ class ManagedNode(LifecycleNode):
 
     What :meth:`setup` creates (publishers, subscriptions, services, timers) is destroyed at
     clean-up. What :meth:`start` creates is destroyed after :meth:`stop`. A transition that fails
-    half-way destroys what it has created. The order is last first. :meth:`add_cleanup` registers
-    any other release.
+    destroys what it has created. The newest entity is destroyed first. :meth:`add_cleanup`
+    registers any other release.
 
-    Parameters: ``autostart`` (bool, default true): configure and activate at
-    start-up; a failure then ends the process with exit code 1.
+    The parameter ``autostart`` (bool, default true) makes the node configure and activate at
+    start-up. A failure then ends the process with exit code 1.
     """
 
     #: Whether :meth:`setup` declares parameters whose names are the values of other parameters.
     #: Unknown parameters are then refused after it instead of before it.
     declares_in_setup = False
-    #: While setup or start runs, what releases the entities that it creates.
+    #: Set while setup or start runs: releases the entities that it creates.
     _cleanups: ExitStack | None = None
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -90,7 +90,7 @@ class ManagedNode(LifecycleNode):
     def declare_parameters(
         self, namespace: str, parameters: Sequence[Any], ignore_override: bool = False
     ) -> list[Parameter]:
-        """As in rclpy. Raises :class:`ParameterTypeError` for a value of another type."""
+        """As in rclpy, but raises :class:`ParameterTypeError` for a value of another type."""
         declared: list[Parameter] = []
         for parameter in parameters:
             try:
@@ -109,7 +109,7 @@ class ManagedNode(LifecycleNode):
         signal.raise_signal(signal.SIGTERM)
 
     def shut_down(self) -> None:
-        """Take the shutdown transition, unless it has been taken."""
+        """Take the shutdown transition, if it has not been taken yet."""
         if not self._finalised:
             self.trigger_shutdown()
 
@@ -165,7 +165,7 @@ class ManagedNode(LifecycleNode):
         return self._guard("shut down", self._configured.close)
 
     def _owned(self, entity: Any, kind: str) -> Any:
-        """The entity. Those of rclpy itself and of callbacks live as long as the node."""
+        """Register an entity for destruction, if setup or start creates it; returns the entity."""
         if self._cleanups is not None:
             self._cleanups.callback(getattr(self, f"destroy_{kind}"), entity)
         return entity
@@ -182,13 +182,13 @@ class ManagedNode(LifecycleNode):
             self._cleanups = None
 
     def _stop(self) -> None:
-        """Stop, and clean up after start, whether stopping succeeds or not."""
+        """Stop, and release the entities of start even if stopping fails."""
         self.is_active = False
         with self._activated:
             self.stop()
 
     def _checked_setup(self) -> None:
-        """Set up, and refuse a parameter that is not declared: most likely its name is mistyped."""
+        """Set up, and refuse an undeclared parameter, whose name is most likely mistyped."""
         if self.declares_in_setup:
             self.setup()
             self._refuse_unknown_parameters()
@@ -224,23 +224,23 @@ class ManagedNode(LifecycleNode):
 
 
 def _wrong_type(given: Parameter, default: Any) -> str:
-    """One line on a parameter; ``default``: a value or the type it is declared with."""
+    """The message about a parameter of a wrong type; ``default``: declared value or type."""
     of_type = default if isinstance(default, Parameter.Type) else _type(default)
     wanted = of_type.name.lower().replace("_", " ")
     fix = f"; write {given.value}.0" if (of_type, given.type_) == _DOUBLE_AS_INTEGER else ""
     kind = given.type_.name.lower().replace("_", " ")
-    return f"parameter {given.name} is {given.value!r} ({kind}) and has to be of type {wanted}{fix}"
+    return f"parameter {given.name} is {given.value!r} ({kind}) but must be of type {wanted}{fix}"
 
 
 def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -> int:
     """Run one node until SIGINT or SIGTERM, then shut it down in order.
 
-    rclpy's own handlers tear the context down at once, before a last command
-    could be sent; so the signals are waited for in a thread, which ends the
-    spin, and the lifecycle shutdown runs while the context is still valid.
+    rclpy's own handlers shut the context down at once, before a last command could be sent.
+    Therefore a thread waits for the signals and ends the spin, and the lifecycle shutdown runs while
+    the context is still valid.
 
-    Returns the exit code: 0 after a requested stop, 1 if a parameter's type, autostart, a
-    callback or the node failed. A robot in motion is braked in any case.
+    Returns the exit code: 0 after a requested stop; 1 if a parameter has a wrong type, or if
+    autostart, a callback or the node failed. A moving robot is braked in any case.
     """
     stop_requested = _await_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -259,8 +259,8 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
     executor.remove_node(node)
     node.destroy_node()
     rclpy.try_shutdown()
-    # A terminal's Ctrl-C comes twice under `ros2 launch`: once from the terminal, once from
-    # launch. The second must not make a clean end look like a death.
+    # Under `ros2 launch` a Ctrl-C arrives twice, from the terminal and from launch. The second
+    # signal must not turn a clean exit into a failure.
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     return code
@@ -269,9 +269,9 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
 def _await_signals() -> Future[bytes]:
     """A future that is done once SIGINT or SIGTERM has arrived.
 
-    The interpreter's C handler writes to the pipe in whichever thread the kernel
-    chose. Blocking the signals here would not do: threads started by an import
-    (OpenBLAS) have them open, and Python's own handler would raise in mid-callback.
+    The interpreter's C handler writes to the pipe in any thread that the kernel chooses. Blocking
+    the signals in this thread is not enough: threads that an import has started (OpenBLAS) still
+    receive them, and Python's own handler would raise inside a callback.
     """
     reader, writer = os.pipe()  # open for the life of the process
     os.set_blocking(writer, False)
@@ -288,8 +288,8 @@ def _await_signals() -> Future[bytes]:
 def serve(node: ManagedNode, executor: Executor, stop_requested: Future[Any]) -> int:
     """Spin until a stop is requested; 0, or 1 if the node or one of its callbacks failed.
 
-    The EventsExecutor raises what a callback raises: the caller then shuts down as after a
-    signal, instead of leaving a robot with its last command.
+    The EventsExecutor re-raises the exception of a callback. The caller then shuts down as after a
+    signal and does not leave the robot with its last command.
     """
     try:
         spin_until(executor, stop_requested)
@@ -300,10 +300,10 @@ def serve(node: ManagedNode, executor: Executor, stop_requested: Future[Any]) ->
 
 
 def spin_until(executor: Executor, future: Future[Any]) -> None:
-    """Spin until the future is done, whichever thread sets it.
+    """Spin until the future is done; any thread may set it.
 
-    The deadline is finite because the Jazzy EventsExecutor without one spins at
-    100 % of a core and never looks at the future.
+    The timeout is finite because, without one, the EventsExecutor of Jazzy uses 100 % of a core and
+    never checks the future.
     """
     while not future.done():
         executor.spin_until_future_complete(future, timeout_sec=60.0)
