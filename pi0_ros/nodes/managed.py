@@ -1,8 +1,8 @@
-"""What every node of the suite shares: lifecycle, errors, and the ownership of its entities.
+"""The base of every node of the suite: lifecycle, errors, and ownership of its entities.
 
 A node subclasses :class:`ManagedNode` and implements ``setup`` (read parameters,
 create entities), ``start`` and ``stop``. It raises to refuse a transition. rclpy would
-swallow the exception, so it is caught here, logged with its message and turned into FAILURE.
+swallow the exception, so this class catches it, logs its message and returns FAILURE.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _FAILURE = TransitionCallbackReturn.FAILURE
 _type = Parameter.Type.from_parameter_value
 _DOUBLE_AS_INTEGER = (Parameter.Type.DOUBLE, Parameter.Type.INTEGER)
 
-#: Sensors: newest only, loss allowed.
+#: Sensors: only the newest message; loss is allowed.
 SENSOR_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-#: Commands and chunks: newest only, delivered.
+#: Commands and chunks: only the newest message; delivery is reliable.
 COMMAND_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
 )
-#: Status and prompt: a late subscriber gets the last one.
+#: Status and prompt: a late subscriber gets the last message.
 LATCHED_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
@@ -46,7 +46,7 @@ LATCHED_QOS = QoSProfile(
 
 
 class ParameterTypeError(ValueError):
-    """A parameter was given a value of another type than it is declared with."""
+    """The value of a parameter does not have its declared type."""
 
 
 class ManagedNode(LifecycleNode):
@@ -54,17 +54,17 @@ class ManagedNode(LifecycleNode):
 
     What :meth:`setup` creates (publishers, subscriptions, services, timers) is destroyed at
     clean-up. What :meth:`start` creates is destroyed after :meth:`stop`. A transition that fails
-    half-way destroys what it has created. The order is last first. :meth:`add_cleanup` registers
-    any other release.
+    destroys what it has created. The newest entity is destroyed first. :meth:`add_cleanup`
+    registers any other release.
 
-    Parameters: ``autostart`` (bool, default true): configure and activate at
-    start-up; a failure then ends the process with exit code 1.
+    The parameter ``autostart`` (bool, default true) makes the node configure and activate at
+    start-up. A failure then ends the process with exit code 1.
     """
 
     #: Whether :meth:`setup` declares parameters whose names are the values of other parameters.
     #: Unknown parameters are then refused after it instead of before it.
     declares_in_setup = False
-    #: While setup or start runs, what releases the entities that it creates.
+    #: Set while setup or start runs: releases the entities that it creates.
     _cleanups: ExitStack | None = None
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -80,7 +80,7 @@ class ManagedNode(LifecycleNode):
     def declare_parameters(
         self, namespace: str, parameters: Sequence[Any], ignore_override: bool = False
     ) -> list[Parameter]:
-        """As in rclpy. Raises :class:`ParameterTypeError` for a value of another type."""
+        """As in rclpy, but raises :class:`ParameterTypeError` for a value of another type."""
         declared: list[Parameter] = []
         for parameter in parameters:
             try:
@@ -99,7 +99,7 @@ class ManagedNode(LifecycleNode):
         signal.raise_signal(signal.SIGTERM)
 
     def shut_down(self) -> None:
-        """Take the shutdown transition, unless it has been taken."""
+        """Take the shutdown transition, if it has not been taken yet."""
         if not self._finalised:
             self.trigger_shutdown()
 
@@ -155,7 +155,7 @@ class ManagedNode(LifecycleNode):
         return self._guard("shut down", self._configured.close)
 
     def _owned(self, entity: Any, kind: str) -> Any:
-        """The entity. Those of rclpy itself and of callbacks live as long as the node."""
+        """Register an entity for destruction, if setup or start creates it; returns the entity."""
         if self._cleanups is not None:
             self._cleanups.callback(getattr(self, f"destroy_{kind}"), entity)
         return entity
@@ -172,13 +172,13 @@ class ManagedNode(LifecycleNode):
             self._cleanups = None
 
     def _stop(self) -> None:
-        """Stop, and clean up after start, whether stopping succeeds or not."""
+        """Stop, and release the entities of start even if stopping fails."""
         self.is_active = False
         with self._activated:
             self.stop()
 
     def _checked_setup(self) -> None:
-        """Set up, and refuse a parameter that is not declared: most likely its name is mistyped."""
+        """Set up, and refuse an undeclared parameter, whose name is most likely mistyped."""
         if self.declares_in_setup:
             self.setup()
             self._refuse_unknown_parameters()
@@ -214,9 +214,9 @@ class ManagedNode(LifecycleNode):
 
 
 def _wrong_type(given: Parameter, default: Any) -> str:
-    """One line on a parameter; ``default``: a value or the type it is declared with."""
+    """The message about a parameter of a wrong type; ``default``: declared value or type."""
     of_type = default if isinstance(default, Parameter.Type) else _type(default)
     wanted = of_type.name.lower().replace("_", " ")
     fix = f"; write {given.value}.0" if (of_type, given.type_) == _DOUBLE_AS_INTEGER else ""
     kind = given.type_.name.lower().replace("_", " ")
-    return f"parameter {given.name} is {given.value!r} ({kind}) and has to be of type {wanted}{fix}"
+    return f"parameter {given.name} is {given.value!r} ({kind}) but must be of type {wanted}{fix}"

@@ -23,12 +23,12 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -> int:
     """Run one node until SIGINT or SIGTERM, then shut it down in order.
 
-    rclpy's own handlers tear the context down at once, before a last command
-    could be sent; so the signals are waited for in a thread, which ends the
-    spin, and the lifecycle shutdown runs while the context is still valid.
+    rclpy's own handlers shut the context down at once, before a last command could be sent.
+    Therefore a thread waits for the signals and ends the spin, and the lifecycle shutdown runs while
+    the context is still valid.
 
-    Returns the exit code: 0 after a requested stop, 1 if a parameter's type, autostart, a
-    callback or the node failed. A robot in motion is braked in any case.
+    Returns the exit code: 0 after a requested stop; 1 if a parameter has a wrong type, or if
+    autostart, a callback or the node failed. A moving robot is braked in any case.
     """
     stop_requested = _await_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -47,8 +47,8 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
     executor.remove_node(node)
     node.destroy_node()
     rclpy.try_shutdown()
-    # A terminal's Ctrl-C comes twice under `ros2 launch`: once from the terminal, once from
-    # launch. The second must not make a clean end look like a death.
+    # Under `ros2 launch` a Ctrl-C arrives twice, from the terminal and from launch. The second
+    # signal must not turn a clean exit into a failure.
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     return code
@@ -57,9 +57,9 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
 def _await_signals() -> Future[bytes]:
     """A future that is done once SIGINT or SIGTERM has arrived.
 
-    The interpreter's C handler writes to the pipe in whichever thread the kernel
-    chose. Blocking the signals here would not do: threads started by an import
-    (OpenBLAS) have them open, and Python's own handler would raise in mid-callback.
+    The interpreter's C handler writes to the pipe in any thread that the kernel chooses. Blocking
+    the signals in this thread is not enough: threads that an import has started (OpenBLAS) still
+    receive them, and Python's own handler would raise inside a callback.
     """
     reader, writer = os.pipe()  # open for the life of the process
     os.set_blocking(writer, False)
@@ -76,8 +76,8 @@ def _await_signals() -> Future[bytes]:
 def serve(node: ManagedNode, executor: Executor, stop_requested: Future[Any]) -> int:
     """Spin until a stop is requested; 0, or 1 if the node or one of its callbacks failed.
 
-    The EventsExecutor raises what a callback raises: the caller then shuts down as after a
-    signal, instead of leaving a robot with its last command.
+    The EventsExecutor re-raises the exception of a callback. The caller then shuts down as after a
+    signal and does not leave the robot with its last command.
     """
     try:
         spin_until(executor, stop_requested)
@@ -88,10 +88,10 @@ def serve(node: ManagedNode, executor: Executor, stop_requested: Future[Any]) ->
 
 
 def spin_until(executor: Executor, future: Future[Any]) -> None:
-    """Spin until the future is done, whichever thread sets it.
+    """Spin until the future is done; any thread may set it.
 
-    The deadline is finite because the Jazzy EventsExecutor without one spins at
-    100 % of a core and never looks at the future.
+    The timeout is finite because, without one, the EventsExecutor of Jazzy uses 100 % of a core and
+    never checks the future.
     """
     while not future.done():
         executor.spin_until_future_complete(future, timeout_sec=60.0)

@@ -1,4 +1,4 @@
-"""A robot small enough to check by eye: two joints, a gripper and a base that only drives."""
+"""A robot small enough to check by eye: two joints, a gripper and a base with one velocity."""
 
 from __future__ import annotations
 
@@ -157,21 +157,21 @@ class Bench:
         self.ticks: list[Tick] = []
 
     def joints(self, names: tuple[str, ...] | None = None, position: Any = START[:3]) -> None:
-        """One joint-state message now."""
+        """Send one joint-state message now."""
         names = names or tuple(d.joint for d in self.robot.state)
         self.executor.joints.heard("joint_states", self.now_ns)
         self.executor.joints.update("joint_states", names, tuple(position), (0.0,) * len(names), ())
 
     @property
     def measured(self) -> Any:
-        """Where the arm is."""
+        """The measured pose of the arm."""
         if self.elsewhere is not None:
             return self.elsewhere
         commanded = self.executor.commanded
         return START[:3] if commanded is None else commanded.position[:3]
 
     def tick(self, count: int = 1) -> Tick:
-        """Advance the clock and the executor; the last tick."""
+        """Advance the clock and the executor; returns the last tick."""
         for _ in range(count):
             self.now_ns += self.period_ns
             if self.joints_alive:
@@ -182,7 +182,7 @@ class Bench:
         return self.ticks[-1]
 
     def offer(self, actions: Any, **overrides: Any) -> str | None:
-        """Offer a chunk that begins at the next tick; the reason if it is refused."""
+        """Offer a chunk that begins at the next tick; returns the reason if it is refused."""
         overrides.setdefault("stamp_ns", self.now_ns + self.period_ns)
         overrides.setdefault("observation_stamp_ns", self.now_ns)
         overrides.setdefault("sequence", self.sequence)

@@ -1,4 +1,4 @@
-"""Whatever happens, and in whatever order, no limit is exceeded by what is commanded."""
+"""No command exceeds a limit, for any events in any order."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def _lead(bench: Bench, seed: int) -> object:
 
 
 def _skip(bench: Bench, _seed: int) -> None:
-    """Ticks missed, fewer than after which the robot is taken to be elsewhere."""
+    """Miss ticks, but too few for a pose resynchronisation."""
     bench.now_ns += min(3 * bench.period_ns, 100 * MS)
 
 
-#: What may happen between ticks: name -> what to do with a bench and a seed.
+#: Events between ticks: name -> function of a bench and a seed.
 EVENTS: dict[str, Callable[[Bench, int], object]] = {
     "chunk": lambda bench, seed: bench.offer(_wander(seed)),
     "noise": lambda bench, seed: bench.offer(START + 0.1 * _wander(seed)[::-1]),
@@ -65,7 +65,7 @@ EVENTS: dict[str, Callable[[Bench, int], object]] = {
     st.sampled_from([(20.0, 50.0), (50.0, 50.0), (50.0, 500.0), (20.0, 20.0), (50.0, 10.0)]),
     st.sampled_from([math.inf, 1000.0, 100.0]),
 )
-def test_no_limit_is_ever_exceeded_whatever_happens(events, rates, jerk):
+def test_no_sequence_of_events_exceeds_a_limit(events, rates, jerk):
     bench = Bench(embodiment(*rates, jerk=jerk))
     bench.tick()
     for what, ticks, seed in events:

@@ -1,4 +1,4 @@
-"""From one chunk into the next: continuous, between its sources, invisible where they agree."""
+"""Blends are continuous, stay between their sources, and follow chunks that agree exactly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _standing(steps: int = 200) -> Timeline:
 
 
 def _begin(position, velocity, chunk: Timeline, acceleration=(0.0,) * 4) -> Path:
-    """A path whose coasting begins at time 0, one tick before the first sample."""
+    """A path that starts to coast at time 0, one tick before the first sample."""
     commanded = np.array([position, velocity, acceleration], dtype=np.float64)
     return BLENDER.begin(chunk, PERIOD_NS, commanded)
 
@@ -78,7 +78,7 @@ def test_a_splice_changes_neither_position_nor_velocity_nor_acceleration():
         assert path.sample(now_ns) == pytest.approx(before, abs=1e-9)
 
 
-def test_where_the_arm_has_lost_the_path_it_begins_anew_from_the_commanded_motion():
+def test_a_dimension_that_lost_the_path_restarts_from_the_commanded_motion():
     path = _begin(np.zeros(4), np.zeros(4), _standing())
     commanded = path.sample(200 * MS)
     commanded[:2, 1] = [-0.5, -1.0]  # the second joint only
@@ -88,7 +88,7 @@ def test_where_the_arm_has_lost_the_path_it_begins_anew_from_the_commanded_motio
     assert path.sample(1900 * MS)[0] == pytest.approx([0.01] * 4)
 
 
-def test_the_setpoint_lies_between_the_chunks_however_often_they_contradict():
+def test_the_setpoint_stays_between_contradictory_chunks():
     rng = np.random.default_rng(6)
     chunks = [timeline(rng.uniform(-0.02, 0.02, size=(50, 4)))]
     path = _begin(np.zeros(4), np.zeros(4), chunks[0])
@@ -143,7 +143,7 @@ def test_a_far_goal_is_approached_in_one_go_through_chunks_that_agree():
         assert path.sample(now_ns + 7 * MS) == pytest.approx(whole.sample(now_ns + 7 * MS))
 
 
-def test_more_fades_than_can_be_followed_begin_anew_where_the_arm_is():
+def test_too_many_fades_restart_from_the_commanded_motion():
     path = _begin(np.zeros(4), np.zeros(4), timeline(np.ones((50, 4))))
     for k in range(1, MOST_FADES + 1):
         chunk = timeline(np.full((50, 4), (-1.0) ** k), stamp_ns=k * 2 * MS)

@@ -14,7 +14,7 @@ def _stop(v: float, a: float):
     return plan_stop(np.array([v]), np.array([a]), A, J)
 
 
-def test_from_a_steady_speed_it_brakes_waits_and_releases():
+def test_a_stop_from_steady_speed_has_three_phases():
     stop = _stop(3.0, 0.0)  # 0.5 s to brake and to release, 1 of 3 rad/s left to either
     assert (stop.onset_s, stop.wait_s, stop.release_s) == pytest.approx((0.5, 1.0, 0.5))
     down, up, speed = extent(stop, J)
@@ -28,7 +28,7 @@ def test_a_slow_motion_stops_before_the_acceleration_limit_is_reached():
     assert extent(stop, J)[0].item() == pytest.approx(-0.25 * 0.25)
 
 
-def test_what_moves_back_while_pushed_ahead_goes_both_ways():
+def test_a_stop_from_opposite_velocity_and_acceleration_goes_both_ways():
     stop = _stop(-0.1, 1.5)
     down, up, speed = extent(stop, J)
     path = np.array([follow(stop, t, J)[0, 0] for t in np.linspace(0.0, 2.0, 2001)])
@@ -46,7 +46,7 @@ def test_the_rest_of_a_stop_is_the_shortest_stop_from_there():
         assert d + follow(rest, 9.0, J)[0] == pytest.approx(follow(stop, 9.0, J)[0], abs=1e-9)
 
 
-def test_it_ends_at_exactly_no_velocity_and_no_acceleration():
+def test_a_stop_ends_at_exactly_zero_velocity_and_acceleration():
     assert follow(_stop(1.0, 0.5), 5.0, J)[1:].tolist() == [[0.0], [0.0]]
 
 

@@ -1,4 +1,4 @@
-"""Which chunks may move the robot, and what is said about the others."""
+"""Which chunks are admitted, and the reasons given for refused ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What controllers are told beside the command, and that a veto leaves no trace."""
+"""The tangent that controllers get with the command, and the effect of a veto on the state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WAVE = START + 0.2 * np.sin(np.linspace(0.0, 6.0, 150))[:, None] * [1.0, 0.8, 0.
 
 
 def _accelerations(positions: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """At both ends of every cubic between neighbouring points, as a controller has it."""
+    """The acceleration at both ends of every cubic that a controller draws between two points."""
     chord = np.diff(positions, axis=0) / DT
     begin, end = slopes[:-1], slopes[1:]
     return np.concatenate(
@@ -46,7 +46,7 @@ def test_a_tangent_never_points_back_where_the_robot_comes_to_rest():
         assert not tick.tangent[tick.velocity == 0.0].any()
 
 
-def test_a_vetoed_tick_leaves_no_trace():
+def test_a_vetoed_tick_does_not_change_the_commanded_motion():
     mover = CommandedMotion(embodiment(), START, np.zeros(4), veto=lambda *_: "no")
     wanted = np.stack((START + 0.1, np.zeros(4), np.zeros(4)))
     assert mover.follow(wanted) == "vetoed: no"

@@ -1,4 +1,4 @@
-"""The state machine: what starts motion, what ends it, and what never resumes."""
+"""The state machine: events that start a motion, end it, or must not resume it."""
 
 from __future__ import annotations
 

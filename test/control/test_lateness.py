@@ -21,7 +21,7 @@ def test_is_zero_before_the_first_tick():
     assert Lateness(50.0).summary().max_ms == 0.0
 
 
-def test_counts_missed_ticks_for_ever():
+def test_counts_missed_ticks_without_a_window():
     lateness = Lateness(rate_hz=1.0, window_s=1.0)
     lateness.record(0, missed=3)
     lateness.record(0)

@@ -164,7 +164,7 @@ def test_hits_under_a_jerk_limit_are_counted_for_the_limit_that_binds():
     assert limiter.hits[JERK, 0] < 150
 
 
-def test_dimensions_with_and_without_a_jerk_limit_go_side_by_side():
+def test_dimensions_with_and_without_a_jerk_limit_work_together():
     limits = LimitArrays(
         lower=np.full(3, -1.0),
         upper=np.full(3, 1.0),

@@ -1,4 +1,4 @@
-"""Joint states that arrive and joint states that are news are not the same."""
+"""Joint states count as fresh when their stamps advance, not when they arrive."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pi0_ros.control.measured import JointWatch
 TOPIC = "joint_states"
 TIMEOUT_S = 0.25
 FROZEN = "arrive with a stamp that has not advanced for 0.30 s (limit 0.25 s)"
-#: The driver's clock need not be ours.
+#: The driver may use another clock than the executor.
 DRIVER_NS = 77 * 10**12
 
 
 class Driver:
-    """Joint states every 10 ms of our clock, with stamps that the test chooses."""
+    """Joint states every 10 ms of the executor's clock, with stamps that the test chooses."""
 
     def __init__(self) -> None:
         robot = embodiment()
@@ -24,7 +24,7 @@ class Driver:
         self.now_ns = 10**9
 
     def send(self, *stamps_ns: int) -> str | None:
-        """One message for each stamp; what the watch says afterwards."""
+        """Send one message for each stamp; returns the problem afterwards."""
         for stamp_ns in stamps_ns:
             self.now_ns += 10 * MS
             self.watch.heard(TOPIC, self.now_ns, stamp_ns)
@@ -40,11 +40,11 @@ def driver() -> Driver:
     return Driver()
 
 
-def test_stamps_of_another_clock_are_news_while_they_advance(driver: Driver) -> None:
+def test_stamps_of_another_clock_are_fresh_while_they_advance(driver: Driver) -> None:
     assert driver.advance(DRIVER_NS) is None
 
 
-def test_a_frozen_driver_that_repeats_its_stamp_is_not_alive(driver: Driver) -> None:
+def test_a_frozen_driver_that_repeats_its_stamp_is_not_fresh(driver: Driver) -> None:
     driver.advance(DRIVER_NS, 2)
     assert driver.send(*[DRIVER_NS + 10 * MS] * 25) is None
     problem = driver.send(*[DRIVER_NS + 10 * MS] * 5)
@@ -59,12 +59,12 @@ def test_a_driver_that_falls_silent_is_said_to_have_stopped(driver: Driver) -> N
     assert stopped == f"joint states on {TOPIC} stopped 0.30 s ago (limit 0.25 s)"
 
 
-def test_joint_states_without_stamps_are_news_by_arriving(driver: Driver) -> None:
+def test_joint_states_without_stamps_are_fresh_when_they_arrive(driver: Driver) -> None:
     assert driver.send(*[0] * 30) is None
     assert driver.watch.are_heard_since(driver.now_ns - 1)
 
 
-def test_stamps_that_jump_back_are_news_again_as_soon_as_they_advance(driver: Driver) -> None:
+def test_stamps_that_jump_back_are_fresh_again_as_soon_as_they_advance(driver: Driver) -> None:
     driver.advance(DRIVER_NS)
     before_ns = driver.now_ns
     driver.send(10 * MS)

@@ -1,4 +1,4 @@
-"""The operator's verbs: what each leads to, what it refuses, and what never resumes."""
+"""The operator's commands: their effects, their refusals, and that nothing dropped resumes."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_start_and_home_begin_where_the_arm_is_measured():
     bench.tick(2)
     bench.operator.stop()
     bench.tick()
-    bench.elsewhere = np.add(START[:3], [0.3, 0.0, 0.0])  # moved by hand, its drives off
+    bench.elsewhere = np.add(START[:3], [0.3, 0.0, 0.0])  # moved by hand with its drives off
     bench.tick()
     bench.operator.start(bench.now_ns)
     assert bench.tick().command.tolist() == [*bench.elsewhere, 0.0]

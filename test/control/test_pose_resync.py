@@ -1,4 +1,4 @@
-"""An arm that was moved while nobody looked is never commanded back with a jump."""
+"""An arm that was moved while its pose was unknown is never commanded back with a jump."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_after_an_outage_only_a_chunk_seen_since_executes():
     assert bench.tick().state is ExecutorState.EXECUTING
 
 
-def test_after_a_gap_between_ticks_nothing_goes_on_and_the_measured_pose_counts():
+def test_after_a_gap_between_ticks_no_motion_continues_and_the_measured_pose_is_held():
     bench = _executing()
     bench.now_ns += 1000 * MS
     bench.elsewhere = np.add(bench.ticks[-1].command[:3], [0.02, 0.0, 0.0])

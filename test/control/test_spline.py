@@ -44,14 +44,14 @@ def test_the_last_row_is_left_without_acceleration():
     assert spline.sample(8.0)[2] == pytest.approx([0.0], abs=1e-12)
 
 
-def test_one_odd_row_is_felt_a_quarter_less_with_every_row():
+def test_the_effect_of_an_outlier_row_shrinks_to_a_quarter_with_every_row():
     values = np.zeros((21, 1))
     values[10] = 1.0
     curvature = (curvature_operator(21) @ values)[:, 0]
     assert curvature[13] / curvature[12] == pytest.approx(-0.268, abs=1e-3)
 
 
-def test_slowing_keeps_even_time_and_then_stands_at_the_last_row():
+def test_slowing_keeps_normal_time_and_then_stops_at_the_last_row():
     assert slowing(30.0, 40, 10.0) == (30.0, 1.0, 0.0)
     assert slowing(40.0, 40, 10.0)[0] == pytest.approx(38.125)
     assert slowing(50.0, 40, 10.0) == (40.0, 0.0, 0.0)

@@ -1,4 +1,4 @@
-"""A human takes the robot over from a chunk and gives it back, without a bump either way."""
+"""A human takes over from a chunk and hands back, without a step in the command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Human:
         return None if refusal is None else refusal.reason
 
     def drive(self, path: Callable[[float], list[float]], ticks: int) -> None:
-        """Tick on, sending what is due before each tick; ``path`` takes seconds."""
+        """Tick, and send the commands that are due before each tick; ``path`` takes seconds."""
         for _ in range(ticks):
             while self.next_ns <= self.bench.now_ns + self.bench.period_ns:
                 assert self.send(path(self.next_ns * 1e-9), stamp_ns=self.next_ns) is None
@@ -216,7 +216,7 @@ def test_a_deadman_held_through_the_end_of_one_executor_does_not_drive_the_next(
     assert bench.tick().state is ExecutorState.TELEOPERATED
 
 
-def test_a_position_beyond_all_numbers_is_held_and_no_command_is_nan():
+def test_a_position_that_overflows_is_held_and_no_command_is_nan():
     bench = Bench()
     bench.tick(2)
     human = Human(bench)

@@ -1,4 +1,4 @@
-"""The admission for teleoperation: who holds it, and what does not come through."""
+"""The admission of teleoperation: which source drives, and which commands are refused."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_first_to_press_holds_and_a_second_source_is_refused_by_id(admission
     assert admission.holder == "leader"
 
 
-def test_a_second_source_has_to_press_anew_after_the_first_let_go(admission):
+def test_a_second_source_has_to_press_again_after_the_first_let_go(admission):
     admission.admit(command(), NOW_NS)
     admission.admit(command(source_id="spacemouse"), NOW_NS)
     assert admission.release("leader")

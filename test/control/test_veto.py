@@ -1,4 +1,4 @@
-"""The hook for what the limits do not know."""
+"""The veto hook for constraints other than limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK = START + np.linspace(0.0, 1.0, 10)[:, None] * [0.3, 0.0, 0.0, 0.0]
 
 
 def wall_at_0_2(command, velocity):
-    """Refuses what could not stop before the shoulder is at 0.2."""
+    """Refuses commands from which the shoulder could not stop before 0.2."""
     ahead = command[0] + velocity[0] * abs(velocity[0]) / 20.0 + abs(velocity[0]) * 0.04
     return f"the shoulder would pass 0.2 from {command[0]:.2f}" if ahead > 0.2 else None
 

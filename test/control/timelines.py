@@ -1,4 +1,4 @@
-"""Chunks laid out on the clock, for tests of what happens between their rows."""
+"""Chunks placed on the clock, for tests of the motion between their rows."""
 
 from __future__ import annotations
 

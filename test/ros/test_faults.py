@@ -1,4 +1,4 @@
-"""Every fault that simulated time can show: what is seen, within limits, and what ends it.
+"""Faults in simulated time: the reaction within limits, and the event that ends it.
 
 The table in docs/reference/chunk_executor.md names these tests.
 
@@ -49,7 +49,7 @@ def _executing(rig: Rig, ticks: int = 6) -> None:
 
 
 def _recovers(rig: Rig) -> None:
-    """The next chunk computed from what is seen now executes, and nothing before it."""
+    """Only a chunk that is computed from a new observation executes."""
     assert rig.tick(3).state == HOLDING
     rig.offer(np.array(rig.statuses[-1].command))
     status = rig.tick()
@@ -111,7 +111,7 @@ class _Camera:
         rig.ros.spin_until(self._publisher.get_subscription_count, what="camera_sync listens")
 
     def frames(self, count: int, stamp_ns: int | None = None) -> Any:
-        """A frame before each of ``count`` ticks; the status of the last."""
+        """Send a frame before each of ``count`` ticks; returns the last status."""
         for _ in range(count):
             self._rig.ros.spin_some()
             frame = Image(width=64, height=48, encoding="rgb8", step=192)
@@ -277,7 +277,8 @@ def test_without_a_subscriber_on_an_arm_topic_the_robot_holds_until_there_is_one
     _executing(rig)
     rig.drop_arm_subscriber()
     rig.ros.spin_until(
-        lambda: rig.node.outputs.unheard()[0], what="the executor sees that nobody listens"
+        lambda: rig.node.outputs.unsubscribed()[0],
+        what="the executor sees no subscriber",
     )
     status = rig.tick(55)
     assert status.state == HOLDING

@@ -177,9 +177,9 @@ def test_a_parameter_that_no_node_reads_fails_configure(ros: Graph) -> None:
 @pytest.mark.parametrize(
     ("parameters", "line"),
     [
-        ({"width": 1.5}, "parameter width is 1.5 (double) and has to be of type integer"),
-        ({"autostart": "no"}, "parameter autostart is 'no' (string) and has to be of type bool"),
-        ({"use_sim_time": 1}, "parameter use_sim_time is 1 (integer) and has to be of type bool"),
+        ({"width": 1.5}, "parameter width is 1.5 (double) but must be of type integer"),
+        ({"autostart": "no"}, "parameter autostart is 'no' (string) but must be of type bool"),
+        ({"use_sim_time": 1}, "parameter use_sim_time is 1 (integer) but must be of type bool"),
     ],
 )
 def test_a_parameter_of_another_type_is_refused_with_its_value_and_both_types(
@@ -200,5 +200,5 @@ def test_a_process_given_a_parameter_of_another_type_says_so_in_one_line_and_end
     assert child.returncode == 1
     (line,) = said.splitlines()
     assert line.endswith(
-        "cannot start: parameter splice_s is 1 (integer) and has to be of type double; write 1.0"
+        "cannot start: parameter splice_s is 1 (integer) but must be of type double; write 1.0"
     )

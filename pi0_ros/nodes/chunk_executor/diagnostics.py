@@ -1,4 +1,4 @@
-"""The diagnostics of chunk_executor: its status message in words."""
+"""The diagnostics of chunk_executor: its status as level, message and values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pi0_ros.nodes.diagnostics import ERROR, OK, WARN, Reading
 from pi0_ros.nodes.executor_status import ExecutorView
 
 _MOVING = {ExecutorState.EXECUTING, ExecutorState.HOMING, ExecutorState.TELEOPERATED}
-#: Counters whose rise since the last report is a warning, and what to call them.
+#: Counters whose increase since the last report is a warning, and their names in the message.
 _TROUBLE = {"missed_ticks": "ticks missed", "vetoed_ticks": "ticks vetoed"}
 
 
@@ -19,10 +19,10 @@ _TROUBLE = {"missed_ticks": "ticks missed", "vetoed_ticks": "ticks vetoed"}
 class ExecutorFacts:
     """Values for the diagnostics that the status message does not carry.
 
-    ``observation_age_s``: of the newest observation, None before the first.
-    ``off``: how far each action dimension is measured from its command, in its unit; NaN
-    where that is unknown. ``refused``: refused chunks by rule. ``faults``: exceptions in a tick.
-    ``extra``: further values. ``warnings``: added to the message after the state.
+    ``observation_age_s``: age of the newest observation, None before the first.
+    ``off``: distance of each measured action dimension from its command, in its unit; NaN if
+    unknown. ``refused``: refused chunks by rule. ``faults``: exceptions in a tick.
+    ``extra``: further values. ``warnings``: sentences appended to the message.
     """
 
     observation_age_s: float | None = None
@@ -34,7 +34,7 @@ class ExecutorFacts:
 
 
 class ExecutorDiagnostics:
-    """Turns a status into a report, which warns of new missed and vetoed ticks."""
+    """Turns a status into a report that warns of newly missed and vetoed ticks."""
 
     def __init__(self) -> None:
         self._before = dict.fromkeys(_TROUBLE, 0)

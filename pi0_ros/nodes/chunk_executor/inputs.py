@@ -43,7 +43,7 @@ def to_teleop(message: TeleopMessage) -> TeleopCommand:
 def header_stamp_ns(data: bytes) -> int:
     """Stamp of a serialised message that begins with a header.
 
-    After the 4 bytes of CDR encapsulation, whose second byte gives the byte order, come
+    The first 4 bytes are the CDR encapsulation, whose second byte gives the byte order. Then follow
     int32 seconds and uint32 nanoseconds.
     """
     sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)

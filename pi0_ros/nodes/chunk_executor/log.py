@@ -1,4 +1,4 @@
-"""The log of chunk_executor: one line about the same thing every two seconds at most."""
+"""The log of chunk_executor: at most one line every two seconds for each kind of event."""
 
 from __future__ import annotations
 

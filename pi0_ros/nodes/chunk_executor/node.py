@@ -30,7 +30,7 @@ from pi0_ros.nodes.chunk_executor.diagnostics import ExecutorDiagnostics, Execut
 from pi0_ros.nodes.chunk_executor.inputs import header_stamp_ns, to_incoming, to_teleop
 from pi0_ros.nodes.chunk_executor.log import ThrottledLog
 from pi0_ros.nodes.chunk_executor.operator_services import OperatorServices
-from pi0_ros.nodes.chunk_executor.outputs import Outputs, unheard_reason
+from pi0_ros.nodes.chunk_executor.outputs import Outputs, unsubscribed_reason
 from pi0_ros.nodes.chunk_executor.realtime import (
     lock_memory,
     ordinary_priority,
@@ -61,11 +61,11 @@ class ChunkExecutor(ManagedNode):
         self._ticks: SteadyTicks | ClockTicks | None = None
         self._lock = threading.Lock()  # ticks and callbacks run in two threads
         self._interlock = OperatorInterlock()  # an e-stop outlives an activation
-        self._must_release: set[str] = set()  # and so does a deadman that was held
+        self._must_release: set[str] = set()  # a held deadman also outlives it
         self._joint_bytes: dict[str, bytes] = {}
         self._log = ThrottledLog(self.get_logger())
         self._punctuality: dict[str, str] = {}
-        self._unheard: tuple[list[str], list[str]] = ([], [])
+        self._unsubscribed: tuple[list[str], list[str]] = ([], [])
         self._faults = 0
         self._last: Tick | None = None
 
@@ -100,9 +100,9 @@ class ChunkExecutor(ManagedNode):
         self._ticks.start()
 
     def stop(self) -> None:
-        """Brake within limits, repeat the final pose and zero, then say INACTIVE.
+        """Brake within limits, send the final pose and zero velocities, then publish INACTIVE.
 
-        A step that fails does not keep the next one from being taken.
+        If a step fails, the next steps are still taken.
         """
         if self._ticks is None:
             return
@@ -138,7 +138,7 @@ class ChunkExecutor(ManagedNode):
         self._faults = 0
 
     def _create_entities(self) -> None:
-        """Observations and joint states are received as bytes: most ticks need only their stamps.
+        """Receive observations and joint states as bytes: most ticks need only their stamps.
 
         These subscriptions are best effort, so that a slow executor never delays camera_sync.
         """
@@ -242,20 +242,20 @@ class ChunkExecutor(ManagedNode):
             self._log.fault(error)
 
     def _housekeep(self) -> None:
-        """After a tick: what is done once a second, and the search for missing controllers."""
+        """After a tick: do the work of once a second, and check for missing controllers."""
         is_second = self.core.ticks % round(self._robot.rates.control_hz) == 0
-        if is_second or self._unheard[0] or self.core.ticks == 1:
-            self._look_for_controllers()
+        if is_second or self._unsubscribed[0] or self.core.ticks == 1:
+            self._check_subscribers()
         if is_second:
             self._status.summarise()
             if self._collector is not None:
                 self._collector.collect()
 
-    def _look_for_controllers(self) -> None:
-        self._unheard = self.outputs.unheard()
+    def _check_subscribers(self) -> None:
+        self._unsubscribed = self.outputs.unsubscribed()
         if self._settings.require_controllers:
             with self._lock:
-                self.core.block(unheard_reason(self._unheard[0]))
+                self.core.block(unsubscribed_reason(self._unsubscribed[0]))
 
     def _read_diagnostics(self) -> Reading:
         last = self._last
@@ -267,7 +267,7 @@ class ChunkExecutor(ManagedNode):
             )
 
     def _facts(self, last: Tick | None) -> ExecutorFacts:
-        """The values that the diagnostics report and the status message does not carry."""
+        """The values of the diagnostics that the status message does not carry."""
         off: tuple[float, ...] = ()
         if last is not None:
             self._unpack_joints()
@@ -276,14 +276,14 @@ class ChunkExecutor(ManagedNode):
         admission = self.core.teleop_admission
         extra = {"teleop_accepted": str(admission.accepted)} | self._punctuality
         extra |= {f"teleop_refused_{rule.value}": str(n) for rule, n in admission.refused.items()}
-        unheard = [*self._unheard[0], *self._unheard[1]]
+        unsubscribed = [*self._unsubscribed[0], *self._unsubscribed[1]]
         return ExecutorFacts(
             observation_age_s=self.core.observation_age_s(self._now_ns()),
             off=off,
             refused={rule.value: n for rule, n in self.core.chunk_admission.refused.items()},
             faults=self._faults,
             extra=extra,
-            warnings=(f"nobody listens on {', '.join(unheard)}",) if unheard else (),
+            warnings=(f"no subscriber on {', '.join(unsubscribed)}",) if unsubscribed else (),
         )
 
 

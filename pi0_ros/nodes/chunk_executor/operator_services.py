@@ -16,7 +16,7 @@ VERBS = ("start", "stop", "estop", "reset", "home")
 class OperatorServices:
     """Offers one service for each verb and logs every request with its answer.
 
-    ``ask`` takes a verb and answers at once: no service waits for a tick.
+    ``ask`` takes a verb and returns the answer at once; no service waits for a tick.
     """
 
     def __init__(self, node: Node, ask: Callable[[str], Answer]) -> None:

@@ -17,7 +17,7 @@ _ACKNOWLEDGE_S = 0.5
 
 
 class Outputs:
-    """Sends the commands of ticks, and counts who listens."""
+    """Sends the commands of ticks, and checks which topics have subscribers."""
 
     def __init__(self, node: Node, embodiment: Embodiment) -> None:
         self._controllers = embodiment.controllers
@@ -33,8 +33,8 @@ class Outputs:
             if publishes:
                 output.send(tick.command, tick.tangent, tick.now_ns)
 
-    def unheard(self) -> tuple[list[str], list[str]]:
-        """Topics without a listener: those of arms, then those of grippers and bases."""
+    def unsubscribed(self) -> tuple[list[str], list[str]]:
+        """Topics without a subscriber: those of arms, then those of grippers and bases."""
         arms: list[str] = []
         others: list[str] = []
         for controller, output in zip(self._controllers, self.by_controller, strict=True):
@@ -44,7 +44,7 @@ class Outputs:
         return arms, others
 
     def flush(self, *more: Publisher) -> None:
-        """Wait a moment for the last messages to be acknowledged."""
+        """Wait at most :data:`_ACKNOWLEDGE_S` for the last messages to be acknowledged."""
         for output in self.by_controller:
             output.flush(_ACKNOWLEDGE_S)
         for publisher in more:
@@ -56,8 +56,8 @@ class Outputs:
             self.by_controller.pop().close()
 
 
-def unheard_reason(topics: list[str]) -> str | None:
-    """Why an arm without listeners is not commanded, or None."""
+def unsubscribed_reason(topics: list[str]) -> str | None:
+    """Why an arm without a subscriber is not commanded, or None."""
     if not topics:
         return None
     return f"no controller listens on {', '.join(topics)}; start or activate it"

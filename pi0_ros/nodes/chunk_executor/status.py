@@ -1,4 +1,4 @@
-"""The message chunk_executor publishes every tick."""
+"""The status message that chunk_executor publishes in every tick."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WINDOW_S = 10.0
 
 
 class StatusWriter:
-    """Fills one ExecutorStatus, again and again; publish it before the next fill."""
+    """Fills one ExecutorStatus that is reused: publish it before the next fill."""
 
     def __init__(self, embodiment: Embodiment) -> None:
         self.lateness = Lateness(embodiment.rates.control_hz, WINDOW_S)
         self.summary = LatenessSummary()
         self._cpu: deque[tuple[float, float]] = deque()
-        self._hits = b""  # as they were written last
+        self._hits = b""  # as last written to the message
         self.message = ExecutorStatus(
             embodiment=embodiment.name, action_names=list(embodiment.action_names)
         )
@@ -60,13 +60,13 @@ class StatusWriter:
         return message
 
     def fill_inactive(self, reason: str) -> ExecutorStatus:
-        """The last status of an activation; its counters stay readable."""
+        """The last status of an activation; it keeps its counters."""
         self.message.state = int(ExecutorState.INACTIVE)
         self.message.reason = reason
         return self.message
 
     def summarise(self) -> None:
-        """Bring lateness and processor share up to date; costs 0.2 ms, once a second."""
+        """Update lateness and processor share; takes 0.2 ms, so call it once a second."""
         now = (time.monotonic(), time.process_time())
         self._cpu.append(now)
         while now[0] - self._cpu[0][0] > WINDOW_S:

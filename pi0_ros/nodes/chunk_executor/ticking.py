@@ -1,8 +1,7 @@
 """Ticks at absolute deadlines: on the steady clock, or on /clock in simulated time.
 
-Both call ``on_tick(deadline_ns, late_ns, missed)``: the deadline on the ROS clock, how
-much later the call is, and how many deadlines before it were skipped. Skipped deadlines
-are never made up for.
+Both call ``on_tick(deadline_ns, late_ns, missed)`` with the deadline on the ROS clock, the lateness
+of the call, and the number of deadlines skipped before it. Skipped deadlines are never caught up.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ OnTick = Callable[[int, int, int], None]
 
 
 class SteadyTicks:
-    """A thread of its own that sleeps from deadline to deadline.
+    """Ticks in a thread that sleeps from deadline to deadline.
 
-    Beside an executor that spins it is later by a tenth of a millisecond, and less
-    scattered than a timer or a deadline loop around ``spin_once`` that waits behind
-    callbacks (figures: docs/reference/chunk_executor.md).
+    Beside a spinning executor the thread is a tenth of a millisecond late. Its lateness varies less
+    than that of a timer or of a loop around ``spin_once``, which both wait for callbacks (figures:
+    docs/reference/chunk_executor.md).
     """
 
     def __init__(
@@ -43,16 +42,16 @@ class SteadyTicks:
         self._thread = threading.Thread(target=self._run, name="ticks", daemon=True)
 
     def start(self) -> None:
-        """Begin; the first deadline is one period away."""
+        """Start the thread; the first deadline is one period later."""
         self._thread.start()
 
     def end(self) -> None:
-        """Return when the last tick is over."""
+        """Stop the thread and wait for its last tick."""
         self._ending.set()
         self._thread.join()
 
     def run_until(self, done: Callable[[], bool], timeout_s: float) -> None:
-        """Let the thread tick on until ``done()`` or the timeout."""
+        """Let the thread tick until ``done()`` or the timeout."""
         deadline_s = time.monotonic() + timeout_s
         while not done() and time.monotonic() < deadline_s:
             time.sleep(self._period_ns * S_PER_NS)
@@ -62,9 +61,9 @@ class SteadyTicks:
         deadline_ns = time.monotonic_ns() + self._period_ns
         missed = 0
         while not self._ending.is_set():
-            left_ns = deadline_ns - time.monotonic_ns()
-            if left_ns > 0:
-                time.sleep(left_ns * S_PER_NS)
+            early_ns = deadline_ns - time.monotonic_ns()
+            if early_ns > 0:
+                time.sleep(early_ns * S_PER_NS)
             late_ns = time.monotonic_ns() - deadline_ns
             self._on_tick(self._clock.now().nanoseconds - late_ns, late_ns, missed)
             deadline_ns += self._period_ns
@@ -73,11 +72,11 @@ class SteadyTicks:
 
 
 class ClockTicks:
-    """Ticks at the multiples of the period in simulated time, as /clock passes them.
+    """Ticks in simulated time, when /clock passes a multiple of the period.
 
-    They run inside the callback that receives /clock: a paused simulation has no ticks,
-    and a given sequence of clock messages always gives the same ticks. A clock that
-    jumps back begins a new grid with a tick at its new time.
+    The ticks run inside the callback that receives /clock. So a paused simulation has no ticks, and
+    the same clock messages always give the same ticks. After a jump back, the first tick is at the
+    new time.
     """
 
     def __init__(self, clock: Clock, period_ns: int, on_tick: OnTick) -> None:
@@ -88,7 +87,7 @@ class ClockTicks:
         self._handle = None
 
     def start(self) -> None:
-        """Begin with the next change of the clock."""
+        """Tick from the next change of the clock on."""
         self._handle = self._clock.create_jump_callback(
             JumpThreshold(
                 min_forward=Duration(nanoseconds=1),
@@ -99,13 +98,13 @@ class ClockTicks:
         )
 
     def end(self) -> None:
-        """Tick no more."""
+        """Stop ticking."""
         if self._handle is not None:
             self._handle.unregister()
             self._handle = None
 
     def run_until(self, done: Callable[[], bool], timeout_s: float) -> None:
-        """Tick on without /clock, one period of real time each: its callback waits for us."""
+        """Tick without /clock, whose callback is blocked here, once per period of real time."""
         for _ in range(int(timeout_s * NS_PER_S / self._period_ns)):
             if done():
                 return
@@ -126,7 +125,7 @@ class ClockTicks:
 
 
 class QuietCollector:
-    """Keeps garbage collection off the tick: it runs when asked, in the slack after one."""
+    """Replaces automatic garbage collection by collection on request, after a tick."""
 
     def __init__(self) -> None:
         gc.collect()
@@ -134,10 +133,10 @@ class QuietCollector:
         gc.disable()
 
     def collect(self) -> None:
-        """Collect now. What lived before is frozen, so little is looked at."""
+        """Collect now. Older objects are frozen, so few objects are scanned."""
         gc.collect()
 
     def end(self) -> None:
-        """Hand collection back to the interpreter."""
+        """Turn automatic collection on again."""
         gc.unfreeze()
         gc.enable()
