@@ -1,6 +1,6 @@
-"""A plain implementation of sampling π0 or π0.5, as a baseline: nothing dropped or shared.
+"""A plain implementation of sampling π0 or π0.5, as a baseline without optimisations.
 
-Every camera slot goes through the vision tower on its own, absent ones too; the prompt
+Every camera slot passes through the vision tower separately, also absent ones; the prompt
 keeps its padding; attention is written out (product, mask, softmax, product) with keys
 repeated per head; every step embeds the whole suffix and runs all of it. Only the
 prefix's keys and values are kept, as public implementations do.
@@ -111,7 +111,7 @@ def run(
 
 
 def normalise(norm: nn.Module, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """RMS norm, adaptive where there is a condition: the normed x and the branch's gate."""
+    """RMS norm, adaptive if there is a condition: the normed x and the branch's gate."""
     y = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + EPS)
     if condition is None:
         return (y * (1 + norm.weight.float())).to(x.dtype), None

@@ -22,7 +22,7 @@ AMENT_PREFIX_PATH="$VIRTUAL_ENV${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
 CMAKE_PREFIX_PATH="$VIRTUAL_ENV${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}"
 export AMENT_PREFIX_PATH CMAKE_PREFIX_PATH
 """
-# Where the wheels were built, as their CMake exports still say.
+# The build paths of the wheels, which their CMake exports contain.
 _BUILD_PYTHON = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
 _BUILD_NUMPY = re.compile(
     r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-packages/numpy/_?core/include"
@@ -30,7 +30,7 @@ _BUILD_NUMPY = re.compile(
 
 
 def requirement_files(mode: Mode, folder: Path) -> list[Path]:
-    """The requirement files of a mode; constraints.txt pins what they pull in."""
+    """The requirement files of a mode; constraints.txt pins their dependencies."""
     return [folder / name for name in _REQUIREMENTS[mode]]
 
 
@@ -40,7 +40,7 @@ def lone_file(folder: Path) -> Path:
 
 
 def usable(venv: Path, mode: Mode) -> Interpreter | None:
-    """The interpreter behind an existing environment, or None if it has to be made anew.
+    """The interpreter behind an existing environment, or None if it must be created.
 
     An environment that works is kept, whichever interpreter the set-up runs under: nobody
     wants another download because a shell has another PATH.
@@ -60,13 +60,13 @@ def usable(venv: Path, mode: Mode) -> Interpreter | None:
 
 
 def _shebang_is_inside(venv: Path) -> bool:
-    """Whether the scripts still point here; a copied or moved checkout breaks them all."""
+    """Whether the scripts point to this folder. They do not after a checkout was copied or moved."""
     with (venv / "bin" / "pip").open("rb") as script:
         return str(venv).encode() in script.read(512)
 
 
 def create(venv: Path, host: Host, log: Log) -> None:
-    """Make the environment from nothing and let its activation name it as an ament prefix."""
+    """Create the environment. Its activation script adds it as an ament prefix."""
     shutil.rmtree(venv, ignore_errors=True)
     options = ["--system-site-packages"] if host.mode is Mode.SOURCED else []
     log.run(
@@ -78,7 +78,7 @@ def create(venv: Path, host: Host, log: Log) -> None:
 
 
 def install(venv: Path, host: Host, folder: Path, log: Log) -> None:
-    """Install the pinned requirements and mend what the ROS wheels get wrong."""
+    """Install the pinned requirements and correct the CMake files of the ROS wheels."""
     files = [f"--requirement={file}" for file in requirement_files(host.mode, folder)]
     variables = {
         "PIP_RETRIES": "10",
@@ -118,7 +118,7 @@ def mend_cmake_exports(venv: Path, include: Path) -> list[Path]:
 
 
 def child_environment(venv: Path, mode: Mode, parent: Mapping[str, str]) -> dict[str, str]:
-    """The variables for pip and colcon: this environment first and no other one.
+    """The variables for pip and colcon: this environment comes first and no other is used.
 
     The start-up hook of the ROS wheels sets its guard and LD_LIBRARY_PATH for every child of a
     Python with them; inherited from another checkout they would load that one's libraries.

@@ -1,4 +1,4 @@
-"""Where Python and ROS come from on this machine."""
+"""Finds Python and ROS on this machine."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class Host:
-    """The mode and the interpreter that the environment is made from."""
+    """The source of ROS and the interpreter with which the environment is created."""
 
     mode: Mode
     python: Interpreter
 
 
 def inspect(executable: str) -> Interpreter:
-    """Ask an interpreter for its facts. Raises SetupError if it does not run."""
+    """Query an interpreter. Raises SetupError if it does not run."""
     try:
         answer = subprocess.run(
             [executable, "-I", "-S", "-c", _FACTS], capture_output=True, text=True, check=True
@@ -89,7 +89,7 @@ def imports_rclpy(executable: str) -> bool:
 
 
 def choose_mode(environment: Mapping[str, str]) -> Mode:
-    """A sourced ROS 2 Jazzy is used; without one, the wheels are.
+    """Use a sourced ROS 2 Jazzy if there is one, else the wheels.
 
     Raises SetupError if another ROS release is sourced: its libraries would be mixed with ours.
     """
@@ -120,7 +120,7 @@ def choose_interpreter(mode: Mode, candidates: Sequence[str]) -> str:
 
 
 def check(mode: Mode, python: Interpreter) -> None:
-    """Raise SetupError if nothing is published for this interpreter or processor."""
+    """Raise SetupError if there are no wheels for this interpreter or processor."""
     if not OLDEST <= python.version <= NEWEST:
         raise SetupError(
             f"{python.executable} is Python {python.version[0]}.{python.version[1]}; "

@@ -19,8 +19,8 @@ from pi0_ros.system.terminal import TerminalLine
 if TYPE_CHECKING:
     from pi0_bringup.demo.monitor import Monitor
 
-# A cold start loads torch and, in the simulation, a renderer. This takes seconds on an idle
-# machine, many on a busy one.
+# A cold start loads torch and, in the simulation, a renderer. This takes several seconds, and
+# longer on a busy machine.
 _START_TIMEOUT_S = 120.0
 # A simulation with a lower real-time factor counts as stuck.
 _SLOWEST_FACTOR = 0.1
@@ -99,7 +99,7 @@ def _processes(options: DemoOptions, checkpoint: Path) -> tuple[Process, ...]:
         scene=options.scene,
         checkpoint=str(checkpoint),
         prompt=options.prompt,
-        threads=1,  # more would slow the other nodes down and not speed up the tiny network
+        threads=1,  # more would slow the other nodes and not speed up the tiny network
     )
     return tuple(
         replace(process, parameters={**process.parameters, "camera_scale": _CAMERA_SCALE})
