@@ -19,7 +19,7 @@ _PIXELS = 3 * 224 * 224 * 3
 
 
 class Surroundings(Node):
-    """Sends joint states, full-size observations and chunks at their rates; subscribes to the outputs."""
+    """Sends joint states, full-size observations and chunks; subscribes to the outputs."""
 
     def __init__(self, robot: Embodiment) -> None:
         super().__init__("surroundings")

@@ -42,7 +42,7 @@ SETTLE_S = 3.0
 
 
 class Drivers(Node):
-    """Raw cameras at their rates, with different phases like free-running cameras, and joint states."""
+    """Raw cameras at their rates, in different phases like free-running ones, and joint states."""
 
     def __init__(self, embodiment: Embodiment, phase_ms: float, joint_state_hz: float) -> None:
         super().__init__("bench_drivers")

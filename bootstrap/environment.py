@@ -60,7 +60,7 @@ def usable(venv: Path, mode: Mode) -> Interpreter | None:
 
 
 def _shebang_is_inside(venv: Path) -> bool:
-    """Whether the scripts point to this folder. They do not after a checkout was copied or moved."""
+    """Whether the scripts point to this folder. After a checkout was moved, they do not."""
     with (venv / "bin" / "pip").open("rb") as script:
         return str(venv).encode() in script.read(512)
 

@@ -36,7 +36,7 @@ class Log:
         environment: Mapping[str, str],
         folder: Path | None = None,
     ) -> None:
-        """Run a command with its output in the log; on failure raise SetupError with the last lines."""
+        """Run a command and log its output. Raises SetupError with the last lines."""
         self._write("$ " + " ".join(command) + "\n")
         start = self._file.tell()
         code = subprocess.run(
