@@ -49,7 +49,7 @@ class Watch(Node):
 
     Commands do not contain the tick, so each must be bit-equal to the commanded values of
     some status. ``states`` counts ticks by state, ``lateness_ms`` keeps one summary a second.
-    ``beginnings`` counts how often the executor restarted from the measured pose.
+    ``restarts`` counts how often the executor restarted from the measured pose.
     """
 
     def __init__(self, robot: Embodiment) -> None:
@@ -57,7 +57,7 @@ class Watch(Node):
         self.audit = StreamAudit(robot.limits, 1.0 / robot.rates.control_hz)
         self.first: ExecutorStatus | None = None
         self.last: ExecutorStatus | None = None
-        self.beginnings = 0
+        self.restarts = 0
         self.states: dict[str, int] = {}
         self.lateness_ms: list[tuple[float, float, float]] = []
         self.commands: dict[str, CommandStream] = {}
@@ -86,7 +86,7 @@ class Watch(Node):
             self.first = status
         before = self.last.reason if self.last else ""
         if status.reason != before and any(words in status.reason for words in _BEGINS_ANEW):
-            self.beginnings += 1
+            self.restarts += 1
             self.audit.start_over()
         self.last = status
         state = ExecutorState(status.state).name

@@ -81,8 +81,8 @@ class Publisher(Node):
     def run(self) -> None:
         """Publish at absolute deadlines until interrupted.
 
-        After more than :data:`CATCH_UP_S` in which this process was kept from running, it does
-        not make up for what was due, as no driver would.
+        If this process was suspended for more than :data:`CATCH_UP_S`, it skips the messages that
+        were due, like a driver.
         """
         while True:
             entry = min(self._due, key=lambda due: due[0])

@@ -146,7 +146,7 @@ def soak(arguments: argparse.Namespace, robot: Embodiment, folder: Path) -> dict
             run.settle()
             result = figures(run, robot)
             problems = [problem] if problem else []
-            problems += [*supervisor.unclean, *complaints(result, arguments.growth_mib)]
+            problems += [*supervisor.unclean, *failures(result, arguments.growth_mib)]
             if problem or supervisor.unclean:
                 print(log.tail())
             run.close()
@@ -178,7 +178,7 @@ def figures(run: Soak, robot: Embodiment) -> dict[str, Any]:
         "ticks_per_s": round(run.ticks_per_s, 1),
         "ticks_audited": audit.ticks,
         "ticks_not_received": audit.missing,
-        "begun_anew": watch.beginnings,
+        "begun_anew": watch.restarts,
         "missed_ticks": last.missed_ticks - first.missed_ticks if first and last else 0,
         "limit_violations": sum(audit.violations.values()),
         "violations": violations,
@@ -199,7 +199,7 @@ def figures(run: Soak, robot: Embodiment) -> dict[str, Any]:
     }
 
 
-def complaints(result: dict[str, Any], growth_mib: float) -> list[str]:
+def failures(result: dict[str, Any], growth_mib: float) -> list[str]:
     """Reasons why the run fails."""
     found = [f"{n} ticks over the limit of {what}" for what, n in result["violations"].items()]
     # A lost status leaves one command of each controller without a match.

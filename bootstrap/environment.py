@@ -34,7 +34,7 @@ def requirement_files(mode: Mode, folder: Path) -> list[Path]:
     return [folder / name for name in _REQUIREMENTS[mode]]
 
 
-def lone_file(folder: Path) -> Path:
+def no_deps_file(folder: Path) -> Path:
     """The requirements that are installed without their dependencies."""
     return folder / "requirements-scene.txt"
 
@@ -42,8 +42,8 @@ def lone_file(folder: Path) -> Path:
 def usable(venv: Path, mode: Mode) -> Interpreter | None:
     """The interpreter behind an existing environment, or None if it must be created.
 
-    An environment that works is kept, whichever interpreter the set-up runs under: nobody
-    wants another download because a shell has another PATH.
+    A usable environment is kept, whichever interpreter runs the set-up, so that a different PATH
+    does not cause another download.
     """
     try:
         text = (venv / "pyvenv.cfg").read_text(encoding="utf-8")
@@ -88,7 +88,7 @@ def install(venv: Path, host: Host, folder: Path, log: Log) -> None:
     }
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input"]
     log.run([*pip, *files, f"--constraint={folder / 'constraints.txt'}"], environment=variables)
-    log.run([*pip, "--no-deps", f"--requirement={lone_file(folder)}"], environment=variables)
+    log.run([*pip, "--no-deps", f"--requirement={no_deps_file(folder)}"], environment=variables)
     if host.mode is Mode.WHEELS:
         mend_cmake_exports(venv, host.python.include)
 
@@ -96,7 +96,7 @@ def install(venv: Path, host: Host, folder: Path, log: Log) -> None:
 def mend_cmake_exports(venv: Path, include: Path) -> list[Path]:
     """Point the CMake files of the wheels at this machine's Python and NumPy headers.
 
-    Returns the files changed. Raises SetupError if a path of the wheels' build machine is left.
+    Returns the files changed. Raises SetupError if a path of the wheels' build machine remains.
     """
     numpy = next(venv.glob("lib/python3.*/site-packages/numpy/_core/include"), None)
     if numpy is None:
@@ -104,15 +104,15 @@ def mend_cmake_exports(venv: Path, include: Path) -> list[Path]:
     changed = []
     for file in sorted(venv.glob("share/**/*.cmake")):
         text = file.read_text(encoding="utf-8")
-        mended = _BUILD_PYTHON.sub(str(include), _BUILD_NUMPY.sub(str(numpy), text))
-        if "/opt/python/cp" in mended:
+        corrected = _BUILD_PYTHON.sub(str(include), _BUILD_NUMPY.sub(str(numpy), text))
+        if "/opt/python/cp" in corrected:
             raise SetupError(
                 f"{file} names a folder of the machine that built it: "
-                + mended[mended.index("/opt/python/cp") :].split('"')[0].split(";")[0],
+                + corrected[corrected.index("/opt/python/cp") :].split('"')[0].split(";")[0],
                 fix="these are other ROS wheels than the pinned ones: see requirements-ros.txt",
             )
-        if mended != text:
-            file.write_text(mended, encoding="utf-8")
+        if corrected != text:
+            file.write_text(corrected, encoding="utf-8")
             changed.append(file)
     return changed
 
@@ -121,7 +121,7 @@ def child_environment(venv: Path, mode: Mode, parent: Mapping[str, str]) -> dict
     """The variables for pip and colcon: this environment comes first and no other is used.
 
     The start-up hook of the ROS wheels sets its guard and LD_LIBRARY_PATH for every child of a
-    Python with them; inherited from another checkout they would load that one's libraries.
+    Python that has them. If inherited from another checkout, they would load its libraries.
     """
     dropped = {"_ROS_WHEELS_BOOTSTRAP_COMPLETE", "PYTHONHOME", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
     if mode is Mode.WHEELS:

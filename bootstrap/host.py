@@ -14,8 +14,8 @@ from bootstrap.errors import SetupError
 OLDEST = (3, 10)
 NEWEST = (3, 13)
 
-# Run with -I, and importing nothing that is installed: the start-up hook of the ROS wheels
-# would start the interpreter a second time, so -S as well unless rclpy is looked for.
+# Run with -I, so that nothing installed is imported. The start-up hook of the ROS wheels would
+# start the interpreter a second time, so -S is added unless the code looks for rclpy.
 _FACTS = """
 import importlib.util, json, platform, sys, sysconfig
 print(json.dumps({
@@ -91,7 +91,7 @@ def imports_rclpy(executable: str) -> bool:
 def choose_mode(environment: Mapping[str, str]) -> Mode:
     """Use a sourced ROS 2 Jazzy if there is one, else the wheels.
 
-    Raises SetupError if another ROS release is sourced: its libraries would be mixed with ours.
+    Raises SetupError if another ROS release is sourced, whose libraries would mix with Jazzy's.
     """
     distro = environment.get("ROS_DISTRO", "")
     if distro not in ("", "jazzy"):
@@ -130,7 +130,7 @@ def check(mode: Mode, python: Interpreter) -> None:
     if mode is Mode.WHEELS and python.machine != "x86_64":
         raise SetupError(
             f"this processor is {python.machine}; the ROS wheels exist for x86_64 only",
-            fix="install ROS 2 Jazzy (Ubuntu 24.04 has it for arm64 as well), "
+            fix="install ROS 2 Jazzy (Ubuntu 24.04 has it also for arm64), "
             "source /opt/ros/jazzy/setup.bash and run again",
         )
 

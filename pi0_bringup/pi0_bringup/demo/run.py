@@ -46,19 +46,19 @@ class DemoOptions:
     prompt: str
 
 
-def run(options: DemoOptions, talk: TextIO) -> Recording:
+def run(options: DemoOptions, output: TextIO) -> Recording:
     """Run the graph for ``duration_s`` of robot time.
 
     Raises :class:`~pi0_bringup.private_graph.GraphRunError` if it does not get that far,
     KeyboardInterrupt if a stop was requested. Either way every process has ended.
     """
-    checkpoint = options.checkpoint or _untrained_checkpoint(options, talk)
+    checkpoint = options.checkpoint or _untrained_checkpoint(options, output)
     with private_graph(_processes(options, checkpoint), options.out) as graph:
         # Imported while the processes start.
         from pi0_bringup.demo.monitor import Monitor
 
         monitor = graph.add(Monitor(options.embodiment, options.duration_s))
-        with TerminalLine(talk, _LINE_S) as line:
+        with TerminalLine(output, _LINE_S) as line:
             graph.meanwhile = lambda: line.update(lambda: state_line(monitor, options.duration_s))
             _record(options, graph, monitor)
         return monitor.recording
@@ -76,14 +76,14 @@ def _record(options: DemoOptions, graph: PrivateGraph, monitor: Monitor) -> None
         raise graph.error(f"only {recording.robot_s:.1f} s of robot time passed in {limit_s:.0f} s")
 
 
-def _untrained_checkpoint(options: DemoOptions, talk: TextIO) -> Path:
+def _untrained_checkpoint(options: DemoOptions, output: TextIO) -> Path:
     """Create one in a separate process, so that torch does not disturb the monitor."""
     path = options.out / "checkpoint"
-    talk.write(
+    output.write(
         "The network has its real architecture at tiny size and random weights: it is UNTRAINED.\n"
         "Expect small, noise-like motion around the home pose, not a task done.\n"
     )
-    talk.flush()
+    output.flush()
     words = ["checkpoint", "create", str(options.embodiment.path), "--out", str(path)]
     command = [sys.executable, "-m", "pi0_ros.cli.main", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

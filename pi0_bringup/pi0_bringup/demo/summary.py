@@ -143,7 +143,7 @@ def _execution_problems(recording: Recording, robot: Embodiment) -> Iterator[str
     if last is not None and last.chunks_refused:
         yield f"{last.chunks_refused} chunks were refused, the last one because {last.last_refusal}"
     if not recording.inference_ms:
-        yield "no chunk was heard on action_chunk"
+        yield "no chunk was received on action_chunk"
 
 
 def _motion_problems(recording: Recording, robot: Embodiment) -> Iterator[str]:

@@ -76,7 +76,7 @@ def policy_panel(snapshot: Snapshot) -> Table:
 
 
 def _delay(policy: Policy) -> Text:
-    """Measured and planned number of steps that pass while a chunk is computed."""
+    """The planned delay in steps, and the strategy."""
     strategy = policy.values.get("strategy", "-")
     planned = policy.number("delay_used_steps")
     if planned is None:
@@ -120,7 +120,7 @@ def _stream_row(stream: StreamStatus) -> list[Text]:
 def joint_panel(joints: Sequence[Joint], width: int, height: int | None) -> Table:
     """A row per joint: command, error, position in its range, speed, limited ticks.
 
-    With ``height`` lines for it, what does not fit is counted in the last.
+    If ``height`` lines are too few, the last one counts the joints that are not shown.
     """
     bars = width >= _WITH_BARS
     grid = Table.grid(padding=(0, 1, 0, 0), expand=True)

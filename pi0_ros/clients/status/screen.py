@@ -136,12 +136,12 @@ def _nodes(snapshot: Snapshot, width: int) -> list[Text]:
 
 def _node(node: Node, width: int) -> list[Text]:
     style = STYLES[node.level]
-    well = node.level is Level.OK
-    line = Text(f"{node.level.name:<6} ", style="" if well else f"bold {style}")
-    line.append(f"{node.name:<15} ", "" if well else "bold")
+    healthy = node.level is Level.OK
+    line = Text(f"{node.level.name:<6} ", style="" if healthy else f"bold {style}")
+    line.append(f"{node.name:<15} ", "" if healthy else "bold")
     room = width - line.cell_len
-    first, rest = _split(node.said, room) if not well else (node.said, "")
-    lines = [_one_line(line.append(first, "" if well else style))]
+    first, rest = _split(node.said, room) if not healthy else (node.said, "")
+    lines = [_one_line(line.append(first, "" if healthy else style))]
     if rest:
         lines.append(_cut(f"{'':<{width - room}}{rest}", style))
     return lines
