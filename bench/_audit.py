@@ -1,4 +1,4 @@
-"""Judges an emitted stream from outside, by finite differences of its commands alone."""
+"""Checks a stream of commands against the limits, by finite differences of the commands only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pi0_ros.embodiment import LimitArrays
 
-#: Relative excess that is rounding: the third difference divides by the period cubed.
+#: Relative excess that is attributed to rounding: the third difference divides by the period cubed.
 _TOLERANCE = 1e-6
 KINDS = ("position", "velocity", "acceleration", "jerk")
 
@@ -17,13 +17,13 @@ KINDS = ("position", "velocity", "acceleration", "jerk")
 class StreamAudit:
     """Checks commands (A,) tick by tick against every limit.
 
-    Differences are taken between successive ticks only: where a tick was not received,
-    or counting began anew, they start over. ``period_s`` is the nominal period, by which
+    Differences are taken between successive ticks only. They restart when a tick was not
+    received or the tick counter restarted. ``period_s`` is the nominal period, by which
     the executor advances in every tick.
 
     ``violations`` counts by kind and dimension, ``worst`` (4, A) is the largest share of
-    each limit that was used; for a position, of its range from the middle.
-    ``ticks`` were checked, ``missing`` were not received.
+    each limit that was used; for a position, the share of half its range from the middle.
+    ``ticks`` counts the checked ticks, ``missing`` those that were not received.
     """
 
     def __init__(self, limits: LimitArrays, period_s: float) -> None:
@@ -40,7 +40,7 @@ class StreamAudit:
         self.missing = 0
 
     def add(self, tick: int, command: NDArray[np.float64]) -> None:
-        """The command of a tick; NaN where nothing was commanded yet."""
+        """Add the command of a tick; NaN if nothing has been commanded yet."""
         before, self._tick = self._tick, tick
         if before == tick:
             return
@@ -60,11 +60,11 @@ class StreamAudit:
         self._last = differences
 
     def start_over(self) -> None:
-        """Forget the motion up to now: what follows begins anew, as after a restart."""
+        """Discard the motion so far, as after a restart of the executor."""
         self._last = []
 
     def _check_position(self, command: NDArray[np.float64]) -> None:
-        """Outside its range a dimension may only come back in."""
+        """Outside its range, a dimension may only move back towards it."""
         share = np.abs(command - self._middle) / self._half
         if self._last:
             returning = share <= np.abs(self._last[0] - self._middle) / self._half

@@ -1,6 +1,6 @@
-"""A plain implementation of sampling π0 or π0.5, as a baseline: nothing dropped or shared.
+"""A plain implementation of sampling π0 or π0.5, as a baseline without optimisations.
 
-Every camera slot goes through the vision tower on its own, absent ones too; the prompt
+Every camera slot passes through the vision tower separately, also absent ones; the prompt
 keeps its padding; attention is written out (product, mask, softmax, product) with keys
 repeated per head; every step embeds the whole suffix and runs all of it. Only the
 prefix's keys and values are kept, as public implementations do.
@@ -24,7 +24,7 @@ _HIDDEN = -2.3819763e38
 @torch.no_grad()
 def sample_padded(model: Pi0, inputs: Inputs, noise: Tensor, times: tuple[float, ...]) -> Tensor:
     """Actions (B, H, D)."""
-    seen = [look(model, inputs.images[:, view]) for view in range(inputs.images.shape[1])]
+    seen = [encode_image(model, inputs.images[:, view]) for view in range(inputs.images.shape[1])]
     text = model.embed_tokens(inputs.tokens) * math.sqrt(model.config.backbone.width)
     x = torch.cat((*seen, text.to(seen[0].dtype)), dim=1)
     shown = inputs.image_mask.repeat_interleave(model.config.vision.tokens, dim=1)
@@ -39,7 +39,7 @@ def sample_padded(model: Pi0, inputs: Inputs, noise: Tensor, times: tuple[float,
     return out
 
 
-def look(model: Pi0, image: Tensor) -> Tensor:
+def encode_image(model: Pi0, image: Tensor) -> Tensor:
     """One camera (B, 3, size, size) through the vision tower."""
     tower = model.vision
     x = tower.patch_embedding(image).flatten(2).transpose(1, 2) + tower.position_embedding.weight
@@ -96,7 +96,7 @@ def run(
             proj(normed).unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
             for proj in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
-        q, k = turn(q, positions), turn(k, positions)
+        q, k = rotate(q, positions), rotate(k, positions)
         if cache is not None:
             k, v = torch.cat((cache[depth][0], k), dim=2), torch.cat((cache[depth][1], v), dim=2)
         kept.append((k, v))
@@ -111,7 +111,7 @@ def run(
 
 
 def normalise(norm: nn.Module, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """RMS norm, adaptive where there is a condition: the normed x and the branch's gate."""
+    """RMS norm, adaptive if there is a condition: the normed x and the branch's gate."""
     y = x.float() * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + EPS)
     if condition is None:
         return (y * (1 + norm.weight.float())).to(x.dtype), None
@@ -119,7 +119,7 @@ def normalise(norm: nn.Module, x: Tensor, condition: Tensor | None) -> tuple[Ten
     return (y * (1 + scale) + shift).to(x.dtype), gate.to(x.dtype)
 
 
-def turn(x: Tensor, positions: Tensor) -> Tensor:
+def rotate(x: Tensor, positions: Tensor) -> Tensor:
     """Rotary embedding of x (B, heads, T, d) at positions (B, T)."""
     index = torch.arange(0, x.shape[-1], 2, device=x.device, dtype=torch.float32)
     angles = positions[:, None, :, None].float() / ROPE_BASE ** (index / x.shape[-1])

@@ -1,4 +1,4 @@
-"""The picture of bench/boundaries.py."""
+"""The plot of bench/boundaries.py."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def plot(
         axes.tick_params(labelsize=7)
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=100)
-    # A few colours are all it has; as a palette they take a third of the room.
+    # The plot has few colours; a palette image takes a third of the space.
     Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
 
 

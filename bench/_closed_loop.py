@@ -1,4 +1,4 @@
-"""A strategy and the real executor in simulated time, around any function for a network."""
+"""A strategy and the real executor in simulated time, with any function as the network."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Infer = Callable[[Array, float, RemainingActions | None], Array]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splice:
-    """The executor went from one chunk to another at ``tick``.
+    """The executor switched from one chunk to another at ``tick``.
 
-    ``jumps``: largest difference over the joints between what both say for that time, of
+    ``jumps``: largest difference between both chunks at that time over the joints, of
     position, velocity and acceleration.
     """
 
@@ -38,7 +38,7 @@ class Splice:
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """What came out: ``commands`` (T, A), a row per tick."""
+    """The result of a run: ``commands`` (T, A), a row per tick."""
 
     dt_s: float
     start_ns: int
@@ -55,7 +55,7 @@ class Run:
 
 
 def timing_of(robot: Embodiment) -> ChunkTiming:
-    """What a strategy needs to know of the robot."""
+    """The timing of the robot, as a strategy needs it."""
     rates = robot.rates
     return ChunkTiming(
         horizon=rates.horizon,
@@ -66,9 +66,9 @@ def timing_of(robot: Embodiment) -> ChunkTiming:
 
 
 def run(robot: Embodiment, strategy: Strategy, infer: Infer, *, delay: int, ticks: int) -> Run:
-    """Executor, report, an inference that begins, one that ends ``delay`` steps and a half later.
+    """Run executor and strategy; an inference ends ``delay`` + 0.5 steps after its start.
 
-    The robot starts at home and is where it is commanded to be.
+    The robot starts in its home pose and follows its commands exactly.
     """
     period_ns = round(1e9 / robot.rates.control_hz)
     executor, chunks = _executor(robot), dict[int, PlacedChunk]()
@@ -109,7 +109,7 @@ def run(robot: Embodiment, strategy: Strategy, infer: Infer, *, delay: int, tick
 
 
 def _executor(robot: Embodiment) -> Executor:
-    """An executor that has seen the robot at home."""
+    """An executor that has received the robot's home pose."""
     executor = Executor(robot, Tuning())
     home = dict(zip([d.state for d in robot.action], robot.home, strict=True))
     for topic in executor.joints.topics:
@@ -147,7 +147,7 @@ def _chunk(robot: Embodiment, placed: PlacedChunk, sequence: int, now_ns: int) -
 def _splice(
     chunks: dict[int, PlacedChunk], last: Tick | None, tick: Tick, number: int
 ) -> Splice | None:
-    """The splice at this tick, if there is one: both chunks at this time and two steps on."""
+    """The splice at this tick, or None. Compares both chunks now and at the next two steps."""
     if last is None or last.chunk is None or tick.chunk is None:
         return None
     if last.chunk.sequence == tick.chunk.sequence:
@@ -162,7 +162,7 @@ def _splice(
 
 
 def _rows(placed: PlacedChunk, times_ns: NDArray[np.int64], step_ns: int) -> Array:
-    """Rows (3, A) of a chunk at these times, between two rows on the line."""
+    """Rows (3, A) of a chunk at these times, interpolated linearly."""
     steps = (times_ns - placed.stamp_ns) / step_ns
     rows = np.arange(len(placed.actions))
     return np.array([np.interp(steps, rows, column) for column in placed.actions.T]).T

@@ -1,10 +1,10 @@
-"""A policy that cannot make up its mind, with a closed form: two ways round an obstacle.
+"""An analytic policy with two modes: it passes obstacles on either side.
 
-Actions follow a slow wave in every joint. Every two seconds an obstacle is passed, on one
-side or on the other, sooner or later: modes of a Gaussian mixture over whole chunks. Each
-chunk leaves from where the robot is, and within a mode strays from its trajectory smoothly, and
-a little by jerks. A mixture of Gaussians on the straight path between noise and data has an
-exact velocity, so that samplers run on it as on a network.
+Actions follow a slow wave in every joint. Every two seconds the robot passes an obstacle on one of
+two sides, at a varying time. Sides and times are modes of a Gaussian mixture over whole chunks.
+Each chunk starts at the pose of the robot. Within a mode, chunks deviate from the trajectory by
+smooth noise and a little white noise. A Gaussian mixture on the straight path between noise and
+data has an exact velocity, so samplers can use it like a network.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from pi0_ros.policy.types import RemainingActions
 Array = NDArray[np.float64]
 
 PERIOD_S = 2.0
-#: Furthest from the wave, at the obstacle [rad], and joints that step aside.
+#: Largest distance from the wave, at the obstacle [rad], and joints that make the detour.
 ASIDE = 0.3
 ASIDE_JOINTS = (0, 1)
-#: How much sooner or later a mode is [s].
+#: Time shifts of the modes [s].
 LAGS_S = (-0.1, 0.1)
 WAVE, WAVE_PERIOD_S = 0.25, 5.0
-#: Time in which a chunk finds from the robot to its trajectory [s].
+#: Time in which a chunk moves from the pose of the robot to its trajectory [s].
 RETURN_S = 0.12
 #: One unit of model space [rad].
 SCALE = 0.4
-#: How far chunks of a mode stray [rad], on which scale [s], and what every row adds [rad].
+#: Smooth deviation within a mode [rad], its time scale [s], and white noise per row [rad].
 STRAY, STRAY_S, JERKY = 0.04, 0.3, 0.0003
-#: Distance at which the robot's place tells one side from the other [rad].
+#: Distance at which the position of the robot distinguishes the sides [rad].
 DISCERNED = 0.35
 STEPS = 10
 
 
 class Detour:
-    """Chunks (H, A) for a robot at ``position`` (A,) at ``now_s``, from one step later on."""
+    """Chunks (H, A) for a robot at ``position`` (A,) at ``now_s``; row 0 is one step later."""
 
     def __init__(self, robot: Embodiment, seed: int) -> None:
         self._home, self._dt = robot.home, robot.rates.step_duration_s
@@ -60,7 +60,7 @@ class Detour:
         return self._home + wave + aside
 
     def aside(self, commands: Array, times_s: Array) -> Array:
-        """How far commands (T, A) are beside the wave in the first joint, 1 at the obstacle."""
+        """Distance of commands (T, A) from the wave in the first joint; 1 is the obstacle's."""
         return (commands[:, 0] - self.curve(0.0, 0.0, times_s)[:, 0]) / ASIDE
 
     def infer(self, position: Array, now_s: float, remaining: RemainingActions | None) -> Array:
@@ -83,7 +83,7 @@ class Detour:
     def _modes(self, position: Array, now_s: float) -> tuple[Tensor, Tensor]:
         """Means (K, H, A) in model space, and log weights (K,)."""
         rows_s = self._dt * np.arange(1, self._horizon + 1)
-        # As a critically damped joint: it begins with the velocity of the trajectory.
+        # Like a critically damped joint that starts with the velocity of the trajectory.
         fading = ((1.0 + rows_s / RETURN_S) * np.exp(-rows_s / RETURN_S))[:, None]
         means, logits = [], []
         for side in (-1.0, 1.0):
@@ -114,7 +114,7 @@ class Spread:
 
     def __init__(self, horizon: int, dt_s: float) -> None:
         rows_s = dt_s * torch.arange(1, horizon + 1, dtype=torch.float64)
-        free = 1.0 - torch.exp(-rows_s / RETURN_S)  # not yet where the chunk leaves the robot
+        free = 1.0 - torch.exp(-rows_s / RETURN_S)  # not yet at the start of the chunk
         apart = (rows_s[:, None] - rows_s[None, :]) / STRAY_S
         smooth = STRAY**2 * torch.exp(-0.5 * apart**2) * free[:, None] * free[None, :]
         covariance = smooth + JERKY**2 * torch.eye(horizon, dtype=torch.float64)

@@ -26,7 +26,7 @@ class Roofline:
     source: str
 
     def floor_ms(self, flops: Flops, model: Pi0, *, steps: int) -> dict[str, float]:
-        """Least time of each stage: its operations or its weights, whichever takes longer."""
+        """Least time of each stage: for its operations or its weights, whichever takes longer."""
         stages = {
             "vision": (flops.vision, _bytes(model.vision)),
             "prefix": (flops.prefix, _bytes(model.backbone)),
@@ -58,7 +58,7 @@ def measure(device: torch.device, dtype: torch.dtype) -> Roofline:
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits for the device, so that the clock is read after its work."""
+    """Wait until the device has finished, before the clock is read."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -1,4 +1,4 @@
-"""What the soak test sees of a running suite: every status, every command, every process."""
+"""Observes a running suite for the soak test: statuses, commands and processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pi0_ros.embodiment import Controller, Embodiment
 from pi0_ros.embodiment.packing import controller_packer
 from pi0_ros.messages import message_class
 
-# Deep, so that what was sent while this process slept is still there.
+# A deep queue keeps the messages sent while this process was not running.
 _EVERYTHING = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5000, reliability=ReliabilityPolicy.RELIABLE
 )
@@ -29,15 +29,15 @@ _EVERYTHING_LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-# In the reason for a hold: the executor takes the arm to be elsewhere than it was commanded,
-# and begins anew from there without having commanded the way.
+# Part of the reason for a hold: the arm is not at its commanded pose, and the executor restarts
+# from the measured pose without having commanded the motion to it.
 _BEGINS_ANEW = ("no tick for", "the measured pose is held")
 _PAGE_MIB = 4096 / 2**20
 
 
 @dataclass(slots=True)
 class CommandStream:
-    """One controller's commands: how many, and how many are no tick's."""
+    """Counts the commands of one controller, and those that match no tick."""
 
     received: int = 0
     waiting: list[bytes] = field(default_factory=list)
@@ -47,9 +47,9 @@ class CommandStream:
 class Watch(Node):
     """Audits the stream of ExecutorStatus and compares the controllers' commands with it.
 
-    The commands carry no tick; each must equal, to the last bit, what some status says was
-    commanded. ``states`` counts ticks by state, ``lateness_ms`` keeps one summary a second.
-    ``beginnings`` counts how often the executor began anew from the measured pose.
+    Commands do not contain the tick, so each must be bit-equal to the commanded values of
+    some status. ``states`` counts ticks by state, ``lateness_ms`` keeps one summary a second.
+    ``restarts`` counts how often the executor restarted from the measured pose.
     """
 
     def __init__(self, robot: Embodiment) -> None:
@@ -57,7 +57,7 @@ class Watch(Node):
         self.audit = StreamAudit(robot.limits, 1.0 / robot.rates.control_hz)
         self.first: ExecutorStatus | None = None
         self.last: ExecutorStatus | None = None
-        self.beginnings = 0
+        self.restarts = 0
         self.states: dict[str, int] = {}
         self.lateness_ms: list[tuple[float, float, float]] = []
         self.commands: dict[str, CommandStream] = {}
@@ -86,7 +86,7 @@ class Watch(Node):
             self.first = status
         before = self.last.reason if self.last else ""
         if status.reason != before and any(words in status.reason for words in _BEGINS_ANEW):
-            self.beginnings += 1
+            self.restarts += 1
             self.audit.start_over()
         self.last = status
         state = ExecutorState(status.state).name
@@ -100,13 +100,13 @@ class Watch(Node):
             self.lateness_ms.append(late)
 
     def begin(self) -> None:
-        """Count ticks and lateness from here; the audit goes on with what it has."""
+        """Count ticks and lateness from now on; the audit keeps its state."""
         self.first = self.last
         self.states.clear()
         self.lateness_ms.clear()
 
     def match(self) -> None:
-        """Compare the commands received so far; call it when their statuses are in too."""
+        """Compare the commands received so far. Call it after their statuses have arrived."""
         for name, stream in self.commands.items():
             known = self._commanded[name]
             stream.unmatched += sum(command not in known for command in stream.waiting)
@@ -120,11 +120,11 @@ class Memory:
         self._samples: dict[str, list[tuple[float, float]]] = {}
 
     def sample(self, now_s: float, pids: Mapping[str, int]) -> None:
-        """Read every process that is there."""
+        """Read the memory of every running process."""
         for name, pid in pids.items():
             try:
                 pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            except (OSError, IndexError):  # ended meanwhile
+            except (OSError, IndexError):  # the process has ended
                 continue
             self._samples.setdefault(name, []).append((now_s, pages * _PAGE_MIB))
 
@@ -155,7 +155,7 @@ def children(names: tuple[str, ...]) -> dict[str, int]:
         for pid in (entry / "children").read_text().split():
             try:
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-            except OSError:  # ended meanwhile
+            except OSError:  # the process has ended
                 continue
             for name in names:
                 if f"__node:={name}\0" in words:

@@ -1,4 +1,4 @@
-"""Everything around a chunk_executor, as far as it can tell: robot, camera_sync and policy."""
+"""Simulates the nodes around a chunk_executor: robot, camera_sync and policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PIXELS = 3 * 224 * 224 * 3
 
 
 class Surroundings(Node):
-    """Sends joint states, full-size observations and chunks at their rates; reads the rest."""
+    """Sends joint states, full-size observations and chunks; subscribes to the outputs."""
 
     def __init__(self, robot: Embodiment) -> None:
         super().__init__("surroundings")

@@ -1,6 +1,6 @@
-"""chunk_executor as most nodes would write it: its tick a timer of a plain rclpy.spin.
+"""chunk_executor with its tick on a timer of a plain rclpy.spin, for comparison.
 
-Run by bench/control.py as a process of its own, to compare with.
+bench/control.py runs it as a separate process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pi0_ros.nodes.process import autostart
 
 
 class TimerTicks:
-    """As SteadyTicks, on a timer. Deadlines are those of the timer's own grid."""
+    """Like SteadyTicks, but on a timer, with the deadlines of the timer."""
 
     node: chunk_executor.ChunkExecutor
 

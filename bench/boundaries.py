@@ -1,16 +1,16 @@
-"""What happens between two chunks: the strategies side by side, at several inference delays.
+"""Compares the strategies at the boundaries between chunks, at several inference delays.
 
     python bench/boundaries.py [--seconds 12] [--quick] [--plot FILE]
 
-The real strategies, sampler and executor run in simulated time, so the same machine or
-another prints the same numbers. Two policies: an analytic one that passes an obstacle on
-either side and cannot make up its mind (bench/_detour.py), and the tiny network with random
-weights, whose chunks have nothing in common but the noise's scale. At a splice:
+The real strategies, sampler and executor run in simulated time, so every machine prints the same
+numbers. There are two policies: an analytic one that passes obstacles on either side
+(bench/_detour.py), and the tiny network with random weights, whose chunks share only the scale of
+their noise. At a splice:
 
-- chunks: how far the new chunk's rows are from the old one's, for the same time;
-- commands: the largest the executor sends within 0.3 s after it.
+- chunks: distance between the rows of the new and the old chunk for the same time;
+- commands: largest value that the executor sends within 0.3 s after the splice.
 
-Means over all splices but the first two, of the largest joint of each.
+The figures are means over all splices except the first two, of the largest joint of each.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STRATEGIES: dict[str, Callable[[ChunkTiming], Strategy]] = {
 }
 #: Time after a splice in which commands count, and splices left out at the start.
 AFTER_S, SKIPPED = 0.3, 2
-#: A detour is one if the robot is this far aside at the obstacle, of the full distance.
+#: Least distance at the obstacle for a detour, as a share of the full distance.
 CLEARED = 0.6
 Figures = dict[str, float]
 
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def tiny(robot: Embodiment, folder: str) -> Infer:
-    """The tiny network as a policy whose joints are where they were commanded."""
+    """The tiny network as a policy for a robot that follows its commands exactly."""
     policy = LocalPolicy(folder, robot, InferenceOptions(seed=0, threads=1))
     example = example_observation(robot, policy.image_size)
 
@@ -135,7 +135,7 @@ def figures(result: Run) -> Figures:
 
 
 def detour_figures(robot: Embodiment, result: Run) -> Figures:
-    """The same, and how many obstacles were passed on one side or the other."""
+    """The same, and how many obstacles the robot passed on one of the two sides."""
     times_s = result.times_s
     aside = np.abs(Detour(robot, 0).aside(result.commands, times_s))
     obstacles_s = np.arange(times_s[0] + 1.5 * PERIOD_S, times_s[-1], PERIOD_S)

@@ -1,7 +1,7 @@
 """Processor time and latency of camera_sync, as a real process on a real graph.
 
-A second process publishes raw camera frames and joint states the way drivers do;
-this one listens to the observations. Prints a table and, last, one line of JSON.
+A second process publishes raw camera frames and joint states like drivers;
+this one subscribes to the observations. Prints a table and, last, one line of JSON.
 
     python bench/camera_sync.py --embodiment bimanual_trossen --duration 10
 """
@@ -35,14 +35,14 @@ from pi0_ros.stamps import nanoseconds
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "pi0_bringup" / "config" / "fastdds.xml"
-# The Fast DDS of Jazzy reads this one and ignores FASTDDS_DEFAULT_PROFILES_FILE.
+# The Fast DDS of Jazzy reads this variable and ignores FASTDDS_DEFAULT_PROFILES_FILE.
 PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 TARGET_CPU = 0.40
 SETTLE_S = 3.0
 
 
 class Drivers(Node):
-    """Raw cameras at their rates, phases spread like free-running ones, and joint states."""
+    """Raw cameras at their rates, in different phases like free-running ones, and joint states."""
 
     def __init__(self, embodiment: Embodiment, phase_ms: float, joint_state_hz: float) -> None:
         super().__init__("bench_drivers")

@@ -1,12 +1,12 @@
-"""What a robot in motion notices of a checkpoint swap.
+"""Measures the effect of a checkpoint swap on a robot in motion.
 
     python bench/checkpoint_swap.py [--embodiment ur5e] [--size middle] [--swaps 5] [--load N]
 
-Mock robot, camera_sync, policy and chunk_executor run as processes of their own. The same
-figures are taken while the policy only serves and while it loads the other one of two
+Mock robot, camera_sync, policy and chunk_executor run as separate processes. The same
+figures are measured while the policy only infers, and while it loads the other one of two
 untrained checkpoints and switches to it: ticks missed and holds of the executor, duration
 of inferences, and how long a callback of the policy waits (a ping of its get_parameters
-service). ``--load`` adds that many processes that compute without pause.
+service). ``--load`` adds that number of processes that compute continuously.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ START_S = 120.0
 
 @dataclass(slots=True)
 class Phase:
-    """What was seen while the policy only served, or also loaded."""
+    """Measurements while the policy only infers, or also loads a checkpoint."""
 
     seconds: float = 0.0
     missed_ticks: int = 0
@@ -71,7 +71,7 @@ class Phase:
 
 
 class Observer(Node):
-    """Follows chunks and the executor's status, pings the policy, asks for swaps."""
+    """Subscribes to chunks and status, pings the policy, requests swaps."""
 
     def __init__(self) -> None:
         super().__init__("observer")
@@ -110,7 +110,7 @@ class Observer(Node):
 
 
 def spin(executor: EventsExecutor, seconds: float, done: Callable[[], object]) -> bool:
-    """Run callbacks for a time or until done; whether it was."""
+    """Run callbacks for a time or until done; returns whether it was done."""
     end = time.monotonic() + seconds
     while not done() and (left := end - time.monotonic()) > 0.0:
         executor.spin_once(timeout_sec=min(left, 0.1))
@@ -120,7 +120,7 @@ def spin(executor: EventsExecutor, seconds: float, done: Callable[[], object]) -
 def measure(
     executor: EventsExecutor, observer: Observer, paths: list[Path], swaps: int
 ) -> dict[str, Any]:
-    """Serve and swap in turn; figures of both."""
+    """Alternate phases without and with a swap; return the figures of both."""
     if not spin(executor, START_S, lambda: len(observer.chunks) > 5):
         raise SystemExit("no chunks: see the log of the processes above")
     serving, loading, load_s = Phase(), Phase(), []
@@ -131,7 +131,7 @@ def measure(
         with _entered(observer, loading):
             answer = observer.swap.call_async(request)
             spin(executor, START_S, answer.done)
-            # Until the new checkpoint's first chunk is taken up.
+            # Until the executor follows the first chunk of the new checkpoint.
             count = len(observer.chunks)
             spin(executor, START_S, lambda seen=count: len(observer.chunks) > seen + 1)
         if not answer.done() or not answer.result().success:
@@ -181,7 +181,7 @@ def _enlarge(path: Path, seed: int) -> None:
 
 
 def start(name: str, checkpoint: Path, threads: int) -> list[subprocess.Popen[bytes]]:
-    """The robot and the suite, each a process."""
+    """Start the robot and the nodes of the suite as processes."""
     common = ["embodiment:=" + name]
     policy = [f"checkpoint:={checkpoint}", "prompt:=fold the towel", f"threads:={threads}"]
     sources = os.pathsep.join(

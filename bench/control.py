@@ -1,11 +1,11 @@
-"""How late the chunk executor's ticks are, what they cost, and against what.
+"""Measures lateness and cost of the chunk executor's ticks, and of a timer for comparison.
 
     python bench/control.py [--seconds 30] [--embodiments bimanual_trossen mobile_fibocom]
 
-For each robot the executor runs as a process of its own at the control rate. Beside it run
-everything it talks to, at full rate and size, in another process, and a policy that samples
-without pause in a third. Then the same node runs with its tick on a timer of a plain
-rclpy.spin. Lateness is the executor's own account over windows of 10 s: the median window's
+For each robot the executor runs as a separate process at the control rate. A second process
+simulates the nodes around it at full rate and size, and a third one is a policy that samples
+continuously. Then the same node runs with its tick on a timer of a plain rclpy.spin. The executor
+measures its own lateness over windows of 10 s: the median window's
 median, the worst window's 99th percentile and maximum.
 
 Stages are timed in this process, one call after the other, with the topics connected.
@@ -58,7 +58,7 @@ STAGES = (
 
 
 def measure_loop(robot: Embodiment, command: list[str], seconds: float) -> dict[str, Any]:
-    """Run an executor's process for a while; its own lateness figures, CPU from /proc."""
+    """Run an executor process. Lateness is its own measurement, CPU time is from /proc."""
     command = [sys.executable, *command, "--ros-args"]
     command += ["-p", f"embodiment:={robot.path}", "--log-level", "error"]
     sources = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -169,7 +169,7 @@ class Stages:
         timed("tick: publish the status", lambda: node._status_publisher.publish(status))
 
     def _allocated(self) -> float:
-        """Peak of what is allocated during one tick, in KiB, worst of 50."""
+        """Peak allocation during one tick [KiB], the largest of 50 ticks."""
         worst = 0
         tracemalloc.start()
         for k in range(STAGE_TICKS, STAGE_TICKS + 50):
@@ -182,7 +182,7 @@ class Stages:
 
 
 def measure(name: str, seconds: float) -> dict[str, Any]:
-    """Everything about one robot, printed as it comes."""
+    """Measure one robot and print the results."""
     robot = load(name)
     print(f"\n{robot.name}: {len(robot.action)} dimensions at {robot.rates.control_hz:g} Hz")
     loops = {

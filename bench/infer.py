@@ -1,4 +1,4 @@
-"""Time from an observation to a chunk: the roofline, the stages, and a plain implementation.
+"""Time from an observation to a chunk: roofline, stages, and a plain implementation.
 
 All ways run in one process on the same weights and inputs, in turns, because the speed of a
 shared machine varies. Only ratios of medians are meaningful on another machine. It exits with 1 if
@@ -47,10 +47,10 @@ MIDDLE = Pi0Config(
     expert=GemmaConfig(width=256, depth=8, mlp=1024, heads=8, kv_heads=1, head_dim=64),
     vocab=4096,
 )
-#: What :meth:`Sampler.on_device` makes of a GPU, and the ways that not every machine has.
+#: The way that :meth:`Sampler.on_device` uses on a GPU, and ways that not every machine has.
 BEST = "sampler, graphs, compiled"
 OPTIONAL = ("sampler, compiled", "sampler, graphs", BEST)
-#: Milliseconds of every run, by what ran.
+#: Milliseconds of every run, by name of the way.
 Samples = dict[str, list[float]]
 
 
@@ -143,7 +143,7 @@ def arguments() -> argparse.Namespace:
 
 
 def build(size: str, *, device: torch.device, dtype: torch.dtype, pi05: bool) -> Pi0:
-    """A network with random weights, in which adaptive norms do not start closed."""
+    """A network with random weights. The gates of adaptive norms are not zero."""
     config = replace(MIDDLE if size == "middle" else variant(size), pi05=pi05)
     model = random_pi0(config).requires_grad_(False)
     for norm in (m for m in model.modules() if isinstance(m, AdaRMSNorm)):
@@ -205,7 +205,7 @@ def compared(
 
 
 def staged(sampler: Sampler, x: Observation, steps: int) -> dict[str, Callable[[], object]]:
-    """The sampler's stages on their own, without graphs; ``host``: there and back."""
+    """The sampler's stages separately, without graphs; ``host``: copies to the device and back."""
     device = sampler.model.action_in_proj.weight.device
     there = x.dropped().to(device)
     context = sampler.prefill(there.inputs)
@@ -251,7 +251,7 @@ def stage_medians(samples: Samples) -> dict[str, float]:
 
 
 def ratio(whole: Samples) -> float | None:
-    """Median of the best way over the median of the baseline."""
+    """Median of the fastest way over the median of the baseline."""
     if "baseline" not in whole:
         return None
     best = whole.get(BEST, whole["sampler"])
@@ -271,7 +271,7 @@ def percentile(sample: list[float], percent: float) -> float:
 
 
 def verdict(differences: dict[str, float], *, exact: bool) -> int:
-    """1 if actions that must agree do not."""
+    """1 if actions differ that must agree."""
     wrong = {n: d for n, d in differences.items() if not d <= TOLERANCE}
     if exact and wrong:
         print(f"actions differ by more than {TOLERANCE}: {wrong}", file=sys.stderr)
@@ -280,7 +280,7 @@ def verdict(differences: dict[str, float], *, exact: bool) -> int:
 
 
 def print_roofline(roofline: Roofline, floor: dict[str, float], model: Pi0, flops: int) -> None:
-    """What the machine allows."""
+    """Print the lower bounds that the machine allows."""
     print(
         f"{roofline.name}: {roofline.flop_s / 1e9:,.0f} GFLOP/s, "
         f"{roofline.bytes_s / 1e9:,.0f} GB/s ({roofline.source})"

@@ -36,7 +36,7 @@ STD = 0.02
 
 
 def main() -> None:
-    """Writes and measures in processes of their own, prints a table and a line of JSON."""
+    """Write and measure in separate processes, print a table and a line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("directory", type=Path, help="folder to write, removed afterwards")
     parser.add_argument("--config", default="pi0", help="model variant (default: %(default)s)")

@@ -1,9 +1,9 @@
-"""What the recorder loses (nothing, it is hoped) and takes: messages, processor, memory, disk.
+"""Measures lost messages, processor time, memory and disk use of the recorder.
 
-Every camera of an embodiment, its joint states and its commands are published by processes of
-their own, as drivers are, which count; the recorder writes one episode, and its bag is counted
-against them, stamp by stamp. Prints a table per joint-state rate and, last, one line of JSON.
-With ``--stop-for`` the recorder is kept from running for a while in mid-episode.
+Separate processes publish every camera of an embodiment, its joint states and its commands, like
+drivers, and note the stamps. The recorder writes one episode, and its bag is compared with these
+stamps. Prints a table per joint-state rate and, last, one line of JSON. ``--stop-for`` suspends
+the recorder for a time during the episode.
 
     python bench/recording.py --seconds 300
     python bench/recording.py --seconds 7 --joint-hz 500 --stop-for 0.4
@@ -81,8 +81,8 @@ class Publisher(Node):
     def run(self) -> None:
         """Publish at absolute deadlines until interrupted.
 
-        After more than :data:`CATCH_UP_S` in which this process was kept from running, it does
-        not make up for what was due, as no driver would.
+        If this process was suspended for more than :data:`CATCH_UP_S`, it skips the messages that
+        were due, like a driver.
         """
         while True:
             entry = min(self._due, key=lambda due: due[0])
@@ -133,7 +133,7 @@ class Recorder:
         return answer
 
     def stop_for(self, seconds: float) -> None:
-        """Keep the process from running for so long."""
+        """Suspend the process for this time."""
         if seconds > 0.0:
             self.process.send_signal(signal.SIGSTOP)
             time.sleep(seconds)
@@ -145,7 +145,7 @@ class Recorder:
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak_mb(self) -> float:
-        """Most memory the process ever had."""
+        """Peak memory of the process."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
@@ -153,7 +153,7 @@ class Recorder:
 
 
 def measure(arguments: argparse.Namespace, joint_hz: float) -> dict[str, Any]:
-    """Record one episode and count it against its publishers."""
+    """Record one episode and compare it with its publishers."""
     directory = Path(tempfile.mkdtemp(prefix="pi0_bench_", dir=arguments.directory))
     cameras = [camera.name for camera in embodiments.load(arguments.embodiment).cameras]
     parts = (*cameras, "joints", "commands")
@@ -215,7 +215,7 @@ def count(path: Path, published: dict[str, list[int]]) -> dict[str, dict[str, in
         sent = published.get(topic.name)
         if sent is None:
             continue
-        # Commands carry no stamp: theirs are counted by the publisher's own numbers.
+        # Commands have no stamp, so the publisher's own numbers identify them.
         between = [t for t in sent if seen and seen[0] <= t <= seen[-1]]
         counted[topic.name] = {
             "published": len(between) if seen else topic.received + topic.missed,
@@ -243,7 +243,7 @@ def show(result: dict[str, Any]) -> None:
 def publish(arguments: argparse.Namespace) -> None:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     publisher = Publisher(arguments.publish, arguments.embodiment, arguments.joint_hz[0])
-    # A shell that starts this in the background has its children ignore the interrupt.
+    # Children of a shell that runs this in the background would ignore the interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         publisher.run()

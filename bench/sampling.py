@@ -1,4 +1,4 @@
-"""Time to sample one chunk: prefix computed once and cached, against computed in every step.
+"""Time to sample one chunk: a cached prefix compared with one computed in every step.
 
 Both ways run in one process on the same weights and inputs and must agree. Only their
 ratio is meaningful on another machine. The benchmark also times chunks that continue
@@ -78,7 +78,7 @@ def measure(model: Pi0, steps: int, repeats: int) -> dict[str, float]:
     vision_ms, prefill_ms = alternate(
         lambda: model.vision(images), lambda: model.prefill(inputs), n=repeats
     )
-    # Last, because on a GPU it packs the weights where they lie.
+    # Last, because on a GPU it packs the weights in place.
     sampler = Sampler.on_device(model)
     context = sampler.prefill(inputs)
     guidance, inpainting = continuations(noise)

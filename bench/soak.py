@@ -1,11 +1,11 @@
-"""Lets the suite drive a simulated robot for minutes and looks for what only time shows.
+"""Runs the suite on a simulated robot for minutes to find faults that appear only over time.
 
     python bench/soak.py [--minutes 10] [--embodiment bimanual_trossen] [--hardware mujoco]
 
 The graph of ``pi0 up`` runs in a ROS domain of its own, driven by a checkpoint (an untrained
 tiny one unless --checkpoint names another). Every ExecutorStatus and every controller
-command is taken in. Exit code 1 if a limit was exceeded in the emitted stream, a command
-was sent that no status knows of, a process died, or, in three minutes and more, the memory
+command is received. Exit code 1 if a limit was exceeded in the emitted stream, a command
+was sent that matches no status, a process died, or, in three minutes and more, the memory
 of a process grew by more than --growth-mib from the first minute to the last.
 
 Velocity, acceleration and jerk are finite differences of the commands of successive ticks.
@@ -43,9 +43,9 @@ from pi0_ros.graph.supervisor import Supervisor
 START_S = 120.0
 SLICE_S = 0.2
 PROGRESS_S = 30.0
-#: In a shorter run the growth of memory is told and not judged: caches still fill.
+#: A shorter run reports the growth of memory without a check, because caches still fill.
 SHORTEST_S = 180.0
-#: Of the mock robot's 640x480: as wide as the model's view.
+#: Scales the mock robot's 640x480 to the width of the model's view.
 CAMERA_SCALE = 0.35
 
 
@@ -63,14 +63,14 @@ class Soak:
         self._spinner.add_node(self.watch)
 
     def run(self, seconds: float) -> str | None:
-        """Wait until it moves, then go on for so long; the reason if it ended early."""
+        """Wait until the robot moves, then run for this time; returns why it ended early."""
         moving = lambda: self.watch.states.get("EXECUTING", 0) > 0  # noqa: E731
         problem = self._spin(START_S, moving)
         if problem is not None:
             return problem
         if not moving():
             return f"nothing was executed within {START_S:g} s"
-        self.memory = Memory()  # what start-up took is not growth
+        self.memory = Memory()  # memory allocated at start-up is not growth
         self.watch.begin()
         began_s = time.monotonic()
         problem = self._spin(seconds)
@@ -81,7 +81,7 @@ class Soak:
         return problem
 
     def settle(self) -> None:
-        """Take in what was sent last, after the graph has stopped."""
+        """Receive the last messages, after the graph has stopped."""
         self._spin_once(1.0)
         self.watch.match()
 
@@ -114,7 +114,7 @@ class Soak:
 
 
 def processes(robot: Embodiment, hardware: str, checkpoint: Path) -> tuple[Process, ...]:
-    """The graph of ``pi0 up``; the mock's cameras draw what the model's view has room for."""
+    """The graph of ``pi0 up``; the mock's frames have the width of the model's view."""
     options = GraphOptions(
         embodiment=str(robot.path),
         hardware=hardware,
@@ -146,7 +146,7 @@ def soak(arguments: argparse.Namespace, robot: Embodiment, folder: Path) -> dict
             run.settle()
             result = figures(run, robot)
             problems = [problem] if problem else []
-            problems += [*supervisor.unclean, *complaints(result, arguments.growth_mib)]
+            problems += [*supervisor.unclean, *failures(result, arguments.growth_mib)]
             if problem or supervisor.unclean:
                 print(log.tail())
             run.close()
@@ -156,7 +156,7 @@ def soak(arguments: argparse.Namespace, robot: Embodiment, folder: Path) -> dict
 
 
 def untrained(robot: Embodiment, folder: Path) -> Path:
-    """A tiny checkpoint, made in a process of its own: torch has no place beside the watch."""
+    """A tiny checkpoint, made in a separate process, so that this one does not load torch."""
     path = folder / "checkpoint"
     words = ["checkpoint", "create", str(robot.path), "--out", str(path)]
     subprocess.run(
@@ -178,7 +178,7 @@ def figures(run: Soak, robot: Embodiment) -> dict[str, Any]:
         "ticks_per_s": round(run.ticks_per_s, 1),
         "ticks_audited": audit.ticks,
         "ticks_not_received": audit.missing,
-        "begun_anew": watch.beginnings,
+        "begun_anew": watch.restarts,
         "missed_ticks": last.missed_ticks - first.missed_ticks if first and last else 0,
         "limit_violations": sum(audit.violations.values()),
         "violations": violations,
@@ -199,10 +199,10 @@ def figures(run: Soak, robot: Embodiment) -> dict[str, Any]:
     }
 
 
-def complaints(result: dict[str, Any], growth_mib: float) -> list[str]:
-    """What makes a run fail."""
+def failures(result: dict[str, Any], growth_mib: float) -> list[str]:
+    """Reasons why the run fails."""
     found = [f"{n} ticks over the limit of {what}" for what, n in result["violations"].items()]
-    # A status that was lost takes its commands along, one for each controller.
+    # A lost status leaves one command of each controller without a match.
     excused = result["ticks_not_received"] * len(result["commands"])
     if result["commands_of_no_tick"] > excused:
         found.append(f"{result['commands_of_no_tick']} commands that no status knows of")
@@ -216,7 +216,7 @@ def complaints(result: dict[str, Any], growth_mib: float) -> list[str]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures for a person; the memory in rows of its own."""
+    """The figures as a table, with separate rows for memory."""
     lines = []
     for key, value in result.items():
         if key in ("memory", "problems", "violations"):

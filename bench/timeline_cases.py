@@ -1,4 +1,4 @@
-"""What a setpoint does in every case of chunks and ticks, as plots and figures.
+"""Plots and figures of the setpoint in every case of chunks and ticks.
 
     python bench/timeline_cases.py [--out FOLDER]
 
@@ -38,7 +38,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Case:
-    """One case: what arrives when, for how long, and at which chunk rate."""
+    """One case: its chunks, its duration and its chunk rate."""
 
     title: str
     offers: tuple[Offer, ...]
@@ -48,17 +48,17 @@ class Case:
 
 
 def wave(t: np.ndarray) -> np.ndarray:
-    """The motion most cases are cut from [rad]."""
+    """The motion from which most cases take their chunks [rad]."""
     return 0.25 - 0.25 * np.cos(2.2 * t)
 
 
 def shifted(offset: float) -> Rows:
-    """The same motion, ``offset`` away."""
+    """The same motion, shifted by ``offset``."""
     return lambda t: wave(t) + offset
 
 
 def noisy(seed: int) -> Rows:
-    """A chunk that contradicts itself from row to row, and every other one."""
+    """Noise: neither rows of a chunk nor successive chunks agree."""
     return lambda t: np.random.default_rng(seed).normal(scale=0.03, size=len(t))
 
 
@@ -165,7 +165,7 @@ def run(case: Case) -> tuple[np.ndarray, list[tuple[Offer, np.ndarray, np.ndarra
 
 
 def derivatives(commands: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Velocity and acceleration of each tick, as differences of what was commanded."""
+    """Velocity and acceleration of each tick, as differences of the commands."""
     dt = STEP_NS * 1e-9
     velocity = np.diff(commands[:, 1], prepend=commands[0, 1]) / dt
     return velocity, np.diff(velocity, prepend=0.0) / dt

@@ -1,5 +1,5 @@
 """Set-up of a bare Linux machine in one step: `python3 -m bootstrap`, or `make setup`.
 
-Standard library only: it runs before anything is installed. A second run finds
-nothing to do and ends at once.
+It uses only the standard library, because it runs before anything is installed. If everything is
+up to date, it ends at once.
 """

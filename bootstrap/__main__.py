@@ -1,4 +1,4 @@
-"""Entry point. Parses under any Python 3: an old one gets a sentence instead of a traceback."""
+"""Entry point. Any Python 3 can parse it, so an old one prints a sentence, not a traceback."""
 
 import sys
 

@@ -22,7 +22,7 @@ AMENT_PREFIX_PATH="$VIRTUAL_ENV${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
 CMAKE_PREFIX_PATH="$VIRTUAL_ENV${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}"
 export AMENT_PREFIX_PATH CMAKE_PREFIX_PATH
 """
-# Where the wheels were built, as their CMake exports still say.
+# The build paths of the wheels, which their CMake exports contain.
 _BUILD_PYTHON = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
 _BUILD_NUMPY = re.compile(
     r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-packages/numpy/_?core/include"
@@ -30,20 +30,20 @@ _BUILD_NUMPY = re.compile(
 
 
 def requirement_files(mode: Mode, folder: Path) -> list[Path]:
-    """The requirement files of a mode; constraints.txt pins what they pull in."""
+    """The requirement files of a mode; constraints.txt pins their dependencies."""
     return [folder / name for name in _REQUIREMENTS[mode]]
 
 
-def lone_file(folder: Path) -> Path:
+def no_deps_file(folder: Path) -> Path:
     """The requirements that are installed without their dependencies."""
     return folder / "requirements-scene.txt"
 
 
 def usable(venv: Path, mode: Mode) -> Interpreter | None:
-    """The interpreter behind an existing environment, or None if it has to be made anew.
+    """The interpreter behind an existing environment, or None if it must be created.
 
-    An environment that works is kept, whichever interpreter the set-up runs under: nobody
-    wants another download because a shell has another PATH.
+    A usable environment is kept, whichever interpreter runs the set-up, so that a different PATH
+    does not cause another download.
     """
     try:
         text = (venv / "pyvenv.cfg").read_text(encoding="utf-8")
@@ -60,13 +60,13 @@ def usable(venv: Path, mode: Mode) -> Interpreter | None:
 
 
 def _shebang_is_inside(venv: Path) -> bool:
-    """Whether the scripts still point here; a copied or moved checkout breaks them all."""
+    """Whether the scripts point to this folder. After a checkout was moved, they do not."""
     with (venv / "bin" / "pip").open("rb") as script:
         return str(venv).encode() in script.read(512)
 
 
 def create(venv: Path, host: Host, log: Log) -> None:
-    """Make the environment from nothing and let its activation name it as an ament prefix."""
+    """Create the environment. Its activation script adds it as an ament prefix."""
     shutil.rmtree(venv, ignore_errors=True)
     options = ["--system-site-packages"] if host.mode is Mode.SOURCED else []
     log.run(
@@ -78,7 +78,7 @@ def create(venv: Path, host: Host, log: Log) -> None:
 
 
 def install(venv: Path, host: Host, folder: Path, log: Log) -> None:
-    """Install the pinned requirements and mend what the ROS wheels get wrong."""
+    """Install the pinned requirements and correct the CMake files of the ROS wheels."""
     files = [f"--requirement={file}" for file in requirement_files(host.mode, folder)]
     variables = {
         "PIP_RETRIES": "10",
@@ -88,7 +88,7 @@ def install(venv: Path, host: Host, folder: Path, log: Log) -> None:
     }
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input"]
     log.run([*pip, *files, f"--constraint={folder / 'constraints.txt'}"], environment=variables)
-    log.run([*pip, "--no-deps", f"--requirement={lone_file(folder)}"], environment=variables)
+    log.run([*pip, "--no-deps", f"--requirement={no_deps_file(folder)}"], environment=variables)
     if host.mode is Mode.WHEELS:
         mend_cmake_exports(venv, host.python.include)
 
@@ -96,7 +96,7 @@ def install(venv: Path, host: Host, folder: Path, log: Log) -> None:
 def mend_cmake_exports(venv: Path, include: Path) -> list[Path]:
     """Point the CMake files of the wheels at this machine's Python and NumPy headers.
 
-    Returns the files changed. Raises SetupError if a path of the wheels' build machine is left.
+    Returns the files changed. Raises SetupError if a path of the wheels' build machine remains.
     """
     numpy = next(venv.glob("lib/python3.*/site-packages/numpy/_core/include"), None)
     if numpy is None:
@@ -104,24 +104,24 @@ def mend_cmake_exports(venv: Path, include: Path) -> list[Path]:
     changed = []
     for file in sorted(venv.glob("share/**/*.cmake")):
         text = file.read_text(encoding="utf-8")
-        mended = _BUILD_PYTHON.sub(str(include), _BUILD_NUMPY.sub(str(numpy), text))
-        if "/opt/python/cp" in mended:
+        corrected = _BUILD_PYTHON.sub(str(include), _BUILD_NUMPY.sub(str(numpy), text))
+        if "/opt/python/cp" in corrected:
             raise SetupError(
                 f"{file} names a folder of the machine that built it: "
-                + mended[mended.index("/opt/python/cp") :].split('"')[0].split(";")[0],
+                + corrected[corrected.index("/opt/python/cp") :].split('"')[0].split(";")[0],
                 fix="these are other ROS wheels than the pinned ones: see requirements-ros.txt",
             )
-        if mended != text:
-            file.write_text(mended, encoding="utf-8")
+        if corrected != text:
+            file.write_text(corrected, encoding="utf-8")
             changed.append(file)
     return changed
 
 
 def child_environment(venv: Path, mode: Mode, parent: Mapping[str, str]) -> dict[str, str]:
-    """The variables for pip and colcon: this environment first and no other one.
+    """The variables for pip and colcon: this environment comes first and no other is used.
 
     The start-up hook of the ROS wheels sets its guard and LD_LIBRARY_PATH for every child of a
-    Python with them; inherited from another checkout they would load that one's libraries.
+    Python that has them. If inherited from another checkout, they would load its libraries.
     """
     dropped = {"_ROS_WHEELS_BOOTSTRAP_COMPLETE", "PYTHONHOME", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
     if mode is Mode.WHEELS:

@@ -1,4 +1,4 @@
-"""Where Python and ROS come from on this machine."""
+"""Finds Python and ROS on this machine."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bootstrap.errors import SetupError
 OLDEST = (3, 10)
 NEWEST = (3, 13)
 
-# Run with -I, and importing nothing that is installed: the start-up hook of the ROS wheels
-# would start the interpreter a second time, so -S as well unless rclpy is looked for.
+# Run with -I, so that nothing installed is imported. The start-up hook of the ROS wheels would
+# start the interpreter a second time, so -S is added unless the code looks for rclpy.
 _FACTS = """
 import importlib.util, json, platform, sys, sysconfig
 print(json.dumps({
@@ -53,14 +53,14 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class Host:
-    """The mode and the interpreter that the environment is made from."""
+    """The source of ROS and the interpreter with which the environment is created."""
 
     mode: Mode
     python: Interpreter
 
 
 def inspect(executable: str) -> Interpreter:
-    """Ask an interpreter for its facts. Raises SetupError if it does not run."""
+    """Query an interpreter. Raises SetupError if it does not run."""
     try:
         answer = subprocess.run(
             [executable, "-I", "-S", "-c", _FACTS], capture_output=True, text=True, check=True
@@ -89,9 +89,9 @@ def imports_rclpy(executable: str) -> bool:
 
 
 def choose_mode(environment: Mapping[str, str]) -> Mode:
-    """A sourced ROS 2 Jazzy is used; without one, the wheels are.
+    """Use a sourced ROS 2 Jazzy if there is one, else the wheels.
 
-    Raises SetupError if another ROS release is sourced: its libraries would be mixed with ours.
+    Raises SetupError if another ROS release is sourced, whose libraries would mix with Jazzy's.
     """
     distro = environment.get("ROS_DISTRO", "")
     if distro not in ("", "jazzy"):
@@ -120,7 +120,7 @@ def choose_interpreter(mode: Mode, candidates: Sequence[str]) -> str:
 
 
 def check(mode: Mode, python: Interpreter) -> None:
-    """Raise SetupError if nothing is published for this interpreter or processor."""
+    """Raise SetupError if there are no wheels for this interpreter or processor."""
     if not OLDEST <= python.version <= NEWEST:
         raise SetupError(
             f"{python.executable} is Python {python.version[0]}.{python.version[1]}; "
@@ -130,7 +130,7 @@ def check(mode: Mode, python: Interpreter) -> None:
     if mode is Mode.WHEELS and python.machine != "x86_64":
         raise SetupError(
             f"this processor is {python.machine}; the ROS wheels exist for x86_64 only",
-            fix="install ROS 2 Jazzy (Ubuntu 24.04 has it for arm64 as well), "
+            fix="install ROS 2 Jazzy (Ubuntu 24.04 has it also for arm64), "
             "source /opt/ros/jazzy/setup.bash and run again",
         )
 

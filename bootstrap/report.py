@@ -1,4 +1,4 @@
-"""What the user sees of the set-up, and the log file with the rest."""
+"""Progress lines of the set-up for the user, and the log file with the details."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TAIL_LINES = 15
 
 
 class Log:
-    """A log file that takes the output of commands, and one line per step on the terminal."""
+    """Writes the output of commands to a log file and one line per step to the terminal."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,7 +22,7 @@ class Log:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Say what is being done and, at the end, how long it took."""
+        """Print the title of a step and, at its end, how long it took."""
         print(f"setup: {title} ...", flush=True)
         self._write(f"== {title}\n")
         started = time.monotonic()
@@ -36,7 +36,7 @@ class Log:
         environment: Mapping[str, str],
         folder: Path | None = None,
     ) -> None:
-        """Run a command into the log. Raises SetupError with its last lines if it fails."""
+        """Run a command and log its output. Raises SetupError with the last lines."""
         self._write("$ " + " ".join(command) + "\n")
         start = self._file.tell()
         code = subprocess.run(

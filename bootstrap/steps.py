@@ -25,7 +25,7 @@ def main() -> int:
     argparse.ArgumentParser(prog="python3 -m bootstrap", description=__doc__).parse_args()
     venv = ROOT / ".venv"
     try:
-        with only_one(ROOT / "log" / "setup.lock"):
+        with setup_lock(ROOT / "log" / "setup.lock"):
             log = Log(ROOT / "log" / "setup.log")
             host = find_host(os.environ, sys.executable)
             prepare_system(host, log)
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 @contextmanager
-def only_one(lock: Path) -> Iterator[None]:
+def setup_lock(lock: Path) -> Iterator[None]:
     """Hold the lock of this checkout; wait while another set-up holds it."""
     lock.parent.mkdir(exist_ok=True)
     with lock.open("w", encoding="utf-8") as file:
@@ -79,7 +79,7 @@ def prepare_packages(venv: Path, host: Host, stamps: Stamps, log: Log) -> str:
     folder = ROOT / "bootstrap"
     files = [
         *environment.requirement_files(host.mode, folder),
-        environment.lone_file(folder),
+        environment.no_deps_file(folder),
         folder / "constraints.txt",
         folder / "environment.py",
     ]

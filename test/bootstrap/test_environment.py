@@ -61,7 +61,7 @@ def test_an_unknown_path_of_the_build_machine_is_named(venv: Path) -> None:
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_every_requirement_is_pinned_and_has_a_reason(mode: Mode) -> None:
-    for file in [*environment.requirement_files(mode, FOLDER), environment.lone_file(FOLDER)]:
+    for file in [*environment.requirement_files(mode, FOLDER), environment.no_deps_file(FOLDER)]:
         for line in file.read_text(encoding="utf-8").splitlines():
             if line and not line.startswith("#"):
                 pin, _, reason = line.partition("#")

@@ -66,7 +66,7 @@ def test_a_second_set_up_waits_for_the_first(
             raise BlockingIOError
 
     monkeypatch.setattr(steps.fcntl, "flock", flock)
-    with steps.only_one(tmp_path / "log" / "setup.lock"):
+    with steps.setup_lock(tmp_path / "log" / "setup.lock"):
         pass
     assert "waiting for another set-up" in capsys.readouterr().out
     assert calls == [steps.fcntl.LOCK_EX | steps.fcntl.LOCK_NB, steps.fcntl.LOCK_EX]

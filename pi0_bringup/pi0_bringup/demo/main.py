@@ -30,22 +30,22 @@ _NOT_CLOSED, _REFUSED, _INTERRUPTED = 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 if the loop closed, 1 if not, 2 for a refused input, 130 if stopped."""
     given = _parser().parse_args(arguments)
-    talk = sys.stderr if given.json else sys.stdout
+    output = sys.stderr if given.json else sys.stdout
     try:
         options = _options(given)
-        recording = run(options, talk)
+        recording = run(options, output)
     except GraphRunError as error:
-        return _complain(str(error), _NOT_CLOSED)
+        return _report_error(str(error), _NOT_CLOSED)
     except (EmbodimentError, GraphError) as error:
-        return _complain(str(error), _REFUSED)
+        return _report_error(str(error), _REFUSED)
     except KeyboardInterrupt:
-        return _complain("interrupted; every process has been stopped", _INTERRUPTED)
+        return _report_error("interrupted; every process has been stopped", _INTERRUPTED)
     summary = summarise(recording, options.embodiment)
-    _report(options, recording, summary, talk)
+    _report(options, recording, summary, output)
     if given.json:
         sys.stdout.write(_as_json(options, summary) + "\n")
     for problem in summary.problems:
-        _complain(problem, _NOT_CLOSED)
+        _report_error(problem, _NOT_CLOSED)
     return _NOT_CLOSED if summary.problems else 0
 
 
@@ -103,21 +103,21 @@ def _options(given: argparse.Namespace) -> DemoOptions:
     )
 
 
-def _report(options: DemoOptions, recording: Recording, summary: Summary, talk: TextIO) -> None:
+def _report(options: DemoOptions, recording: Recording, summary: Summary, output: TextIO) -> None:
     # Imported here because the drawing libraries take a second to load.
     from pi0_bringup.demo.contact_sheet import draw_contact_sheet
     from pi0_bringup.demo.joint_plot import draw_joint_plot
 
     network = "an untrained network" if options.checkpoint is None else str(options.checkpoint)
     what = f"{options.embodiment.name} ({options.hardware}), driven by {network}"
-    talk.write(f"{what}\n{table(summary)}\n")
+    output.write(f"{what}\n{table(summary)}\n")
     paths = [options.out / name for name in ("cameras.png", "joints.png", "summary.json")]
     if recording.frames:
         draw_contact_sheet(recording, options.embodiment, f"What the policy saw: {what}", paths[0])
     draw_joint_plot(recording, options.embodiment, f"Commanded and measured: {what}", paths[1])
     paths[2].write_text(_as_json(options, summary) + "\n", encoding="utf-8")
-    talk.writelines(f"  {path}\n" for path in paths if path.exists())
-    talk.flush()
+    output.writelines(f"  {path}\n" for path in paths if path.exists())
+    output.flush()
 
 
 def _as_json(options: DemoOptions, summary: Summary) -> str:
@@ -133,7 +133,7 @@ def _as_json(options: DemoOptions, summary: Summary) -> str:
     )
 
 
-def _complain(text: str, code: int) -> int:
+def _report_error(text: str, code: int) -> int:
     sys.stdout.flush()
     sys.stderr.write(f"demo: {text}\n")
     return code

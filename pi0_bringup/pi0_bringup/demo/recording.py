@@ -1,4 +1,4 @@
-"""What was seen while the robot ran, as plain numbers."""
+"""The data of one run of the demonstration, as plain numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Plan:
     actions: NDArray[np.float64]
 
     def at(self, time_s: float) -> NDArray[np.float64]:
-        """Actions (A,) at a time: between two steps a straight line, the ends held."""
+        """Actions (A,) at a time: linear between steps, constant beyond both ends."""
         step = np.clip((time_s - self.time_s) / self.step_s, 0.0, len(self.actions) - 1.0)
         before = int(step)
         after = min(before + 1, len(self.actions) - 1)
@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Recording:
-    """Everything from the first executed step on; times in seconds of robot time since it.
+    """All data since the first executed step. Times are robot time since that step [s].
 
     ``plans``: chunks by sequence number. ``measured``: time and value of each state
     dimension by name. ``frames``: time and views, uint8 (present cameras, height,
@@ -61,12 +61,12 @@ class Recording:
 
     @property
     def robot_s(self) -> float:
-        """Robot time seen so far [s]."""
+        """Robot time recorded so far [s]."""
         return self.ticks.time_s[-1] if self.ticks.time_s else 0.0
 
     @property
     def boundaries(self) -> list[tuple[float, int]]:
-        """Times at which execution went over to another chunk, and its sequence number."""
+        """Times at which execution switched to another chunk, and its sequence number."""
         ticks = self.ticks
         found: list[tuple[float, int]] = []
         for time_s, executing, chunk in zip(

@@ -19,8 +19,8 @@ from pi0_ros.system.terminal import TerminalLine
 if TYPE_CHECKING:
     from pi0_bringup.demo.monitor import Monitor
 
-# A cold start loads torch and, in the simulation, a renderer. This takes seconds on an idle
-# machine, many on a busy one.
+# A cold start loads torch and, in the simulation, a renderer. This takes several seconds, and
+# longer on a busy machine.
 _START_TIMEOUT_S = 120.0
 # A simulation with a lower real-time factor counts as stuck.
 _SLOWEST_FACTOR = 0.1
@@ -46,19 +46,19 @@ class DemoOptions:
     prompt: str
 
 
-def run(options: DemoOptions, talk: TextIO) -> Recording:
+def run(options: DemoOptions, output: TextIO) -> Recording:
     """Run the graph for ``duration_s`` of robot time.
 
     Raises :class:`~pi0_bringup.private_graph.GraphRunError` if it does not get that far,
     KeyboardInterrupt if a stop was requested. Either way every process has ended.
     """
-    checkpoint = options.checkpoint or _untrained_checkpoint(options, talk)
+    checkpoint = options.checkpoint or _untrained_checkpoint(options, output)
     with private_graph(_processes(options, checkpoint), options.out) as graph:
         # Imported while the processes start.
         from pi0_bringup.demo.monitor import Monitor
 
         monitor = graph.add(Monitor(options.embodiment, options.duration_s))
-        with TerminalLine(talk, _LINE_S) as line:
+        with TerminalLine(output, _LINE_S) as line:
             graph.meanwhile = lambda: line.update(lambda: state_line(monitor, options.duration_s))
             _record(options, graph, monitor)
         return monitor.recording
@@ -76,14 +76,14 @@ def _record(options: DemoOptions, graph: PrivateGraph, monitor: Monitor) -> None
         raise graph.error(f"only {recording.robot_s:.1f} s of robot time passed in {limit_s:.0f} s")
 
 
-def _untrained_checkpoint(options: DemoOptions, talk: TextIO) -> Path:
+def _untrained_checkpoint(options: DemoOptions, output: TextIO) -> Path:
     """Create one in a separate process, so that torch does not disturb the monitor."""
     path = options.out / "checkpoint"
-    talk.write(
+    output.write(
         "The network has its real architecture at tiny size and random weights: it is UNTRAINED.\n"
         "Expect small, noise-like motion around the home pose, not a task done.\n"
     )
-    talk.flush()
+    output.flush()
     words = ["checkpoint", "create", str(options.embodiment.path), "--out", str(path)]
     command = [sys.executable, "-m", "pi0_ros.cli.main", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -99,7 +99,7 @@ def _processes(options: DemoOptions, checkpoint: Path) -> tuple[Process, ...]:
         scene=options.scene,
         checkpoint=str(checkpoint),
         prompt=options.prompt,
-        threads=1,  # more would slow the other nodes down and not speed up the tiny network
+        threads=1,  # more would slow the other nodes and not speed up the tiny network
     )
     return tuple(
         replace(process, parameters={**process.parameters, "camera_scale": _CAMERA_SCALE})

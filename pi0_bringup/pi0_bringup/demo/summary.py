@@ -1,4 +1,4 @@
-"""From a recording to figures, and to the verdict whether the loop really closed."""
+"""Computes the figures of a recording and checks that the control loop was closed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pi0_ros.embodiment import Embodiment
 
 #: Least share of ticks that must follow a chunk.
 EXECUTING_SHARE = 0.5
-#: Least share of the chunks that the duration has room for.
+#: Least number of chunks, as a share of those that fit into the duration.
 CHUNK_SHARE = 0.5
 #: Largest 95th percentile of the command's distance from its chunk [share of the range].
 FOLLOWED = 0.2
 #: Movement below this is noise [units of the joint].
 MOVED = 1e-3
-#: Least standard deviation of a picture that shows something [grey levels].
+#: Least standard deviation of a picture that is not blank [grey levels].
 CONTRAST = 1.0
 
 
@@ -31,7 +31,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float], scale: float = 1.0) -> Spread:
-        """Of the values times ``scale``; NaN without any."""
+        """Statistics of the values times ``scale``; NaN if there are none."""
         if not values:
             return cls(p50=float("nan"), p95=float("nan"))
         p50, p95 = np.percentile(values, (50, 95)) * scale
@@ -123,7 +123,7 @@ def _following_errors(recording: Recording, robot: Embodiment) -> list[float]:
 
 
 def _problems(recording: Recording, robot: Embodiment) -> Iterator[str]:
-    """Reasons why this was no closed loop."""
+    """Reasons why the control loop was not closed."""
     yield from _execution_problems(recording, robot)
     yield from _motion_problems(recording, robot)
     yield from _camera_problems(recording, robot)
@@ -143,7 +143,7 @@ def _execution_problems(recording: Recording, robot: Embodiment) -> Iterator[str
     if last is not None and last.chunks_refused:
         yield f"{last.chunks_refused} chunks were refused, the last one because {last.last_refusal}"
     if not recording.inference_ms:
-        yield "no chunk was heard on action_chunk"
+        yield "no chunk was received on action_chunk"
 
 
 def _motion_problems(recording: Recording, robot: Embodiment) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The summary as lines to read."""
+"""Formats the summary as a table."""
 
 from __future__ import annotations
 

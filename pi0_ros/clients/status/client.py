@@ -37,7 +37,7 @@ class Listener:
     """Passes one suite's messages to a :class:`SuiteMonitor` and loads its robot's limits.
 
     The executor publishes its status in every tick. It is received as bytes, and only the newest
-    message is deserialised when a frame is drawn. ``check`` is called between callbacks; it may
+    message is deserialised when a frame is drawn. ``check`` is called between callbacks and may
     raise.
     """
 

@@ -126,7 +126,7 @@ class Snapshot:
     nodes: tuple[Node, ...]
 
     def to_json(self) -> str:
-        """One line of JSON. Levels are names, unknown values null; vectors stand in ``joints``."""
+        """One line of JSON. Levels are names, unknown values null; vectors are under ``joints``."""
         plain = _plain(self)
         for vector in ("action_names", "command", "command_velocity", "limit_hits"):
             if plain["control"]:

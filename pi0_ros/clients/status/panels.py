@@ -18,26 +18,26 @@ STYLES = {
     Level.SILENT: "magenta",
 }
 _TROUBLE = "bold yellow"
-#: Width of the left column; the joints have the rest.
+#: Width of the left column. The table of joints uses the remaining width.
 LEFT = 37
 _LABEL = 10
 #: Joints nearer to a position bound than this share of their range are marked.
 _NEAR = 0.03
 _BAR = 7
-#: From this width on there is room for bars beside names, values and hits.
+#: Narrower tables of joints have no bars.
 _WITH_BARS = 54
 _HITS = ("pos", "vel", "acc", "jrk")
 
 
 def heading(text: str, width: int) -> Text:
-    """A title on a rule."""
+    """A title followed by a horizontal line."""
     line = Text(f"{text} ", style="bold cyan", no_wrap=True, overflow="crop")
     line.append("─" * max(0, width - len(text) - 1), "dim")
     return line
 
 
 def loop_panel(snapshot: Snapshot) -> Table:
-    """Tick rate, lateness and what was counted, in six rows."""
+    """Tick rate, lateness and counters, in six rows."""
     grid, control, loop = _grid("control"), snapshot.control, snapshot.loop
     if control is None or loop is None:
         grid.add_row("ticks", Text("not heard", STYLES[Level.SILENT]))
@@ -62,7 +62,7 @@ def loop_panel(snapshot: Snapshot) -> Table:
 
 
 def policy_panel(snapshot: Snapshot) -> Table:
-    """Latency of the chunks and the delay that was planned for."""
+    """Latency of the chunks and the planned delay."""
     grid, policy = _grid("policy"), snapshot.policy
     if policy is None:
         grid.add_row("chunks", Text("not heard", STYLES[Level.SILENT]))
@@ -76,7 +76,7 @@ def policy_panel(snapshot: Snapshot) -> Table:
 
 
 def _delay(policy: Policy) -> Text:
-    """Steps that passed while a chunk was computed, and what they were planned as."""
+    """The planned delay in steps, and the strategy."""
     strategy = policy.values.get("strategy", "-")
     planned = policy.number("delay_used_steps")
     if planned is None:
@@ -85,7 +85,7 @@ def _delay(policy: Policy) -> Text:
 
 
 def stream_panel(snapshot: Snapshot) -> Table:
-    """Rate against what is expected, age and skew of every stream, and of the sets."""
+    """Rate, expected rate, age and skew of every stream, and of the sets."""
     grid = Table.grid(padding=(0, 1, 0, 0), expand=True)
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for width in (7, 5, 4):
@@ -118,9 +118,9 @@ def _stream_row(stream: StreamStatus) -> list[Text]:
 
 
 def joint_panel(joints: Sequence[Joint], width: int, height: int | None) -> Table:
-    """A row per joint: command, distance from it, place in its range, speed, limited ticks.
+    """A row per joint: command, error, position in its range, speed, limited ticks.
 
-    With ``height`` lines for it, what does not fit is counted in the last.
+    If ``height`` lines are too few, the last one counts the joints that are not shown.
     """
     bars = width >= _WITH_BARS
     grid = Table.grid(padding=(0, 1, 0, 0), expand=True)
@@ -146,7 +146,7 @@ def _joint_row(joint: Joint, bars: bool) -> list[Text]:
 
 
 def _bar(joint: Joint) -> Text:
-    """Where the command lies between its bounds."""
+    """A bar that shows the position of the command between its bounds."""
     lower, upper = joint.lower, joint.upper
     if lower is None or upper is None or not math.isfinite(joint.command) or upper <= lower:
         return Text("")
@@ -170,7 +170,7 @@ def _speed(joint: Joint) -> Text:
 
 
 def _hits(joint: Joint) -> list[Text]:
-    """Counts by kind; those that grow right now are marked."""
+    """Counts by kind of limit; the rising ones are marked."""
     cells = []
     for count, recent in zip(joint.hits, joint.recent, strict=True):
         if recent:
@@ -181,7 +181,7 @@ def _hits(joint: Joint) -> list[Text]:
 
 
 def _compact(count: int) -> str:
-    """In three characters: 999, 12k, .3M, 12M."""
+    """A count in three characters: 999, 12k, .3M, 12M."""
     if count < 1_000:
         return str(count)
     if count < 100_000:
@@ -208,7 +208,7 @@ def _spread(names: Sequence[str], values: Sequence[float | None]) -> Text:
 
 
 def _count(control: ExecutorView, loop: Loop, counter: str, what: str) -> Text:
-    """A counter that should stand still, marked while it rises."""
+    """A counter that should not rise, marked while it does."""
     text = f"{getattr(control, counter)} {what}".rstrip()
     return Text(text, _TROUBLE if counter in loop.rising else "")
 

@@ -1,4 +1,4 @@
-"""Draws a snapshot. Every colour only repeats what a word or a sign says too."""
+"""Draws a snapshot. Every colour repeats what a word or a symbol also shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pi0_ros.clients.status.suite_monitor import NO_TICK_AFTER_S
 from pi0_ros.clients.status.words import state_level, state_words
 from pi0_ros.control import ExecutorState
 
-#: From this width on the joints stand beside the rest.
+#: Narrower screens have one column; wider ones show the joints in a second one.
 TWO_COLUMNS = 96
 _BAR = 30
 _LABEL = 11
@@ -42,7 +42,7 @@ def draw(snapshot: Snapshot, width: int, height: int | None = None) -> Renderabl
         return Group(*top, *bottom, *panels, joints)
     room = None if height is None else height - len(top) - len(bottom)
     columns, spare = _columns(snapshot, panels, width, room)
-    if spare is not None and spare < 0:  # what is cut off should not be a complaint
+    if spare is not None and spare < 0:  # cut off lines without a warning or an error
         return Group(*top, *bottom, columns)
     spacer = [] if spare in (0, 1) else [Text("")]
     return Group(*top, *spacer, columns, *spacer, *bottom)
@@ -51,7 +51,7 @@ def draw(snapshot: Snapshot, width: int, height: int | None = None) -> Renderabl
 def _columns(
     snapshot: Snapshot, panels: Sequence[Table], width: int, room: int | None
 ) -> tuple[Table, int | None]:
-    """Panels beside the joints, and how many of ``room`` lines are left."""
+    """Panels beside the joints, and how many of ``room`` lines remain."""
     high = _height(panels)
     airy = room is None or room >= high + len(panels) - 1
     left = [part for panel in panels for part in ((panel, Text("")) if airy else (panel,))]
@@ -82,7 +82,7 @@ def _title(snapshot: Snapshot, width: int) -> Text:
 
 
 def _doing(snapshot: Snapshot, width: int) -> list[Text]:
-    """State and why, the chunk, the checkpoint, the prompt: always four lines."""
+    """State and its reason, chunk, checkpoint and prompt: always four lines."""
     control, policy = snapshot.control, snapshot.policy
     lines = [_state(snapshot), _chunk(snapshot, width)]
     if policy is None:
@@ -96,7 +96,7 @@ def _doing(snapshot: Snapshot, width: int) -> list[Text]:
 
 
 def _state(snapshot: Snapshot) -> Text:
-    """What the robot does; what it did last if nobody says so any more."""
+    """The state of the robot, or its last known state if the executor is silent."""
     control, loop = snapshot.control, snapshot.loop
     if control is None or loop is None:
         return _labelled(
@@ -124,7 +124,7 @@ def _chunk(snapshot: Snapshot, width: int) -> Text:
 
 
 def _nodes(snapshot: Snapshot, width: int) -> list[Text]:
-    """Every node in one line, a long complaint in two, and the last refusal."""
+    """One line per node (two for a long warning or error), and the last refusal."""
     lines = [heading("nodes", width)]
     for node in snapshot.nodes:
         lines += _node(node, width)
@@ -136,19 +136,19 @@ def _nodes(snapshot: Snapshot, width: int) -> list[Text]:
 
 def _node(node: Node, width: int) -> list[Text]:
     style = STYLES[node.level]
-    well = node.level is Level.OK
-    line = Text(f"{node.level.name:<6} ", style="" if well else f"bold {style}")
-    line.append(f"{node.name:<15} ", "" if well else "bold")
+    healthy = node.level is Level.OK
+    line = Text(f"{node.level.name:<6} ", style="" if healthy else f"bold {style}")
+    line.append(f"{node.name:<15} ", "" if healthy else "bold")
     room = width - line.cell_len
-    first, rest = _split(node.said, room) if not well else (node.said, "")
-    lines = [_one_line(line.append(first, "" if well else style))]
+    first, rest = _split(node.said, room) if not healthy else (node.said, "")
+    lines = [_one_line(line.append(first, "" if healthy else style))]
     if rest:
         lines.append(_cut(f"{'':<{width - room}}{rest}", style))
     return lines
 
 
 def _split(text: str, room: int) -> tuple[str, str]:
-    """The part that fits, up to a space if there is one, and the rest."""
+    """Split at the last space that fits, or at ``room`` characters without a space."""
     if len(text) <= room or room <= 0:
         return text, ""
     end = text.rfind(" ", 0, room + 1)

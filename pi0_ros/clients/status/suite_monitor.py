@@ -91,7 +91,7 @@ class SuiteMonitor:
         return Snapshot(
             heard=heard,
             level=worst.level,
-            verdict=verdict if heard else self._nothing(),
+            verdict=verdict if heard else self._nothing_heard(),
             domain_id=self._domain_id,
             namespace=f"/{self._namespace}",
             robot=control.embodiment if control else "",
@@ -104,7 +104,7 @@ class SuiteMonitor:
             nodes=nodes,
         )
 
-    def _nothing(self) -> str:
+    def _nothing_heard(self) -> str:
         where = f" in namespace /{self._namespace}" if self._namespace else ""
         return (
             f"nothing heard{where}: is the suite running (`pi0 up`)?"
