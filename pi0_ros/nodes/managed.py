@@ -236,8 +236,8 @@ def run(factory: Callable[[], ManagedNode], args: Sequence[str] | None = None) -
     """Run one node until SIGINT or SIGTERM, then shut it down in order.
 
     rclpy's own handlers shut the context down at once, before a last command could be sent.
-    Therefore a thread waits for the signals and ends the spin, and the lifecycle shutdown runs while
-    the context is still valid.
+    Therefore a thread waits for the signals and ends the spin, and the lifecycle shutdown runs
+    while the context is still valid.
 
     Returns the exit code: 0 after a requested stop; 1 if a parameter has a wrong type, or if
     autostart, a callback or the node failed. A moving robot is braked in any case.
