@@ -40,7 +40,7 @@ _NOISE = 2.0
 #: A limit counts as reached from this share of it.
 _AT_LIMIT = 0.999
 #: Relative margin to the limits, for the rounding of the emitted positions.
-_ROOM = 1e-9
+_MARGIN = 1e-9
 
 
 class JerkLimiter:
@@ -58,17 +58,17 @@ class JerkLimiter:
         velocity: FloatArray,
     ) -> None:
         self._period_s = period_s
-        self._velocity = limits.velocity * (1.0 - _ROOM)
-        self._acceleration = limits.acceleration * (1.0 - _ROOM)
-        self._jerk = limits.jerk * (1.0 - _ROOM)
+        self._velocity = limits.velocity * (1.0 - _MARGIN)
+        self._acceleration = limits.acceleration * (1.0 - _MARGIN)
+        self._jerk = limits.jerk * (1.0 - _MARGIN)
         self._step = self._velocity * period_s
-        self._nowhere = np.zeros(len(position), dtype=np.bool_)
+        self._no_dimension = np.zeros(len(position), dtype=np.bool_)
         self._bounds = limits.lower, limits.upper
         self._columns = np.arange(len(position))
         self.position: FloatArray = np.array(position, dtype=np.float64)
         self.velocity: FloatArray = np.array(velocity, dtype=np.float64)
         self.acceleration: FloatArray = np.zeros(len(position))
-        self._make_room()
+        self._widen_bounds()
 
     @property
     def motion(self) -> FloatArray:
@@ -107,7 +107,7 @@ class JerkLimiter:
         # so it is not extrapolated.
         steady = np.abs(reference[2]) <= _NOISE * self._acceleration
         reference = np.stack((reference[0], *np.where(steady, reference[1:], 0.0)))
-        nearer = self._chasing(reference)
+        nearer = self._at_full_speed(reference)
         near = np.abs(reference[0] - self.position) < 2.0 * _SEVERAL[-1] * self._step
         if (near & ~met[0]).any():
             soon, motions = self._reaching(_SEVERAL, reference)
@@ -142,7 +142,7 @@ class JerkLimiter:
         )
         return possible, self._moved(jerks[0])
 
-    def _chasing(self, reference: FloatArray) -> FloatArray:
+    def _at_full_speed(self, reference: FloatArray) -> FloatArray:
         """The motion (3, A) after one tick of acceleration to full speed towards the reference."""
         dt, a = self._period_s, self.acceleration
         speed = np.copysign(self._velocity, reference[0] - self.position)
@@ -209,20 +209,20 @@ class JerkLimiter:
 
     def _move(self, wanted: FloatArray) -> BoolArray:
         """Go to ``wanted`` (3, A), or as near as a stop allows; returns where it was held back."""
-        held_back: BoolArray = self._nowhere
-        if not self._surely_leaves_room(wanted):
-            held_back = ~self._leaves_room(wanted)
+        held_back: BoolArray = self._no_dimension
+        if not self._can_surely_stop(wanted):
+            held_back = ~self._can_stop(wanted)
         if not held_back.any():
             self._set(wanted)
             return held_back
         stopping = self._stopping()
         steps = stopping[:, None] + _TOWARDS * (wanted - stopping)[:, None]
-        furthest = _last(self._leaves_room(steps))
+        furthest = _last(self._can_stop(steps))
         self._set(np.where(held_back, steps[:, furthest, self._columns], wanted))
         return held_back
 
-    def _surely_leaves_room(self, motion: FloatArray) -> bool:
-        """Whether :meth:`_leaves_room` holds in every dimension, by a cheap sufficient test."""
+    def _can_surely_stop(self, motion: FloatArray) -> bool:
+        """Whether :meth:`_can_stop` holds in every dimension, by a cheap sufficient test."""
         position, velocity, acceleration = motion
         speed, distance = reach(velocity, acceleration, self._acceleration, self._jerk)
         moved = np.abs(position - self.position)
@@ -230,7 +230,7 @@ class JerkLimiter:
         fast = (speed > self._velocity) | (moved > self._step)
         return not (fast | (np.abs(acceleration) > self._acceleration) | (distance > room)).any()
 
-    def _leaves_room(self, motion: FloatArray) -> BoolArray:
+    def _can_stop(self, motion: FloatArray) -> BoolArray:
         """Whether the arm can stop within its bounds (..., A) from a motion (3, ..., A)."""
         position, velocity, acceleration = motion
         stop = plan_stop(velocity, acceleration, self._acceleration, self._jerk)
@@ -259,9 +259,9 @@ class JerkLimiter:
     def _set(self, motion: FloatArray) -> None:
         self.position, self.velocity, self.acceleration = motion
         if self._is_wider:
-            self._make_room()
+            self._widen_bounds()
 
-    def _make_room(self) -> None:
+    def _widen_bounds(self) -> None:
         """Widen the position bounds only as far as the shortest stop from here exceeds them."""
         lower, upper = self._bounds
         stop = plan_stop(self.velocity, self.acceleration, self._acceleration, self._jerk)

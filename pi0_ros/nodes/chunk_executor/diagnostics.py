@@ -12,7 +12,7 @@ from pi0_ros.nodes.executor_status import ExecutorView
 
 _MOVING = {ExecutorState.EXECUTING, ExecutorState.HOMING, ExecutorState.TELEOPERATED}
 #: Counters whose increase since the last report is a warning, and their names in the message.
-_TROUBLE = {"missed_ticks": "ticks missed", "vetoed_ticks": "ticks vetoed"}
+_WARNING_COUNTERS = {"missed_ticks": "ticks missed", "vetoed_ticks": "ticks vetoed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,34 +37,34 @@ class ExecutorDiagnostics:
     """Turns a status into a report that warns of newly missed and vetoed ticks."""
 
     def __init__(self) -> None:
-        self._before = dict.fromkeys(_TROUBLE, 0)
+        self._before = dict.fromkeys(_WARNING_COUNTERS, 0)
 
     def read(self, status: ExecutorView, facts: ExecutorFacts) -> Reading:
         """Level, message and values of one report."""
         values = _values(status, facts)
-        trouble = [*self._new_trouble(status), *facts.warnings]
+        warnings = [*self._new_warnings(status), *facts.warnings]
         state = status.state.name.lower()
-        said = f"{state}: {status.reason}" if status.reason else state
+        message = f"{state}: {status.reason}" if status.reason else state
         if facts.faults:
-            return ERROR, f"{facts.faults} faults in the tick; {said}", values
+            return ERROR, f"{facts.faults} faults in the tick; {message}", values
         if status.state == ExecutorState.ESTOPPED:
-            return ERROR, said, values
+            return ERROR, message, values
         if status.state == ExecutorState.EXECUTING:
-            said = f"executing chunk {status.chunk_sequence}"
-        calm = status.state in _MOVING or status.state == ExecutorState.INACTIVE
-        level = OK if calm and not trouble else WARN
-        return level, "; ".join([said, *trouble]), values
+            message = f"executing chunk {status.chunk_sequence}"
+        is_normal = status.state in _MOVING or status.state == ExecutorState.INACTIVE
+        level = OK if is_normal and not warnings else WARN
+        return level, "; ".join([message, *warnings]), values
 
-    def _new_trouble(self, status: ExecutorView) -> list[str]:
-        trouble = []
-        for counter, called in _TROUBLE.items():
+    def _new_warnings(self, status: ExecutorView) -> list[str]:
+        warnings = []
+        for counter, name in _WARNING_COUNTERS.items():
             count = getattr(status, counter)
             # A smaller count is a new activation, which counts from 0.
             new = count - self._before[counter] if count >= self._before[counter] else count
             self._before[counter] = count
             if new:
-                trouble.append(f"{new} {called}")
-        return trouble
+                warnings.append(f"{new} {name}")
+        return warnings
 
 
 def _values(status: ExecutorView, facts: ExecutorFacts) -> dict[str, str]:
