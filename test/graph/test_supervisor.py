@@ -91,8 +91,15 @@ def test_an_end_with_exit_code_0_is_a_death_too(prefix: Prefix) -> None:
 def test_the_end_of_an_uncritical_process_is_only_reported(prefix: Prefix) -> None:
     viewer = prefix.process("viewer", "print('ready', flush=True)", critical=False)
     run = Run(prefix, viewer, prefix.process("robot"))
-    run.on_ready = lambda: None
-    run.reactions["pi0", "viewer died: exit code 0"] = interrupt
+    awaited = {"the robot", "the report"}
+
+    def seen(what: str) -> None:
+        awaited.discard(what)
+        if not awaited:
+            interrupt()
+
+    run.on_ready = lambda: seen("the robot")
+    run.reactions["pi0", "viewer died: exit code 0"] = lambda: seen("the report")
     assert run.supervisor.run() == 0
 
 
@@ -131,7 +138,7 @@ def test_a_last_line_without_a_newline_is_forwarded_though_the_end_is_seen_first
     with run.supervisor as supervisor:
         supervisor.start()
         (child,) = supervisor._running
-        assert select.select([child.exited], [], [], 20.0)[0]
+        assert select.select([child.exited], [], [], 60.0)[0]
         supervisor._collect(child)
     assert run.lines_of("policy") == ["half a li"]
 
@@ -254,6 +261,6 @@ def has_ended(pid: int) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([fd], [], [], 20.0)[0])
+        return bool(select.select([fd], [], [], 60.0)[0])
     finally:
         os.close(fd)

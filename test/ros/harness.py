@@ -34,6 +34,10 @@ DDS_PROFILE = ROOT / "pi0_bringup" / "config" / "fastdds.xml"
 _DOMAINS = range(10, 102)
 
 
+#: How long a test waits for an event before it fails [s]. No test depends on it: a busy machine may
+#: take seconds to discover a topic.
+PATIENCE_S = 60.0
+
 _turn = itertools.count(os.getpid())
 
 
@@ -135,7 +139,7 @@ class Graph:
         self.node.create_subscription(kind, topic, messages.append, qos)
         return messages
 
-    def call(self, kind: type, service: str, request: Any, timeout_s: float = 20.0) -> Any:
+    def call(self, kind: type, service: str, request: Any, timeout_s: float = PATIENCE_S) -> Any:
         """Call a service and return its response."""
         client = self.node.create_client(kind, service)
         self.spin_until(client.service_is_ready, timeout_s, f"service {service} appears")
@@ -145,7 +149,7 @@ class Graph:
         return future.result()
 
     def spin_until(
-        self, condition: Callable[[], object], timeout_s: float = 20.0, what: str = ""
+        self, condition: Callable[[], object], timeout_s: float = PATIENCE_S, what: str = ""
     ) -> None:
         """Run callbacks until the condition is true; fail with ``what`` otherwise."""
         deadline = time.monotonic() + timeout_s

@@ -73,7 +73,7 @@ def demo(tmp_path: Path, checkpoints: Path) -> Demo:
 @pytest.mark.parametrize(("embodiment", "hardware"), RUNS)
 def test_the_loop_closes(demo: Demo, embodiment: str, hardware: str) -> None:
     process = demo.start(embodiment, "--hardware", hardware)
-    out, error = process.communicate(timeout=110)
+    out, error = process.communicate(timeout=240)
     assert process.returncode == 0, error
     summary: dict[str, Any] = json.loads(out)
     assert summary == json.loads((demo.out / "summary.json").read_text())
@@ -89,7 +89,7 @@ def test_the_loop_closes(demo: Demo, embodiment: str, hardware: str) -> None:
 
 def test_a_node_that_dies_is_named_and_nothing_stays_behind(demo: Demo) -> None:
     demo.break_node("policy", "raise SystemExit('no such policy')")
-    _, error = demo.start("ur5e").communicate(timeout=60)
+    _, error = demo.start("ur5e").communicate(timeout=120)
     assert "demo: policy died: exit code 1" in error
     assert "[policy] no such policy" in error
     assert running_programs(demo.prefix) == {}
@@ -102,7 +102,7 @@ def test_an_interrupt_stops_every_process(demo: Demo) -> None:
     while "starting" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=120)
     assert process.returncode == 130, error
     assert "demo: interrupted; every process has been stopped" in error
     assert running_programs(demo.prefix) == {}

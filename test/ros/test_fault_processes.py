@@ -105,13 +105,17 @@ def assert_commands_within_limits(statuses: list[Any]) -> None:
     assert (np.abs(change) <= limits.acceleration + 1e-4).all()
 
 
+def assert_ended_by_itself(status: Any) -> None:
+    """The chunk ran out; or the machine kept the executor from running, which drops it earlier."""
+    assert "is exhausted" in status.reason or "no tick for" in status.reason, status.reason
+
+
 def test_a_hung_policy_ends_in_a_hold_and_what_it_had_begun_does_not_resume(
     suite: Suite,
 ) -> None:
     suite.policy.send_signal(signal.SIGSTOP)
     try:
-        status = suite.wait_for(HOLDING)
-        assert "is exhausted" in status.reason
+        assert_ended_by_itself(suite.wait_for(HOLDING))
         suite.count_joint_states(50)
         assert suite.status.state == HOLDING
         held_ns = suite.ros.node.get_clock().now().nanoseconds
@@ -144,8 +148,7 @@ def test_a_killed_policy_ends_in_a_hold_and_a_new_one_takes_over(suite: Suite) -
     before = suite.status.source_id
     os.kill(suite.policy.pid, signal.SIGKILL)
     suite.policy.wait()
-    status = suite.wait_for(HOLDING)
-    assert "is exhausted" in status.reason
+    assert_ended_by_itself(suite.wait_for(HOLDING))
     suite.count_joint_states(50)
     assert suite.status.state == HOLDING
     assert_commands_within_limits(suite.statuses)

@@ -115,7 +115,7 @@ def test_keys_start_instruct_and_end_episodes_and_the_terminal_is_given_back(
     watch(lambda s: drain() and s.episodes_kept == 1, "the episode kept")
     ros.spin_until(lambda: drain() and b"1 succeeded" in screen, what="the tally")
     press("q")
-    ros.spin_until(lambda: drain() and child.poll() is not None, 30.0, "the end")
+    ros.spin_until(lambda: drain() and child.poll() is not None, 60.0, "the end")
     assert child.returncode == 0
     assert termios.tcgetattr(theirs) == before
     (path,) = (tmp_path / "bags").iterdir()

@@ -86,7 +86,7 @@ def test_an_interrupt_in_mid_episode_keeps_it_and_ends_in_order(
 ) -> None:
     child, _, path = recording(ros, tmp_path)
     child.send_signal(signal.SIGINT)
-    assert child.wait(20.0) == 0
+    assert child.wait(60.0) == 0
     info = read_episode(path)
     assert info.outcome is Outcome.UNMARKED and info.complete
 
