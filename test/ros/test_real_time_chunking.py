@@ -123,7 +123,9 @@ class Robot:
         """The next chunk, whose inference lasts so many ticks."""
         held, count = self.held[-1], len(self.chunks)
         for _ in range(200):
-            if held.begun.wait(0.05 if self.policy._worker.busy else 0.0):
+            while self.policy._worker.busy and not held.begun.wait(0.05):
+                pass  # no time passes while the inference thread is kept from running
+            if held.begun.is_set():
                 break
             self.tick()
         held.begun.clear()
